@@ -1,0 +1,48 @@
+# `make test` and `make demo` need Python 3.11 or later and nothing else: each makes its own environment.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types check bench lock clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "rotator needs Python 3.11 or later: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "making the environment in $(VENV) (a minute, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)  ## everything on this machine: local providers, local Secrets Manager, the daemon
+	@$(BIN)/rotator demo
+
+test: $(READY)  ## the tests, side by side
+	@$(BIN)/python -m pytest -n auto
+
+lint: $(READY)  ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY)  ## mypy, strict
+	@$(BIN)/mypy
+
+check: lint types test  ## all that CI runs
+
+bench: $(READY)  ## calls, CPU, rotations a second, idle ticks, memory; compared with four-step functions
+	@$(BIN)/python -m tests.bench
+
+lock: $(READY)  ## draw the locked requirements anew
+	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --quiet --output-file requirements/run.txt
+	@$(BIN)/uv pip compile pyproject.toml --group pyproject.toml:dev --extra demo --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+		--constraints requirements/run.txt --output-file requirements/dev.txt
+
+clean:  ## remove the environment and caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache

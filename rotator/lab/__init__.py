@@ -1,0 +1,1 @@
+"""Providers on this machine that behave as documented, for the demo and the tests."""

@@ -1,0 +1,502 @@
+"""The words of the field as values: policies, credentials, rotations, debts, verdicts. No I/O.
+
+Times are aware and in UTC, durations are ``timedelta``. Everything here may be written to the ledger,
+except :class:`Credential`, which refuses to be written anywhere.
+"""
+
+import hmac
+import re
+import string
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import Any, NoReturn
+
+# --- credentials -----------------------------------------------------------------------------------------
+
+
+class Credential:
+    """One key at a provider: named fields, whose values leave only through :meth:`reveal` and :meth:`get`.
+
+    It has no readable ``repr``, cannot be pickled, copied into JSON or compared with ``==``; live
+    instances are known to :meth:`live_values`, so that logs and alarms can be scrubbed of them.
+    """
+
+    __slots__ = ("__weakref__", "_fields")
+    _live: "weakref.WeakSet[Credential]" = weakref.WeakSet()
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = dict(fields)
+        Credential._live.add(self)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the fields, never their values."""
+        return tuple(self._fields)
+
+    def get(self, name: str) -> str | None:
+        """The value of one field, or None where it has none."""
+        return self._fields.get(name)
+
+    def reveal(self) -> dict[str, str]:
+        """Every field with its value, for the call that needs them."""
+        return dict(self._fields)
+
+    def same(self, other: "Credential", names: Iterable[str]) -> bool:
+        """Whether both hold the same values under ``names``; takes the same time wherever they differ."""
+        alike = [
+            hmac.compare_digest((self.get(name) or "").encode(), (other.get(name) or "").encode())
+            for name in names
+        ]
+        return all(alike)
+
+    def corrupted(self, names: Iterable[str]) -> "Credential":
+        """A copy that must not work: one character of each named field differs, its shape does not."""
+        return Credential(
+            {**self._fields, **{n: _nudged(self._fields[n]) for n in names if n in self._fields}}
+        )
+
+    @classmethod
+    def live_values(cls) -> Iterator[str]:
+        """Every value of every credential now in memory: what must not appear in any output."""
+        for credential in list(cls._live):
+            yield from (value for value in credential._fields.values() if value)
+
+    def __repr__(self) -> str:
+        return f"Credential({', '.join(self._fields)})"
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a credential is never serialised")
+
+
+def _nudged(value: str) -> str:
+    """The same text with its last letter or digit replaced by another of its kind (hex stays hex)."""
+    for index in range(len(value) - 1, -1, -1):
+        for alphabet in (string.digits, "abcdef", "ABCDEF", string.ascii_lowercase, string.ascii_uppercase):
+            if value[index] in alphabet:
+                other = alphabet[(alphabet.index(value[index]) + 1) % len(alphabet)]
+                return value[:index] + other + value[index + 1 :]
+    return value + "0"
+
+
+class Verdict(StrEnum):
+    """What a probe says of a key. Only a plain refusal is DEAD; silence is UNKNOWN."""
+
+    LIVE = "live"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A probe's answer: the verdict, whose account it is and what the key may do, where that is told."""
+
+    verdict: Verdict
+    why: str = ""
+    account: str | None = None
+    granted: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key as its provider lists it. ``live`` is False once it is listed as revoked or expired."""
+
+    key_id: str
+    label: str
+    live: bool = True
+    created_at: datetime | None = None
+    granted: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new key: its id, its value (told this once) and what the provider says that it may do."""
+
+    key_id: str
+    credential: Credential
+    granted: Mapping[str, Any]
+
+
+# --- labels ----------------------------------------------------------------------------------------------
+
+_TOKEN = re.compile(r"r1-([0-9a-f]{8})-[0-9a-f]{32}$")
+
+
+def token_for(ledger_id: str, random_hex: str) -> str:
+    """An attempt's token, 44 characters: the store's idempotency token and the end of the key's label."""
+    token = f"r1-{ledger_id}-{random_hex}"
+    assert _TOKEN.fullmatch(token), "a ledger id has 8 hexadecimal digits, a token 32 more"
+    return token
+
+
+def label_for(human: str, token: str, label_max: int) -> str:
+    """The label of a key: a part for people, cut to fit, and the whole token at its end."""
+    return f"{human[: label_max - len(token) - 1]} {token}".strip()
+
+
+def token_in(label: str) -> tuple[str, str] | None:
+    """(ledger id, token) of a label that rotator wrote, or None for anybody else's."""
+    found = _TOKEN.search(label)
+    return (found.group(1), found.group(0)) if found else None
+
+
+# --- policies --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRef:
+    """Where secrets live: the type names the adapter, ``settings`` are its own (region, role_arn, …)."""
+
+    name: str
+    type: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AdminRef:
+    """Where the credential is kept that may manage a provider's keys."""
+
+    store: StoreRef
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRef:
+    """Who issues keys: the type names the adapter; ``options`` are its own."""
+
+    name: str
+    type: str
+    base_url: str
+    admin: AdminRef | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def principal(self) -> str:
+        """The account whose keys count against one limit: one admin credential at one address."""
+        admin = f"{self.admin.store.name}/{self.admin.secret}" if self.admin else self.name
+        return f"{self.type}|{self.base_url}|{admin}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One secret: its store, its id there, and how a credential's fields are spelled in it.
+
+    ``id`` is canonical: two spellings of one secret (a name and an ARN) have the same one. ``fields`` maps
+    our field names to the secret's; None means that a field is not written. ``format`` is ``json`` or
+    ``text`` (one plain value).
+    """
+
+    id: str
+    store: StoreRef
+    secret: str
+    fields: Mapping[str, str | None] = field(default_factory=dict)
+    format: str = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Scheduled work may happen on these days (0 is Monday), from ``start`` until ``end``, local time.
+
+    An ``end`` not after ``start`` is on the next day.
+    """
+
+    days: tuple[int, ...]
+    start: time
+    end: time
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is rotated, how often, and where it is kept. Exactly one of ``every`` and ``cron`` is set.
+
+    ``key`` holds the provider's own settings of a key (scopes, allow-lists). ``place`` is ``file:line``.
+    """
+
+    name: str
+    provider: ProviderRef
+    target: Target
+    every: timedelta | None = None
+    cron: str | None = None
+    timezone: str = "UTC"
+    windows: tuple[Window, ...] = ()
+    jitter: timedelta = timedelta(0)
+    grace: timedelta = timedelta(hours=24)
+    key: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = "key"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    owner: str | None = None
+    place: str = ""
+
+
+# --- what a provider's adapter declares ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How a new key is verified: so many successes in a row, over at least so long, within the deadline."""
+
+    successes: int = 3
+    over: timedelta = timedelta(seconds=5)
+    deadline: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What an adapter can do and needs. The stories ask these, never the adapter's name."""
+
+    version: str
+    fields: tuple[str, ...]  # of the credential, in the order in which a person expects them
+    secret_fields: tuple[str, ...]  # those whose corruption must make a probe fail
+    id_field: str  # the field that holds the key's id
+    admin_fields: tuple[str, ...]  # of the admin secret
+    label_setting: str  # the key setting that names a key for people: "label", "name"
+    label_max: int = 100
+    issues: bool = True
+    lists: bool = True
+    key_limit: int | None = None  # live keys of one principal
+    visibility_delay: timedelta = timedelta(seconds=5)  # from an answer lost until a key must be listed
+    control: bool = True  # whether a corrupted key may be probed (not where refusals cost an account)
+    exclusive: bool = False  # a low rate limit: one worker at a time speaks for the principal
+    verification: Verification = Verification()
+    rights: tuple[str, ...] = ()  # what the admin credential must be allowed, for people
+
+
+# --- the ledger's records --------------------------------------------------------------------------------
+
+
+class Provenance(StrEnum):
+    """How we know that a key is ours to revoke."""
+
+    ISSUED = "issued"  # by us, under a label of ours
+    ADOPTED = "adopted"  # a person said so
+    UNKNOWN = "unknown"  # it was there before us: never revoked by guess
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentKey:
+    """The key that the secret holds, as the ledger knows it. ``version`` is the store's."""
+
+    version: str
+    key_id: str | None
+    provenance: Provenance
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Why nothing happens until a person acts, and what to do."""
+
+    kind: str
+    reason: str
+    todo: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SecretState:
+    """What the ledger knows of one secret. State belongs to the secret, not to the policy's name."""
+
+    id: str  # canonical, as Target.id
+    policy: str  # the name it was last seen under
+    principal: str
+    enrolled_at: datetime
+    jitter: float = 0.0  # share of the policy's jitter, drawn once and kept, in [0, 1)
+    looked_at: datetime | None = None  # first look at the store: None until it was taken on
+    spread_until: datetime | None = None  # what was overdue when taken on waits until then
+    current: CurrentKey | None = None
+    rotated_at: datetime | None = None  # last promotion, or the age of the version found when taken on
+    settings: str | None = None  # digest of the key settings that the current key was issued with
+    account: str | None = None  # whose account the current key belongs to, where the provider tells
+    failures: int = 0  # rotations that failed since the last one that succeeded
+    failed_at: datetime | None = None
+    block: Block | None = None
+    pushes: tuple[datetime, ...] = ()  # versions written in the last 24 hours
+    rehearsed_at: datetime | None = None  # the admin credential was last tried ahead of its need
+    gone: bool = False  # its policy was deleted: nothing is rotated, debts are still paid
+
+
+class Phase(StrEnum):
+    """Where a rotation stands. From PROMOTING it only goes forward."""
+
+    PLANNED = "planned"
+    ISSUING = "issuing"  # intent: a key may exist under the attempt's label
+    ISSUED = "issued"  # a key exists; its value may be in the store
+    STAGED = "staged"
+    VERIFIED = "verified"
+    PROMOTING = "promoting"
+    CONFLICT = "conflict"  # somebody else wrote the secret: a person decides
+    PROMOTED = "promoted"  # ended well
+    FAILED = "failed"  # ended; the old key stays
+
+    @property
+    def ended(self) -> bool:
+        """Whether the rotation is over."""
+        return self in (Phase.PROMOTED, Phase.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at a rotation. ``token`` is the end of the key's label, ``push`` the token of the version."""
+
+    token: str
+    number: int
+    push: str
+    key_id: str | None = None
+    version: str | None = None  # of the store, once staged
+    issued_at: datetime | None = None  # when issue was sent
+    staged_at: datetime | None = None
+    successes: int = 0
+    first_success: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Bringing one new credential into service, under the policy as it was when it began."""
+
+    id: str
+    secret: str
+    policy: Policy
+    reason: str
+    began_at: datetime
+    phase: Phase
+    attempt: Attempt
+    wanted: Mapping[str, Any] = field(default_factory=dict)  # key settings asked for
+    expected: str | None = None  # the version that promote replaces
+    old: CurrentKey | None = None  # the key that is replaced
+    grace: timedelta = timedelta(0)
+    urgent: bool = False  # run-now: windows do not hold it
+    look_at: datetime | None = None  # when to look again
+    looks: int = 0  # looks since the last step forward, for back-off
+    ended_at: datetime | None = None
+    error: str | None = None  # kind of the last error
+
+
+class DebtReason(StrEnum):
+    """Why a key must die."""
+
+    REPLACED = "replaced"  # a newer key was promoted
+    ABANDONED = "abandoned"  # a candidate that was given up
+    STRAY = "stray"  # carries our label, but nobody's: its creation was lost
+
+
+class DebtPhase(StrEnum):
+    """Where a revocation stands."""
+
+    OWED = "owed"
+    REVOKING = "revoking"  # intent: revoke may have been sent
+    DEAD = "dead"  # proven
+    SETTLED = "settled"  # a person declared it: never proven
+
+    @property
+    def ended(self) -> bool:
+        """Whether the debt is paid."""
+        return self in (DebtPhase.DEAD, DebtPhase.SETTLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """A key that must die, kept until it is proven dead. Outlives its rotation and its policy's file."""
+
+    id: str
+    secret: str
+    policy: Policy  # as it was: names the provider, its admin credential and the store
+    reason: DebtReason
+    key_id: str | None
+    provenance: Provenance
+    since: datetime
+    token: str | None = None  # of the attempt that made the key: its slot
+    version: str | None = None  # where its value may be read
+    replaced_by: str | None = None  # the version that must be current when it is revoked
+    grace: timedelta = timedelta(0)
+    not_before: datetime | None = None  # None until every replica shows the new version
+    urgent: bool = False
+    phase: DebtPhase = DebtPhase.OWED
+    kept: str | None = None  # our own label on its version
+    baseline_at: datetime | None = None  # LIVE just before the revoke
+    revoked_at: datetime | None = None  # first revoke sent
+    ended_at: datetime | None = None
+    proof: str | None = None
+    look_at: datetime | None = None
+    looks: int = 0
+    block: Block | None = None
+    alarmed: bool = False
+
+
+class Level(StrEnum):
+    """How loud an event is."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ALARM = "alarm"  # told to people: Sentry
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a secret. ``data`` holds ids, never values."""
+
+    secret: str
+    kind: str  # issued, staged, verified, promoted, revoked, dead, blocked, failed, …
+    text: str
+    level: Level = Level.INFO
+    rotation: str | None = None
+    debt: str | None = None
+    data: Mapping[str, str] = field(default_factory=dict)  # policy, provider, step, error, key_id, …
+    at: datetime | None = None  # the ledger's clock, when it was written
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a person asked for: ``run`` (rotate now) or ``pause`` (until ``until``)."""
+
+    kind: str
+    by: str
+    reason: str
+    at: datetime
+    grace: timedelta | None = None  # of run: instead of the policy's
+    until: datetime | None = None  # of pause
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one commit writes, all of it or nothing."""
+
+    secret: SecretState
+    rotation: Rotation | None = None
+    debts: tuple[Debt, ...] = ()
+    events: tuple[Event, ...] = ()
+    frees: tuple[str, ...] = ()  # slots (tokens) whose keys are dead
+    orders_done: tuple[str, ...] = ()  # kinds of orders that are carried out
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to act on one secret, its rotation and its debts, until ``until`` (the ledger's clock)."""
+
+    secret: str
+    epoch: int
+    until: datetime
+    nudges: int = 0  # orders seen when it was claimed
+
+
+# --- what a story answers --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Call the story again, at ``at`` or later; at once where it is None."""
+
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The story is over: nothing more to do."""

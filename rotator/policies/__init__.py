@@ -1,0 +1,1 @@
+"""From YAML to policies, or to every reason why not."""

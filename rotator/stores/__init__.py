@@ -1,0 +1,1 @@
+"""Where secrets live: one file for each store, found by an explicit table."""

@@ -1,0 +1,1 @@
+"""What the worker tells: logs, alarms, progress."""
