@@ -37,12 +37,15 @@ check: lint types test  ## all that CI runs
 bench: $(READY)  ## calls, CPU, rotations a second, idle ticks, memory; compared with four-step functions
 	@$(BIN)/python -m tests.bench
 
-lock: $(READY)  ## draw the locked requirements anew
+lock: $(BIN)/uv  ## draw the locked requirements anew
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --quiet --output-file requirements/run.txt
 	@$(BIN)/uv pip compile pyproject.toml --group pyproject.toml:dev --extra demo --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 		--constraints requirements/run.txt --output-file requirements/dev.txt
+
+$(BIN)/uv:
+	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv
 
 clean:  ## remove the environment and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache
