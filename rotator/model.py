@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 # --- credentials -----------------------------------------------------------------------------------------
 
@@ -25,7 +25,7 @@ class Credential:
     """
 
     __slots__ = ("__weakref__", "_fields")
-    _live: "weakref.WeakSet[Credential]" = weakref.WeakSet()
+    _live: ClassVar["weakref.WeakSet[Credential]"] = weakref.WeakSet()
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         self._fields = dict(fields)
