@@ -288,6 +288,7 @@ class CurrentKey:
     key_id: str | None
     provenance: Provenance
     since: datetime
+    token: str | None = None  # of the attempt that made it: its slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +356,7 @@ class Attempt:
     staged_at: datetime | None = None
     successes: int = 0
     first_success: datetime | None = None
+    promoted_at: datetime | None = None  # when promote was first sent: from then on only forward
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +373,7 @@ class Rotation:
     wanted: Mapping[str, Any] = field(default_factory=dict)  # key settings asked for
     expected: str | None = None  # the version that promote replaces
     old: CurrentKey | None = None  # the key that is replaced
+    replicated: bool = False  # grace waits for the store's replicas
     grace: timedelta = timedelta(0)
     urgent: bool = False  # run-now: windows do not hold it
     look_at: datetime | None = None  # when to look again
@@ -414,7 +417,6 @@ class Debt:
     since: datetime
     token: str | None = None  # of the attempt that made the key: its slot
     version: str | None = None  # where its value may be read
-    replaced_by: str | None = None  # the version that must be current when it is revoked
     grace: timedelta = timedelta(0)
     not_before: datetime | None = None  # None until every replica shows the new version
     urgent: bool = False
