@@ -59,9 +59,18 @@ class Credential:
         )
 
     @classmethod
+    def live(cls) -> "list[Credential]":
+        """Every credential now in memory."""
+        while True:
+            try:
+                return list(cls._live)
+            except RuntimeError:  # another thread made one while we walked: walk again
+                continue
+
+    @classmethod
     def live_values(cls) -> Iterator[str]:
         """Every value of every credential now in memory: what must not appear in any output."""
-        for credential in list(cls._live):
+        for credential in cls.live():
             yield from (value for value in credential._fields.values() if value)
 
     def __repr__(self) -> str:
