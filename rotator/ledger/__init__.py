@@ -1,1 +1,49 @@
-"""The durable memory."""
+"""The durable memory: ``open_ledger`` gives the Ledger that an address names."""
+
+from pathlib import Path
+
+from rotator.errors import LedgerUnusable
+from rotator.interfaces import Clock, Ledger
+from rotator.ledger import files, sqlite
+from rotator.ledger.sql import SqlLedger
+
+PATIENCE = 10.0  # seconds to wait for another writer; an effect ends within 25, a claim lasts longer
+_POSSIBLE = "A ledger is a SQLite file on a local disk: sqlite:///relative/path or sqlite:////absolute/path."
+
+
+def default_url() -> str:
+    """The ledger in the user's state folder, as an address."""
+    return f"sqlite:///{files.default_path()}"
+
+
+def open_ledger(url: str, clock: Clock, *, create: bool = True, patience: float = PATIENCE) -> Ledger:
+    """The ledger at ``url``; it is made there if there is none, unless ``create`` is False.
+
+    ``sqlite:///PATH`` is a file, ``sqlite://`` a ledger in memory that ends with the process. ``patience``
+    is in seconds: how long to wait for another process that writes. Raises LedgerUnusable.
+    """
+    where = _path(url)
+    if where is None:
+        database, ledger_id = sqlite.in_memory(clock.now(), patience)
+    else:
+        database, ledger_id = sqlite.in_file(where, clock.now(), patience, create=create)
+    return SqlLedger(database, clock, ledger_id)
+
+
+def _path(url: str) -> Path | None:
+    """The file that an address names, or None for a ledger in memory. Never repeats the address."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    if ":" in host.rpartition("@")[0] or "password=" in rest:
+        raise LedgerUnusable(
+            "The ledger's address holds a password, which would be read in process lists and environments. "
+            f"Take it out. {_POSSIBLE} [password]"
+        )
+    if scheme.startswith("postgres"):
+        raise LedgerUnusable(f"PostgreSQL is not in this version of rotator. {_POSSIBLE} [address]")
+    if scheme != "sqlite" or host or (slash and not path):
+        raise LedgerUnusable(f"The ledger's address is not understood. {_POSSIBLE} [address]")
+    return None if path in ("", ":memory:") else Path(path).expanduser().absolute()
+
+
+__all__ = ["PATIENCE", "default_url", "open_ledger"]

@@ -1,0 +1,158 @@
+"""Claims, and the one transaction that a step of a story writes."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, case, delete, select, update
+
+from rotator.ledger.codec import DEBT, EVENT, ROTATION, SECRET
+from rotator.ledger.part import Part, change_held, held_by, unclaimed
+from rotator.ledger.schema import (
+    ATTEMPTS,
+    DEBTS,
+    EVENTS,
+    MICROSECOND,
+    ORDERS,
+    ROTATIONS,
+    SECRETS,
+    SLOTS,
+    instant,
+)
+from rotator.model import Change, Claim, Debt, Event, Level, Rotation
+
+
+class Claims(Part):
+    """The methods of Ledger under "claims and commits", and the slots, which only a claim's holder takes."""
+
+    def claim(self, secret_id: str, holder: str, ttl: timedelta) -> Claim | None:
+        """The right to act on one secret until now + ttl; None if it is held, by whomever, or unknown."""
+        with self._database.writing() as connection:
+            now = self.now()
+            statement = (
+                update(SECRETS)
+                .where(SECRETS.c.id == secret_id, unclaimed(instant(now)))
+                .values(
+                    epoch=SECRETS.c.epoch + 1,
+                    holder=holder,
+                    claimed_until=instant(now + ttl),
+                    ttl=ttl // MICROSECOND,
+                )
+                .returning(SECRETS.c.epoch, SECRETS.c.nudges)
+            )
+            row = connection.execute(statement).one_or_none()
+        return Claim(secret_id, row.epoch, now + ttl, row.nudges) if row else None
+
+    def commit(self, claim: Claim, change: Change) -> None:
+        """Write a change in one transaction, and renew the claim. Raises Fenced, with nothing written."""
+        state, rotation = change.secret, change.rotation
+        own = {state.id, *(debt.secret for debt in change.debts), *([rotation.secret] if rotation else [])}
+        assert own == {claim.secret}, "a change concerns the secret that is claimed, and no other"
+        doc = SECRET.encode(state)
+        with self._database.writing() as connection:
+            now = self._now()
+            change_held(connection, claim, now, policy=state.policy, principal=state.principal, doc=doc)
+            if rotation:
+                self._write_rotation(connection, rotation)
+            if change.debts:
+                self._write_debts(connection, change.debts)
+            _learn_key_ids(connection, change)
+            if change.events:
+                connection.execute(EVENTS.insert(), [_event_row(event, now) for event in change.events])
+            if change.frees:
+                connection.execute(delete(SLOTS).where(SLOTS.c.token.in_(change.frees)))
+            if change.orders_done:
+                done = delete(ORDERS).where(ORDERS.c.secret == claim.secret)
+                connection.execute(done.where(ORDERS.c.kind.in_(change.orders_done)))
+
+    def renew(self, claim: Claim) -> None:
+        """Prolong a claim by its first time to live, before an effect. Raises Fenced."""
+        with self._database.writing() as connection:
+            change_held(connection, claim, self._now())
+
+    def release(self, claim: Claim, next_at: datetime | None) -> None:
+        """Give a claim back and set the next action's time. Silent if fenced."""
+        with self._database.writing() as connection:
+            now = self._now()
+            planned = None if next_at is None else instant(next_at)
+            after = case((SECRETS.c.nudges > claim.nudges, now), else_=planned)
+            statement = update(SECRETS).where(held_by(claim, now))
+            connection.execute(statement.values(holder=None, claimed_until=None, next_at=after))
+
+    def reserve(self, claim: Claim, principal: str, token: str, listed: frozenset[str], limit: int) -> bool:
+        """Take a slot for the key about to be issued; False if the principal has none left. Raises Fenced."""
+        with self._database.writing() as connection:
+            change_held(connection, claim, self._now())
+            statement = select(SLOTS.c.token, SLOTS.c.key_id).where(SLOTS.c.principal == principal)
+            reserved = {row.token: row.key_id for row in connection.execute(statement)}
+            if token in reserved:
+                return True
+            unlisted = [key_id for key_id in reserved.values() if key_id not in listed]
+            if len(listed) + len(unlisted) >= limit:
+                return False
+            connection.execute(SLOTS.insert(), {"token": token, "principal": principal})
+            return True
+
+    def _write_rotation(self, connection: Connection, rotation: Rotation) -> None:
+        statement = self._database.insert(ROTATIONS)
+        statement = statement.on_conflict_do_update(
+            index_elements=["id"], set_={"live": statement.excluded.live, "doc": statement.excluded.doc}
+        )
+        connection.execute(statement, _rotation_row(rotation))
+        attempt, insert = rotation.attempt, self._database.insert(ATTEMPTS)
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=["token"], set_={"key_id": insert.excluded.key_id, "number": attempt.number}
+            ),
+            {
+                "token": attempt.token,
+                "secret": rotation.secret,
+                "rotation": rotation.id,
+                "number": attempt.number,
+                "key_id": attempt.key_id,
+            },
+        )
+
+    def _write_debts(self, connection: Connection, debts: tuple[Debt, ...]) -> None:
+        statement = self._database.insert(DEBTS)
+        statement = statement.on_conflict_do_update(
+            index_elements=["id"], set_={"open": statement.excluded.open, "doc": statement.excluded.doc}
+        )
+        connection.execute(statement, [_debt_row(debt) for debt in debts])
+
+
+def _learn_key_ids(connection: Connection, change: Change) -> None:
+    """Tell the slots which keys they turned out to be for, so that a listed key counts once."""
+    told = {debt.token: debt.key_id for debt in change.debts if debt.token and debt.key_id}
+    if change.rotation and change.rotation.attempt.key_id:
+        told[change.rotation.attempt.token] = change.rotation.attempt.key_id
+    for token, key_id in told.items():
+        connection.execute(update(SLOTS).where(SLOTS.c.token == token).values(key_id=key_id))
+
+
+def _rotation_row(rotation: Rotation) -> dict[str, Any]:
+    return {
+        "id": rotation.id,
+        "secret": rotation.secret,
+        "live": None if rotation.phase.ended else rotation.secret,
+        "began_at": instant(rotation.began_at),
+        "doc": ROTATION.encode(rotation),
+    }
+
+
+def _debt_row(debt: Debt) -> dict[str, Any]:
+    return {
+        "id": debt.id,
+        "secret": debt.secret,
+        "open": not debt.phase.ended,
+        "since": instant(debt.since),
+        "doc": DEBT.encode(debt),
+    }
+
+
+def _event_row(event: Event, now: int) -> dict[str, Any]:
+    return {
+        "secret": event.secret,
+        "at": now,
+        "untold": event.level is Level.ALARM,
+        "doc": EVENT.encode(event),
+    }

@@ -1,0 +1,89 @@
+"""A database and its transactions: one at a time writes, everybody reads."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+
+from rotator.errors import LedgerUnusable
+from rotator.ledger.failures import translated
+
+WRITING = "rotator_writing"  # the execution option that marks a transaction that writes
+
+
+class Database:
+    """An engine, and the turn of this process's writers.
+
+    Threads of one process wait for their turn here, in order, and not in SQLite's polling, which is unfair
+    and slow under load. ``shared`` means that all threads use one connection (a ledger in memory).
+    """
+
+    def __init__(self, engine: Engine, name: str, patience: float, *, shared: bool = False) -> None:
+        self.name = name
+        self.engine = engine
+        self.insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        self._writer = engine.execution_options(**{WRITING: True})
+        self._patience = patience
+        self._turn = threading.Lock()
+        self._shared = shared
+        self._open = True
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read from; it waits for no writer. Raises LedgerUnusable."""
+        turn: AbstractContextManager[None] = self._my_turn() if self._shared else nullcontext()
+        with turn, translated(self.name):
+            self._must_be_open()
+            with self.engine.connect() as connection:
+                yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that no other writer interrupts; committed at the end, or undone on any exception."""
+        with self._my_turn(), translated(self.name):
+            self._must_be_open()
+            with self._writer.begin() as connection:
+                yield connection
+
+    def close(self) -> bool:
+        """Let go of all connections; False if that was done before."""
+        with self._my_turn():
+            was_open, self._open = self._open, False
+        if was_open:
+            self.engine.dispose()
+        return was_open
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed yet."""
+        return self._open
+
+    def _must_be_open(self) -> None:
+        if not self._open:
+            raise LedgerUnusable(f"The ledger {self.name} is closed already. Open it again. [closed]")
+
+    @contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        if not self._turn.acquire(timeout=self._patience):
+            raise LedgerUnusable(
+                f"The ledger {self.name} is kept busy by this process's own threads for too long. See "
+                "whether its disk still answers. [busy]"
+            )
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+
+def begin_immediate(engine: Engine) -> None:
+    """Have SQLite take the write lock when a writing transaction begins, not at its first write.
+
+    Otherwise two that read before they write could both go on from the same reading.
+    """
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        if connection.get_execution_options().get(WRITING):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")

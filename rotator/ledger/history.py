@@ -1,0 +1,80 @@
+"""Rotations, attempts, debts and events, read back."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Row, Select, select, update
+
+from rotator.ledger.codec import DEBT, EVENT, ROTATION
+from rotator.ledger.part import Part
+from rotator.ledger.schema import ATTEMPTS, DEBTS, EVENTS, ROTATIONS, moment
+from rotator.model import Debt, Event, Rotation
+
+
+class History(Part):
+    """The methods of Ledger under "rotations, attempts, debts" and "events and alarms"."""
+
+    def rotation(self, secret_id: str) -> Rotation | None:
+        """The live rotation of a secret; there is at most one."""
+        docs = self._docs(select(ROTATIONS.c.doc).where(ROTATIONS.c.live == secret_id))
+        return ROTATION.decode(docs[0]) if docs else None
+
+    def rotations(self, secret_id: str, limit: int = 20) -> Sequence[Rotation]:
+        """Rotations of a secret, newest first."""
+        statement = select(ROTATIONS.c.doc).where(ROTATIONS.c.secret == secret_id)
+        newest = statement.order_by(ROTATIONS.c.began_at.desc(), ROTATIONS.c.seq.desc()).limit(limit)
+        return [ROTATION.decode(doc) for doc in self._docs(newest)]
+
+    def attempt(self, token: str) -> tuple[str, str] | None:
+        """(secret id, rotation id) of the attempt with this token; None if the ledger never drew it."""
+        statement = select(ATTEMPTS.c.secret, ATTEMPTS.c.rotation).where(ATTEMPTS.c.token == token)
+        with self._database.reading() as connection:
+            row = connection.execute(statement).one_or_none()
+        return (row.secret, row.rotation) if row else None
+
+    def debts(self, secret_id: str | None = None, *, ended: bool = False) -> Sequence[Debt]:
+        """Debts that are open, of one secret or of all, oldest first; with ``ended`` the paid ones too."""
+        statement = select(DEBTS.c.doc).order_by(DEBTS.c.since, DEBTS.c.seq)
+        if secret_id is not None:
+            statement = statement.where(DEBTS.c.secret == secret_id)
+        if not ended:
+            statement = statement.where(DEBTS.c.open.is_(True))
+        return [DEBT.decode(doc) for doc in self._docs(statement)]
+
+    def debt(self, debt_id: str) -> Debt | None:
+        """One debt."""
+        docs = self._docs(select(DEBTS.c.doc).where(DEBTS.c.id == debt_id))
+        return DEBT.decode(docs[0]) if docs else None
+
+    def events(self, secret_id: str | None = None, limit: int = 200) -> Sequence[Event]:
+        """Newest first."""
+        statement = _EVENT.order_by(EVENTS.c.seq.desc()).limit(limit)
+        if secret_id is not None:
+            statement = statement.where(EVENTS.c.secret == secret_id)
+        return self._events(statement)
+
+    def untold(self, limit: int = 100) -> Sequence[Event]:
+        """Alarms that have not been told, oldest first."""
+        return self._events(_EVENT.where(EVENTS.c.untold.is_(True)).order_by(EVENTS.c.seq).limit(limit))
+
+    def told(self, seqs: Iterable[int]) -> None:
+        """Mark alarms as told. May be called twice."""
+        with self._database.writing() as connection:
+            for seq in seqs:
+                connection.execute(update(EVENTS).where(EVENTS.c.seq == seq).values(untold=False))
+
+    def _docs(self, statement: Select[Any]) -> list[str]:
+        with self._database.reading() as connection:
+            return [str(doc) for doc in connection.execute(statement).scalars()]
+
+    def _events(self, statement: Select[tuple[int, int, str]]) -> Sequence[Event]:
+        with self._database.reading() as connection:
+            return [_event(row) for row in connection.execute(statement)]
+
+
+_EVENT = select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.doc)
+
+
+def _event(row: Row[tuple[int, int, str]]) -> Event:
+    return replace(EVENT.decode(row.doc), at=moment(row.at), seq=row.seq)

@@ -1,0 +1,63 @@
+"""The schema's versions: a new ledger is made at the newest, an older one is brought there step by step."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, inspect, select, update
+
+from rotator.errors import LedgerUnusable
+from rotator.ledger.database import Database
+from rotator.ledger.schema import META, METADATA, instant
+
+# UPGRADES[0] brings version 1 to version 2, and so on. A released one is never edited.
+Upgrade = Callable[[Connection], None]
+UPGRADES: tuple[Upgrade, ...] = ()
+
+
+def ready(database: Database, now: datetime, *, create: bool, upgrades: Sequence[Upgrade] = UPGRADES) -> str:
+    """The ledger's id, after its schema was made or brought up to date, in one transaction.
+
+    Raises LedgerUnusable for a ledger that a newer rotator wrote, and for none where ``create`` is False.
+    """
+    newest = 1 + len(upgrades)
+    with database.reading() as connection:
+        found = _found(connection)
+    if found and found[0] == newest:
+        return found[1]
+    with database.writing() as connection:
+        # Looked at again: another process may have been first.
+        version, ledger_id = _found(connection) or _make(connection, database, now, newest, create=create)
+        if version > newest:
+            raise LedgerUnusable(
+                f"The ledger {database.name} was written by a newer rotator (schema {version}; this "
+                f"one knows {newest}). Run the newer rotator, or restore the backup "
+                "from before the update. [newer]"
+            )
+        for upgrade in upgrades[version - 1 :]:
+            upgrade(connection)
+        connection.execute(update(META).values(schema_version=newest))
+    return ledger_id
+
+
+def _found(connection: Connection) -> tuple[int, str] | None:
+    """(schema version, ledger id), or None where there is no ledger yet."""
+    if not inspect(connection).has_table(META.name):
+        return None
+    row = connection.execute(select(META.c.schema_version, META.c.ledger_id)).one_or_none()
+    return (row.schema_version, row.ledger_id) if row else None
+
+
+def _make(
+    connection: Connection, database: Database, now: datetime, version: int, *, create: bool
+) -> tuple[int, str]:
+    if not create:
+        raise LedgerUnusable(
+            f"There is no ledger in {database.name} yet. See that the path is right; the first `rotator` "
+            "command that rotates makes it. [missing]"
+        )
+    METADATA.create_all(connection)
+    ledger_id = secrets.token_hex(4)
+    row = {"one": 1, "schema_version": version, "ledger_id": ledger_id, "made_at": instant(now)}
+    connection.execute(META.insert(), row)
+    return version, ledger_id

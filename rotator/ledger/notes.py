@@ -1,0 +1,92 @@
+"""What people ask for, small facts, and named locks."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import timedelta
+
+from sqlalchemy import delete, func, or_, select
+
+from rotator.ledger.codec import ORDER
+from rotator.ledger.part import Part, make_due
+from rotator.ledger.schema import FACTS, LOCKS, MICROSECOND, ORDERS
+from rotator.model import Order
+
+
+class Notes(Part):
+    """The methods of Ledger under "what people ask for" and "small facts, and locks for principals"."""
+
+    def give(self, secret_id: str, order: Order) -> None:
+        """Write an order (at most one of a kind) and make the secret due."""
+        statement = self._database.insert(ORDERS)
+        statement = statement.on_conflict_do_update(
+            index_elements=["secret", "kind"], set_={"doc": statement.excluded.doc}
+        )
+        row = {"secret": secret_id, "kind": order.kind, "doc": ORDER.encode(order)}
+        with self._database.writing() as connection:
+            connection.execute(statement, row)
+            make_due(connection, [secret_id], self._now())
+
+    def withdraw(self, secret_id: str, kind: str) -> bool:
+        """Take an order back; whether there was one. Makes the secret due."""
+        statement = delete(ORDERS).where(ORDERS.c.secret == secret_id, ORDERS.c.kind == kind)
+        with self._database.writing() as connection:
+            found = connection.execute(statement).rowcount == 1
+            make_due(connection, [secret_id], self._now())
+        return found
+
+    def orders(self, secret_id: str) -> Mapping[str, Order]:
+        """Orders by kind. Read before every effect."""
+        statement = select(ORDERS.c.kind, ORDERS.c.doc).where(ORDERS.c.secret == secret_id)
+        with self._database.reading() as connection:
+            return {row.kind: ORDER.decode(row.doc) for row in connection.execute(statement)}
+
+    def all_orders(self) -> Mapping[str, Mapping[str, Order]]:
+        """Every order: by secret, then by kind."""
+        found: dict[str, dict[str, Order]] = defaultdict(dict)
+        statement = select(ORDERS.c.secret, ORDERS.c.kind, ORDERS.c.doc)
+        with self._database.reading() as connection:
+            for row in connection.execute(statement.order_by(ORDERS.c.secret, ORDERS.c.kind)):
+                found[row.secret][row.kind] = ORDER.decode(row.doc)
+        return dict(found)
+
+    def fact(self, key: str) -> str | None:
+        """A fact, as text."""
+        with self._database.reading() as connection:
+            return connection.execute(select(FACTS.c.value).where(FACTS.c.key == key)).scalar()
+
+    def facts(self, prefix: str) -> Mapping[str, str]:
+        """Every fact whose key begins with ``prefix``."""
+        # Not LIKE: in SQLite that does not tell "a" from "A".
+        begins = func.substr(FACTS.c.key, 1, len(prefix)) == prefix
+        statement = select(FACTS.c.key, FACTS.c.value).where(FACTS.c.key >= prefix, begins)
+        with self._database.reading() as connection:
+            return {row.key: row.value for row in connection.execute(statement.order_by(FACTS.c.key))}
+
+    def remember(self, key: str, value: str) -> bool:
+        """Write a fact if its key has none; whether it was new."""
+        statement = self._database.insert(FACTS).on_conflict_do_nothing(index_elements=["key"])
+        with self._database.writing() as connection:
+            return connection.execute(statement, {"key": key, "value": value}).rowcount == 1
+
+    def forget(self, key: str) -> bool:
+        """Remove a fact; whether it was there."""
+        with self._database.writing() as connection:
+            return connection.execute(delete(FACTS).where(FACTS.c.key == key)).rowcount == 1
+
+    def lock(self, name: str, holder: str, ttl: timedelta) -> bool:
+        """Take or prolong a named lock until now + ttl; False if another holds it."""
+        statement = self._database.insert(LOCKS)
+        with self._database.writing() as connection:
+            now = self._now()
+            statement = statement.on_conflict_do_update(
+                index_elements=["name"],
+                set_={"holder": statement.excluded.holder, "until": statement.excluded.until},
+                where=or_(LOCKS.c.until <= now, LOCKS.c.holder == holder),
+            )
+            row = {"name": name, "holder": holder, "until": now + ttl // MICROSECOND}
+            return connection.execute(statement, row).rowcount == 1
+
+    def unlock(self, name: str, holder: str) -> None:
+        """Give a lock back; silent if it is not ours."""
+        with self._database.writing() as connection:
+            connection.execute(delete(LOCKS).where(LOCKS.c.name == name, LOCKS.c.holder == holder))

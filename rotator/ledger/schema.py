@@ -1,0 +1,137 @@
+"""The ledger's tables: what is looked up by stands in columns, the record itself in one JSON document.
+
+Times are whole microseconds since 1970 in UTC, so that every database sorts and compares them alike. No
+query joins two tables; what must be unique is a primary key or a plain unique column.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def instant(at: datetime) -> int:
+    """A time as the tables hold it. Raises TypeError for a time without a zone."""
+    return (at - EPOCH) // MICROSECOND
+
+
+def moment(value: int | None) -> datetime | None:
+    """A time out of a table."""
+    return None if value is None else EPOCH + value * MICROSECOND
+
+
+def _counter(name: str) -> Column[int]:
+    """A number that grows with every row; SQLite numbers rows only in a column of its own type INTEGER."""
+    return Column(name, BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+
+
+METADATA = MetaData()
+
+META = Table(
+    "meta",
+    METADATA,
+    Column("one", Integer, primary_key=True, autoincrement=False),  # there is one row, and its key is 1
+    Column("schema_version", Integer, nullable=False),
+    Column("ledger_id", String(8), nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+)
+
+SECRETS = Table(
+    "secrets",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("policy", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("next_at", BigInteger),  # NULL: nothing to do
+    Column("epoch", BigInteger, nullable=False),  # grows with each claim, and fences the ones before
+    Column("holder", Text),
+    Column("claimed_until", BigInteger),
+    Column("ttl", BigInteger, nullable=False),  # of the claim: by it a commit prolongs
+    Column("nudges", BigInteger, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("secrets_due", "next_at", "id"),
+)
+
+ROTATIONS = Table(
+    "rotations",
+    METADATA,
+    _counter("seq"),
+    Column("id", Text, nullable=False, unique=True),
+    Column("secret", Text, nullable=False),
+    Column("live", Text, unique=True),  # the secret's id while it lives, then NULL: one live at a time
+    Column("began_at", BigInteger, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("rotations_of_secret", "secret", "began_at", "seq"),
+    sqlite_autoincrement=True,
+)
+
+ATTEMPTS = Table(
+    "attempts",
+    METADATA,
+    Column("token", Text, primary_key=True),
+    Column("secret", Text, nullable=False),
+    Column("rotation", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("key_id", Text),
+)
+
+DEBTS = Table(
+    "debts",
+    METADATA,
+    _counter("seq"),
+    Column("id", Text, nullable=False, unique=True),
+    Column("secret", Text, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("debts_open", "open", "since", "seq"),
+    Index("debts_of_secret", "secret", "since", "seq"),
+    sqlite_autoincrement=True,
+)
+
+EVENTS = Table(
+    "events",
+    METADATA,
+    _counter("seq"),
+    Column("secret", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("untold", Boolean, nullable=False),  # an alarm that nobody heard yet
+    Column("doc", Text, nullable=False),
+    Index("events_of_secret", "secret", "seq"),
+    Index("events_untold", "untold", "seq"),
+    sqlite_autoincrement=True,
+)
+
+SLOTS = Table(
+    "slots",
+    METADATA,
+    Column("token", Text, primary_key=True),
+    Column("principal", Text, nullable=False),
+    Column("key_id", Text),  # NULL until a commit tells it
+    Index("slots_of_principal", "principal"),
+)
+
+ORDERS = Table(
+    "orders",
+    METADATA,
+    Column("secret", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("doc", Text, nullable=False),
+)
+
+FACTS = Table(
+    "facts",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+LOCKS = Table(
+    "locks",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
+)

@@ -1,0 +1,91 @@
+"""Secrets and when each is due."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import select
+
+from rotator.ledger.codec import SECRET
+from rotator.ledger.part import Part, make_due, unclaimed
+from rotator.ledger.schema import SECRETS, moment
+from rotator.model import SecretState
+
+_PORTION = 5_000  # secrets written in one transaction: others may write in between
+_PAGE = 1_000  # secrets read at once
+
+
+class Secrets(Part):
+    """The methods of Ledger under "secrets"."""
+
+    def enroll(self, states: Iterable[SecretState]) -> int:
+        """Add secrets that the ledger does not know, due at once; how many were new."""
+        statement = self._database.insert(SECRETS).on_conflict_do_nothing(index_elements=["id"])
+        new, coming = 0, iter(states)
+        while portion := list(islice(coming, _PORTION)):
+            now = self._now()
+            rows = [_row(state, now) for state in portion]
+            with self._database.writing() as connection:
+                new += connection.execute(statement, rows).rowcount
+        return new
+
+    def secret(self, secret_id: str) -> SecretState | None:
+        """What is known of one secret."""
+        with self._database.reading() as connection:
+            doc = connection.execute(select(SECRETS.c.doc).where(SECRETS.c.id == secret_id)).scalar()
+        return None if doc is None else SECRET.decode(doc)
+
+    def secrets(self) -> Iterator[tuple[SecretState, datetime | None]]:
+        """Every secret with its next action's time, by id; read page by page, holding nothing up."""
+        columns = select(SECRETS.c.id, SECRETS.c.doc, SECRETS.c.next_at).order_by(SECRETS.c.id).limit(_PAGE)
+        page = columns
+        while True:
+            with self._database.reading() as connection:
+                rows = connection.execute(page).all()
+            for row in rows:
+                yield SECRET.decode(row.doc), moment(row.next_at)
+            if len(rows) < _PAGE:
+                return
+            page = columns.where(SECRETS.c.id > rows[-1].id)
+
+    def due(self, limit: int) -> Sequence[str]:
+        """Ids whose next action is due and that nobody holds, oldest first."""
+        now = self._now()
+        statement = (
+            select(SECRETS.c.id)
+            .where(SECRETS.c.next_at <= now, unclaimed(now))
+            .order_by(SECRETS.c.next_at, SECRETS.c.id)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return list(connection.execute(statement).scalars())
+
+    def next_due(self) -> datetime | None:
+        """The earliest next action of all."""
+        statement = (
+            select(SECRETS.c.next_at)
+            .where(SECRETS.c.next_at.is_not(None))
+            .order_by(SECRETS.c.next_at)
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            return moment(connection.execute(statement).scalar())
+
+    def nudge(self, secret_ids: Iterable[str]) -> None:
+        """Make these due now; a claim that is held now will not put them off when it is released."""
+        with self._database.writing() as connection:
+            make_due(connection, list(secret_ids), self._now())
+
+
+def _row(state: SecretState, now: int) -> dict[str, Any]:
+    return {
+        "id": state.id,
+        "policy": state.policy,
+        "principal": state.principal,
+        "next_at": now,
+        "epoch": 0,
+        "ttl": 0,
+        "nudges": 0,
+        "doc": SECRET.encode(state),
+    }

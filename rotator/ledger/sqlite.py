@@ -1,0 +1,133 @@
+"""SQLite as a ledger: durable at every commit, for several threads and processes of one host.
+
+The settings are those of SQLite's documentation (pragma.html, wal.html): write-ahead log, fsync at each
+commit, deleted content overwritten. All processes must be on one host, and the file on a local disk.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import create_engine
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from rotator.errors import LedgerUnusable
+from rotator.ledger import files, migrations
+from rotator.ledger.database import Database, begin_immediate
+from rotator.ledger.failures import translated
+
+APPLICATION_ID = 0x726F7461  # "rota", in the file's header (SQLite docs, PRAGMA application_id)
+SMALL = 8 * 1024 * 1024  # bytes; a file up to this size is checked whole whenever it is opened
+POOL = 32  # connections kept open; more threads get more, for as long as they need them
+
+
+def in_memory(now: datetime, patience: float) -> tuple[Database, str]:
+    """A ledger that ends with the process, for tests: one connection, used in turn. Its id, too."""
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: _connect(":memory:", patience),
+        poolclass=StaticPool,
+        hide_parameters=True,
+    )
+    begin_immediate(engine)
+    database = Database(engine, "in memory", patience, shared=True)
+    return database, migrations.ready(database, now, create=True)
+
+
+def in_file(path: Path, now: datetime, patience: float, *, create: bool) -> tuple[Database, str]:
+    """The ledger in a file, and its id. Raises LedgerUnusable for whatever is wrong with the file."""
+    files.prepare(path, create=create)
+    name = str(path)
+    # mode=rw: SQLite itself must never make the file, since it would be open to others.
+    address = f"file:{quote(name)}?mode=rw"
+    with translated(name):
+        _prepare(address, name, patience, whole=path.stat().st_size <= SMALL)
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: _connect(address, patience),
+        poolclass=QueuePool,
+        pool_size=POOL,
+        max_overflow=-1,
+        hide_parameters=True,
+    )
+    begin_immediate(engine)
+    database = Database(engine, name, patience)
+    try:
+        return database, migrations.ready(database, now, create=create)
+    except BaseException:
+        engine.dispose()
+        raise
+
+
+def checkpoint(database: Database) -> None:
+    """Bring the write-ahead log into the file and empty it, if no other process is in the way."""
+    with database.reading() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
+
+def _connect(address: str, patience: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        address, uri=True, isolation_level=None, check_same_thread=False, timeout=patience
+    )
+    for setting in ("foreign_keys=ON", "synchronous=FULL", "secure_delete=ON"):
+        connection.execute(f"PRAGMA {setting}")
+    return connection
+
+
+def _prepare(address: str, name: str, patience: float, *, whole: bool) -> None:
+    """Mark an empty file as ours, refuse one that is not, and switch the write-ahead log on."""
+    connection = _connect(address, patience)
+    try:
+        if not _is_ours(connection):
+            _adopt(connection, name)
+        _wait_for(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchone(), patience)
+        if whole and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise LedgerUnusable(
+                f"The ledger {name} is damaged. Stop rotator, keep the damaged file aside, and restore the "
+                "last backup; then let rotator reconcile before it revokes anything. [corrupt]"
+            )
+    finally:
+        connection.close()
+
+
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,))
+
+
+def _adopt(connection: sqlite3.Connection, name: str) -> None:
+    """Write our mark into a file that holds nothing; refuse any other."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _must_be_empty(connection, name)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _must_be_empty(connection: sqlite3.Connection, name: str) -> None:
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (mark,) = connection.execute("PRAGMA application_id").fetchone()
+    if mark != APPLICATION_ID and (tables or mark):
+        raise LedgerUnusable(
+            f"{name} is a database of another program, and is left as it is. Name another file for the "
+            "ledger. [foreign]"
+        )
+
+
+def _wait_for(act: Callable[[], object], patience: float) -> None:
+    """Repeat while another process is in the way: SQLite does not wait by itself for this."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            act()
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
