@@ -360,6 +360,10 @@ class World(Protocol):
         """Whether no new effect may begin: SIGTERM was received."""
         ...
 
+    def stop(self) -> None:
+        """Let no new effect begin from now on. May be called twice."""
+        ...
+
     def random_hex(self) -> str:
         """32 hexadecimal digits from the system's generator."""
         ...

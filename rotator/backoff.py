@@ -1,0 +1,31 @@
+"""When to look again. Pure: the counts and times live in the ledger, so a restart forgets no back-off."""
+
+from datetime import timedelta
+
+_FAILURES = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
+_FIRST = timedelta(seconds=2)
+_PATIENT = timedelta(minutes=10)
+_VERIFYING = timedelta(seconds=15)
+_PERSON = (timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
+
+ATTEMPTS = 3  # tries at one rotation before it fails
+
+
+def after_failures(failures: int) -> timedelta:
+    """How long after a failed rotation the next one may begin, ``failures`` counted since a success."""
+    return _FAILURES[min(max(failures, 1), len(_FAILURES)) - 1]
+
+
+def after_looks(looks: int) -> timedelta:
+    """How long after an error the same step is tried again: doubling from 2 seconds to 10 minutes."""
+    return min(_FIRST * 2 ** min(looks, 16), _PATIENT)
+
+
+def while_verifying(looks: int) -> timedelta:
+    """How long until a key that is not yet accepted is probed again: doubling from 1 to 15 seconds."""
+    return min(timedelta(seconds=1) * 2 ** min(looks, 16), _VERIFYING)
+
+
+def while_blocked(looks: int) -> timedelta:
+    """How long until we look whether a person has acted; an order or a fresh credential ends it at once."""
+    return _PERSON[min(looks, len(_PERSON) - 1)]

@@ -1,0 +1,224 @@
+"""One claimed secret, while a worker acts on it: what both stories share.
+
+A story reads and writes the ledger through its desk, asks it whether an effect may begin, and finds here
+the values that it read a moment ago. Nothing at a desk outlives its worker but what was committed.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from rotator import backoff, due
+from rotator.errors import NeedsPerson
+from rotator.interfaces import Provider, SecretStore, Stored, World
+from rotator.model import (
+    Again,
+    Block,
+    Change,
+    Claim,
+    Credential,
+    Debt,
+    Event,
+    Level,
+    Order,
+    Policy,
+    Rotation,
+    SecretState,
+)
+
+_KEEP = timedelta(minutes=5)
+
+
+class Memory:
+    """Versions of secrets read or written a moment ago, by secret and version; versions never change.
+
+    Shared by the threads of one process; forgotten after five minutes, so that a value is not held
+    longer than the step that needs it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], tuple[Stored, datetime]] = {}
+
+    def keep(self, secret: str, version: str, stored: Stored, now: datetime) -> Stored:
+        """Hold a version for a while; drops what is too old."""
+        for key, (_, until) in list(self._kept.items()):
+            if until < now:
+                self._kept.pop(key, None)
+        self._kept[secret, version] = (stored, now + _KEEP)
+        return stored
+
+    def get(self, secret: str, version: str, now: datetime) -> Stored | None:
+        """What is held, or None."""
+        stored, until = self._kept.get((secret, version), (None, now))
+        return stored if until > now else None
+
+    def drop(self, secret: str) -> None:
+        """Forget everything of one secret."""
+        for key in [key for key in list(self._kept) if key[0] == secret]:
+            self._kept.pop(key, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Why no effect begins now, and when to ask again."""
+
+    why: str
+    until: datetime
+
+
+class Desk:
+    """A claim, the state that it guards, and the way to everything outside."""
+
+    def __init__(self, world: World, memory: Memory, claim: Claim, state: SecretState) -> None:
+        self.world = world
+        self.memory = memory
+        self.claim = claim
+        self.state = state
+        self.trouble = False
+
+    # reading
+
+    def now(self) -> datetime:
+        """The ledger's clock."""
+        return self.world.ledger.now()
+
+    def orders(self) -> Mapping[str, Order]:
+        """What people asked for, read anew."""
+        return self.world.ledger.orders(self.state.id)
+
+    def provider(self, policy: Policy) -> Provider:
+        """The adapter of a policy's provider."""
+        return self.world.provider(policy.provider)
+
+    def store(self, policy: Policy) -> SecretStore:
+        """The adapter of a policy's store."""
+        return self.world.store(policy.target.store)
+
+    def version(self, policy: Policy, version: str) -> Stored | None:
+        """One version of the secret: what is in memory, else a read. None if it is not there."""
+        known = self.memory.get(self.state.id, version, self.now())
+        if known is not None:
+            return known
+        stored = self.store(policy).read(policy.target, version)
+        return None if stored is None else self.memory.keep(self.state.id, version, stored, self.now())
+
+    # whether an effect may begin
+
+    def held(self, policy: Policy, *, urgent: bool, windows: bool = True, admin: bool = True) -> Held | None:
+        """Why no effect may begin: stop, pause, a block of the provider, a closed window.
+
+        ``urgent`` work (run-now, strays) waits for no window; ``admin`` says whether the provider's admin
+        credential is needed.
+        """
+        now = self.now()
+        if self.world.stopping():
+            return Held("the worker is stopping", now)
+        pause = self.orders().get("pause")
+        if pause is not None and pause.until is not None and pause.until > now:
+            return Held(f"paused by {pause.by}", pause.until)
+        block = self.world.ledger.fact(block_key(policy)) if admin else None
+        if block is not None:
+            again = datetime.fromisoformat(json.loads(block)["look_at"])
+            if again > now:
+                return Held("the provider is blocked", again)
+        opens = due.window_opens(policy, now) if windows and not urgent else now
+        return Held("outside its windows", opens) if opens > now else None
+
+    # writing
+
+    def write(
+        self,
+        *,
+        state: SecretState | None = None,
+        rotation: Rotation | None = None,
+        debts: Iterable[Debt] = (),
+        events: Iterable[Event] = (),
+        frees: Iterable[str] = (),
+        orders_done: Iterable[str] = (),
+    ) -> None:
+        """Commit state, rotation, debts and events at once, under the claim. Raises Fenced."""
+        state = state or self.state
+        told = tuple(events)
+        self.world.ledger.commit(
+            self.claim,
+            Change(state, rotation, tuple(debts), told, tuple(frees), tuple(orders_done)),
+        )
+        self.state = state
+        self.trouble = self.trouble or any(event.level is Level.ALARM for event in told)
+
+    def event(
+        self,
+        kind: str,
+        text: str,
+        *,
+        level: Level = Level.INFO,
+        rotation: Rotation | None = None,
+        debt: Debt | None = None,
+        **data: str | None,
+    ) -> Event:
+        """An event of this secret, with the ids that people search by."""
+        subject = rotation or debt
+        known = {
+            "policy": subject.policy.name if subject else self.state.policy,
+            "provider": subject.policy.provider.name if subject else None,
+            "step": str(subject.phase) if subject else None,
+            **data,
+        }
+        return Event(
+            secret=self.state.id,
+            kind=kind,
+            text=text,
+            level=level,
+            rotation=rotation.id if rotation else None,
+            debt=debt.id if debt else None,
+            data={name: value for name, value in known.items() if value},
+        )
+
+    # blocks
+
+    def block_of(self, error: NeedsPerson, known: Block | None) -> tuple[Block, bool]:
+        """The block for an error, and whether it is news: the same block is told once."""
+        if known is not None and (known.kind, known.reason) == (error.kind, error.message):
+            return known, False
+        return Block(error.kind, error.message, error.todo, self.now()), True
+
+    def block_provider(self, policy: Policy, error: NeedsPerson) -> tuple[Again, bool]:
+        """One block for the whole provider: when its policies look again, and whether it is news."""
+        ledger, key, now = self.world.ledger, block_key(policy), self.now()
+        known = json.loads(ledger.fact(key) or "{}")
+        looks = int(known.get("looks", -1)) + 1
+        look_at = now + backoff.while_blocked(looks)
+        block = {
+            "provider": policy.provider.name,
+            "kind": error.kind,
+            "reason": error.message,
+            "todo": error.todo,
+            "since": known.get("since", now.isoformat()),
+            "look_at": look_at.isoformat(),
+            "looks": looks,
+        }
+        ledger.forget(key)
+        ledger.remember(key, json.dumps(block))
+        self.trouble = True
+        return Again(look_at), not known
+
+    def provider_answers(self, policy: Policy) -> None:
+        """The admin credential was accepted: a block of its provider is over."""
+        if self.world.ledger.fact(block_key(policy)) is not None:
+            self.world.ledger.forget(block_key(policy))
+
+
+def block_key(policy: Policy) -> str:
+    """The fact under which a block of a policy's provider is kept."""
+    return f"block:{policy.provider.principal}"
+
+
+def holds_nothing(credential: Credential, secret_fields: Iterable[str]) -> bool:
+    """Whether none of a credential's secret fields has a value: the secret holds no key yet."""
+    return not any(credential.get(name) for name in secret_fields)
+
+
+def pushed(state: SecretState, now: datetime) -> SecretState:
+    """The state with one more version written, those of the last 24 hours kept."""
+    return replace(state, pushes=(*(at for at in state.pushes if at > now - timedelta(hours=24)), now))

@@ -1,0 +1,150 @@
+"""Whose key is it, and which keys are owed their death: decisions that both stories share. No effects."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from rotator.desk import Desk, holds_nothing
+from rotator.interfaces import Stored
+from rotator.model import (
+    Block,
+    CurrentKey,
+    Debt,
+    DebtPhase,
+    DebtReason,
+    KeyRecord,
+    Policy,
+    Provenance,
+    token_in,
+)
+
+UNADOPTED = "unadopted"
+
+
+def identify(desk: Desk, policy: Policy, onto: Stored) -> CurrentKey | None:
+    """The key that a version of the secret holds, and how we know it; None where it holds none.
+
+    A key that the ledger does not know is nobody's: its provenance is UNKNOWN, and it is never revoked.
+    """
+    traits, known = desk.provider(policy).traits, desk.state.current
+    if known is not None and known.version == onto.version:
+        return known
+    if holds_nothing(onto.credential, traits.secret_fields):
+        return None
+    if known is not None and _same_key(desk, policy, onto, known):
+        return replace(known, version=onto.version)
+    key_id = onto.credential.get(traits.id_field)
+    for debt in desk.world.ledger.debts(desk.state.id):
+        if key_id is not None and debt.key_id == key_id and debt.provenance is not Provenance.UNKNOWN:
+            return CurrentKey(onto.version, key_id, debt.provenance, desk.now(), debt.token)
+    return CurrentKey(onto.version, key_id, Provenance.UNKNOWN, onto.created_at or desk.now())
+
+
+def _same_key(desk: Desk, policy: Policy, onto: Stored, known: CurrentKey) -> bool:
+    """Whether another version holds the very key that we know: only the object's other fields changed."""
+    before = desk.version(policy, known.version)
+    return before is not None and holds_same(desk, policy, onto, before)
+
+
+def holds_same(desk: Desk, policy: Policy, one: Stored, other: Stored) -> bool:
+    """Whether two versions hold the same key: the fields that are ours are alike, and there are some."""
+    traits = desk.provider(policy).traits
+    written = [name for name in traits.fields if policy.target.fields.get(name, name) is not None]
+    return one.credential.same(other.credential, written) and not holds_nothing(
+        one.credential, traits.secret_fields
+    )
+
+
+def owe(
+    desk: Desk,
+    policy: Policy,
+    reason: DebtReason,
+    key: CurrentKey,
+    *,
+    grace: timedelta = timedelta(0),
+    not_before: datetime | None,
+    urgent: bool,
+) -> Debt:
+    """The debt for a key: the one that is open already, begun anew, or a new one."""
+    now, policy = desk.now(), _issuer(desk, policy, key)
+    open_debts = desk.world.ledger.debts(desk.state.id)
+    known = next((debt for debt in open_debts if key.key_id and debt.key_id == key.key_id), None)
+    debt = known or Debt(
+        id=desk.world.random_hex()[:12],
+        secret=desk.state.id,
+        policy=policy,
+        reason=reason,
+        key_id=key.key_id,
+        provenance=key.provenance,
+        since=now,
+        token=key.token,
+    )
+    return replace(
+        debt,
+        reason=reason,
+        version=key.version or debt.version,
+        grace=grace,
+        not_before=not_before,
+        urgent=urgent,
+        phase=DebtPhase.OWED,
+        look_at=None,
+        looks=0,
+        block=unadopted(policy, key, now) if key.provenance is Provenance.UNKNOWN else None,
+    )
+
+
+def _issuer(desk: Desk, policy: Policy, key: CurrentKey) -> Policy:
+    """The policy under which a key was issued: a policy may have moved to another provider since."""
+    if key.token is None or desk.state.principal == policy.provider.principal:
+        return policy
+    made = (one for one in desk.world.ledger.rotations(desk.state.id) if one.attempt.token == key.token)
+    return next((one.policy for one in made), policy)
+
+
+def unadopted(policy: Policy, key: CurrentKey, now: datetime) -> Block:
+    """The block of a key that was there before us: a person must say whose it is."""
+    name = key.key_id or "ID"
+    return Block(
+        UNADOPTED,
+        f"the key {key.key_id or 'of unknown id'} was not issued by rotator, so it is not revoked by guess",
+        f"rotator adopt {policy.name} --key-id {name}"
+        + ("" if key.key_id else " (ID as the provider lists it)"),
+        now,
+    )
+
+
+def strays_of(desk: Desk, policy: Policy, listed: Iterable[KeyRecord]) -> list[Debt]:
+    """A debt for each live key that carries a label of this secret's attempts and is not accounted for."""
+    return [
+        owe(
+            desk,
+            policy,
+            DebtReason.STRAY,
+            CurrentKey("", record.key_id, Provenance.ISSUED, desk.now(), token),
+            not_before=desk.now(),
+            urgent=True,
+        )
+        for record, token in _labelled(desk, listed)
+        if record.key_id not in _accounted(desk)
+    ]
+
+
+def _labelled(desk: Desk, listed: Iterable[KeyRecord]) -> Sequence[tuple[KeyRecord, str]]:
+    """Live keys whose label ends with the token of an attempt that this ledger made for this secret."""
+    found = []
+    for record in listed:
+        label = token_in(record.label)
+        if record.live and label is not None and label[0] == desk.world.ledger.id:
+            attempt = desk.world.ledger.attempt(label[1])
+            if attempt is not None and attempt[0] == desk.state.id:
+                found.append((record, label[1]))
+    return found
+
+
+def _accounted(desk: Desk) -> set[str]:
+    """Ids of the secret's keys that the ledger knows to be current, a candidate or owed."""
+    ledger, current = desk.world.ledger, desk.state.current
+    rotation = ledger.rotation(desk.state.id)
+    ids = {current.key_id if current else None, rotation.attempt.key_id if rotation else None}
+    ids |= {debt.key_id for debt in ledger.debts(desk.state.id)}
+    return {key_id for key_id in ids if key_id}

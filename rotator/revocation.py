@@ -1,0 +1,281 @@
+"""The second story: a key is taken out of service, one debt at a time, until it is proven dead.
+
+    owed (not before promoted + grace) -> re-checked -> revoking -> dead
+
+The re-check and the revoke are one step: what is current is read at the moment at which a key is about to
+die. A revoke that was sent proves nothing; a debt ends when the provider refuses the key, or no longer
+lists it, and not before.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from rotator import backoff
+from rotator.desk import Desk
+from rotator.errors import EffectError, NeedsPerson, Scope, Unknown
+from rotator.interfaces import Stored
+from rotator.model import (
+    Again,
+    Block,
+    Debt,
+    DebtPhase,
+    DebtReason,
+    Ended,
+    KeyRecord,
+    Level,
+    Provenance,
+    Verdict,
+    token_in,
+)
+from rotator.owing import holds_same
+
+_PATIENCE = timedelta(hours=1)  # from the first revoke until people are told that a key will not die
+_PROBE_LOOKS = 5  # looks without a clear baseline, after which the provider's list decides alone
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was read for one debt: the current version, the old key's, and the provider's record of it."""
+
+    current: Stored | None
+    old: Stored | None
+    record: KeyRecord | None
+
+    @property
+    def listed(self) -> bool:
+        """Whether the provider lists the key as live."""
+        return self.record is not None and self.record.live
+
+
+def advance(desk: Desk, debt: Debt) -> Again | Ended:
+    """Take a debt as far as it goes now: to its end, or until there is something to wait for."""
+    if debt.phase.ended:
+        return Ended()
+    wait = _waits(desk, debt)
+    if wait is not None:
+        return wait
+    try:
+        debt = _visible(desk, debt)
+        wait = _waits(desk, debt)
+        return wait if wait is not None else _pay(desk, debt)
+    except NeedsPerson as error:
+        return _blocked(desk, _latest(desk, debt), error)
+    except EffectError as error:
+        return _later(desk, _latest(desk, debt), error.message, error)
+
+
+def _latest(desk: Desk, debt: Debt) -> Debt:
+    """The debt as it was last committed."""
+    return desk.world.ledger.debt(debt.id) or debt
+
+
+# --- owed ------------------------------------------------------------------------------------------------
+
+
+def _waits(desk: Desk, debt: Debt) -> Again | None:
+    """What an owed key waits for: a person who says whose it is, its grace, its back-off, its window."""
+    now = desk.now()
+    if debt.provenance is Provenance.UNKNOWN:
+        return Again(now + timedelta(days=1))  # adopting makes the secret due at once
+    times = [at for at in (debt.not_before, debt.look_at) if at is not None and at > now]
+    if times:
+        return Again(max(times))
+    held = desk.held(debt.policy, urgent=debt.urgent or debt.reason is not DebtReason.REPLACED)
+    return Again(held.until) if held else None
+
+
+def _visible(desk: Desk, debt: Debt) -> Debt:
+    """Grace begins when the last replica shows the new version."""
+    current = desk.state.current
+    if debt.not_before is not None or current is None:
+        return debt
+    if not desk.store(debt.policy).shown(debt.policy.target, current.version, current.since):
+        raise Unknown("replicas-behind", "a replica does not show the new version yet")
+    seen = replace(debt, not_before=desk.now() + debt.grace, looks=0, look_at=None)
+    told = desk.event("visible", "every replica shows the new version: grace begins", debt=debt)
+    desk.write(debts=[seen], events=[told])
+    return seen
+
+
+# --- re-check and revoke: one step -----------------------------------------------------------------------
+
+
+def _pay(desk: Desk, debt: Debt) -> Again | Ended:
+    """Re-check; if the key is still alive, revoke it; then prove that it is dead."""
+    evidence = _recheck(desk, debt)
+    desk.provider_answers(debt.policy)
+    if debt.phase is DebtPhase.REVOKING:
+        proof = _proof(desk, debt, evidence)
+        if proof is not None:
+            return _dead(desk, debt, proof)
+    debt = _baselined(desk, debt, evidence)
+    assert debt.key_id is not None, "a key of unknown id is never revoked"
+    desk.provider(debt.policy).revoke(debt.key_id)
+    told = desk.event("revoked", f"revoke sent for key {debt.key_id}", debt=debt, key_id=debt.key_id)
+    desk.write(debts=[debt], events=[told])
+    record = _record(desk, debt)
+    proof = _proof(desk, debt, replace(evidence, record=record))
+    if proof is not None:
+        return _dead(desk, debt, proof)
+    return _later(desk, debt, f"key {debt.key_id} is not proven dead yet", None)
+
+
+def _recheck(desk: Desk, debt: Debt) -> Evidence:
+    """Read what is current, the old value and the provider's record; raise NeedsPerson if the key must live."""
+    look = desk.store(debt.policy).look(debt.policy.target)
+    current = desk.store(debt.policy).read(debt.policy.target, look.current) if look.current else None
+    old = desk.version(debt.policy, debt.version) if debt.version else None
+    _not_in_service(desk, debt, current, old)
+    if debt.reason is DebtReason.REPLACED:
+        _ours_is_current(desk, debt, current)
+    record = _record(desk, debt)
+    _ours_to_revoke(desk, debt, record)
+    return Evidence(current, old, record)
+
+
+def _not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored | None) -> None:
+    """The key is neither what consumers read, nor the candidate of a rotation that is under way."""
+    id_field = desk.provider(debt.policy).traits.id_field
+    rotation = desk.world.ledger.rotation(debt.secret)
+    known = desk.state.current
+    in_service = {
+        known.key_id if known else None,
+        current.credential.get(id_field) if current else None,
+        rotation.attempt.key_id if rotation else None,
+    }
+    if debt.key_id in in_service or (current and old and holds_same(desk, debt.policy, current, old)):
+        why = f"key {debt.key_id} is to die, but the secret holds it."
+        raise NeedsPerson(
+            "still-in-service", why, todo=f"rotator run-now {debt.policy.name}, or leave it as it is"
+        )
+
+
+def _ours_is_current(desk: Desk, debt: Debt, current: Stored | None) -> None:
+    """The secret holds what we promoted: where somebody wrote another key, nothing is revoked."""
+    known, rotation = desk.state.current, desk.world.ledger.rotation(debt.secret)
+    if known is not None and known.provenance is not Provenance.UNKNOWN and current is not None:
+        if current.version == known.version:
+            return
+        promoted = desk.version(debt.policy, known.version)
+        if promoted is not None and holds_same(desk, debt.policy, current, promoted):
+            return
+    if rotation is not None:
+        raise Unknown("rotation-under-way", "waiting for the rotation that is under way")
+    why = f"the secret does not hold what rotator promoted, so key {debt.key_id} is not revoked."
+    todo = f"see who wrote {debt.policy.target.secret}; then: rotator run-now {debt.policy.name}"
+    raise NeedsPerson("not-ours-current", why, todo=todo)
+
+
+def _record(desk: Desk, debt: Debt) -> KeyRecord | None:
+    """What the provider lists under exactly this id."""
+    provider = desk.provider(debt.policy)
+    if not provider.traits.lists:
+        return None
+    return next((key for key in provider.find() if key.key_id == debt.key_id), None)
+
+
+def _ours_to_revoke(desk: Desk, debt: Debt, record: KeyRecord | None) -> None:
+    """A key that we issued carries our label; one with another ledger's label is foreign, adopted or not."""
+    label = token_in(record.label) if record else None
+    foreign = label is not None and label[0] != desk.world.ledger.id
+    unlabelled = record is not None and debt.provenance is Provenance.ISSUED and label is None
+    if foreign or (unlabelled and desk.provider(debt.policy).traits.lists):
+        whose = f"belongs to ledger {label[0]}" if label else "does not carry our label"
+        why = f"key {debt.key_id} {whose}, so it is not revoked."
+        todo = f"see whose it is; then revoke it at the provider, or: rotator settle {debt.id} --reason TEXT"
+        raise NeedsPerson("foreign", why, todo=todo)
+
+
+def _baselined(desk: Desk, debt: Debt, evidence: Evidence) -> Debt:
+    """Probe the old value, so that its refusal will mean something; then write that revoke is sent."""
+    now, baseline = desk.now(), None
+    if evidence.old is not None:
+        probe = desk.provider(debt.policy).probe(evidence.old.credential)
+        lists = desk.provider(debt.policy).traits.lists
+        if probe.verdict is Verdict.UNKNOWN and (debt.looks < _PROBE_LOOKS or not lists):
+            raise Unknown("no-baseline", f"the old key's probe gives no clear answer: {probe.why}")
+        baseline = now if probe.verdict is Verdict.LIVE else debt.baseline_at
+    revoking = replace(
+        debt,
+        phase=DebtPhase.REVOKING,
+        baseline_at=baseline,
+        revoked_at=debt.revoked_at or now,
+        block=None,
+    )
+    desk.write(debts=[revoking])
+    return revoking
+
+
+# --- revoking: the proof ---------------------------------------------------------------------------------
+
+
+def _proof(desk: Desk, debt: Debt, evidence: Evidence) -> str | None:
+    """By what the key is proven dead, or None: it may live.
+
+    A refusal counts if the same request was LIVE for this value before the revoke and is LIVE for the
+    current key now. Where keys are listed the id must be gone or revoked as well; without a baseline the
+    list decides alone.
+    """
+    provider = desk.provider(debt.policy)
+    if evidence.listed:
+        return None
+    if debt.baseline_at is None or evidence.old is None:
+        return "no longer listed as live" if provider.traits.lists else None
+    if provider.probe(evidence.old.credential).verdict is not Verdict.DEAD or evidence.current is None:
+        return None
+    if provider.probe(evidence.current.credential).verdict is not Verdict.LIVE:
+        return None
+    gone = ", and no longer listed as live" if provider.traits.lists else ""
+    return f"accepted before the revoke, refused after it while the current key is accepted{gone}"
+
+
+def _dead(desk: Desk, debt: Debt, proof: str) -> Ended:
+    """The debt is paid."""
+    if debt.version is not None and (debt.kept or debt.reason is DebtReason.ABANDONED):
+        try:
+            desk.store(debt.policy).discard(debt.policy.target, debt.version, debt.kept)
+        except (EffectError, NeedsPerson) as error:  # a label left on a dead key's version does no harm
+            text = f"the version of dead key {debt.key_id} keeps its label: {error.message}"
+            desk.write(events=[desk.event("not-discarded", text, debt=debt, error=error.kind)])
+    dead = replace(debt, phase=DebtPhase.DEAD, ended_at=desk.now(), proof=proof, block=None, look_at=None)
+    told = desk.event("dead", f"key {debt.key_id} is proven dead: {proof}", debt=dead, key_id=debt.key_id)
+    desk.write(debts=[dead], events=[told], frees=[debt.token] if debt.token else [])
+    return Ended()
+
+
+# --- setbacks --------------------------------------------------------------------------------------------
+
+
+def _later(desk: Desk, debt: Debt, why: str, error: EffectError | None) -> Again:
+    """Not dead yet: look again, later each time; people are told once when it will not die."""
+    now = desk.now()
+    look_at = max(now + backoff.after_looks(debt.looks), (error and error.retry_at) or now)
+    overdue = debt.revoked_at or debt.not_before
+    late = overdue is not None and now - overdue >= _PATIENCE and not debt.alarmed
+    waiting = replace(debt, looks=debt.looks + 1, look_at=look_at, alarmed=debt.alarmed or late)
+    text = f"key {debt.key_id} will not die: {why}" if late else f"{why}; looking again"
+    told = desk.event(
+        "will-not-die" if late else "retry",
+        text,
+        level=Level.ALARM if late else Level.INFO,
+        debt=debt,
+        error=error.kind if error else "not-proven",
+    )
+    desk.write(debts=[waiting], events=[told])
+    return Again(look_at)
+
+
+def _blocked(desk: Desk, debt: Debt, error: NeedsPerson) -> Again:
+    """A person must act before this key may die: told once."""
+    block: Block | None = debt.block
+    if error.scope is Scope.PROVIDER:
+        again, news = desk.block_provider(debt.policy, error)
+    else:
+        block, news = desk.block_of(error, debt.block)
+        again = Again(desk.now() + backoff.while_blocked(debt.looks))
+    waiting = replace(debt, looks=debt.looks + 1, look_at=again.at, block=block)
+    text = f"{error.message} To do: {error.todo}"
+    told = desk.event("blocked", text, level=Level.ALARM, debt=debt, error=error.kind)
+    desk.trouble = True
+    desk.write(debts=[waiting], events=[told] if news else [])
+    return again

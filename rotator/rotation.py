@@ -1,0 +1,423 @@
+"""The first story: a new key is brought into service.
+
+    planned -> issuing -> issued -> staged -> verified -> promoting -> promoted
+       ^          |          |         |                      |
+       +----------+----------+---------+                   conflict
+        given up: the candidate becomes a debt; the next attempt, or failed
+
+Each step looks before it acts, commits what it is about to do before it does it, and may be killed at any
+line: whoever calls :func:`advance` next goes on from what the ledger, the provider and the store say.
+From ``promoting`` the story only goes forward.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from rotator import backoff, setbacks
+from rotator.desk import Desk, holds_nothing, pushed
+from rotator.due import settings_digest
+from rotator.durations import text as every
+from rotator.errors import Conflict, EffectError, NeedsPerson, NotSent, Refused, Unknown
+from rotator.interfaces import Stored
+from rotator.model import (
+    Again,
+    CurrentKey,
+    Debt,
+    DebtReason,
+    Ended,
+    KeyRecord,
+    Level,
+    Phase,
+    Policy,
+    Probe,
+    Provenance,
+    Rotation,
+    label_for,
+)
+from rotator.owing import holds_same, identify, owe, strays_of
+from rotator.setbacks import Step
+from rotator.verifying import Objection, counted, probed
+
+_STALE = timedelta(minutes=5)  # a verification older than this is done again before promoting
+
+
+def begin(desk: Desk, policy: Policy, reason: str, *, urgent: bool, grace: timedelta | None) -> Rotation:
+    """Write down that a rotation has begun; nothing outside has happened yet."""
+    rotation = Rotation(
+        id=desk.world.random_hex(),
+        secret=desk.state.id,
+        policy=policy,
+        reason=reason,
+        began_at=desk.now(),
+        phase=Phase.PLANNED,
+        attempt=setbacks.fresh_attempt(desk, 1),
+        grace=policy.grace if grace is None else grace,
+        urgent=urgent,
+    )
+    began = desk.event("began", f"rotation began: {reason}", rotation=rotation)
+    desk.write(rotation=rotation, events=[began], orders_done=["run"] if urgent else [])
+    return rotation
+
+
+def advance(desk: Desk, rotation: Rotation) -> Again | Ended:
+    """Take a rotation as far as it goes now: to its end, or until there is something to wait for."""
+    steps: dict[Phase, Callable[[Desk, Rotation], Step]] = {
+        Phase.PLANNED: _plan,
+        Phase.ISSUING: _sweep,
+        Phase.ISSUED: _stage,
+        Phase.STAGED: _verify,
+        Phase.VERIFIED: _promote,
+        Phase.PROMOTING: _resolve,
+        Phase.CONFLICT: _resolve,
+    }
+    while not rotation.phase.ended:
+        if rotation.look_at is not None and rotation.look_at > desk.now():
+            return Again(rotation.look_at)
+        try:
+            answer = steps[rotation.phase](desk, rotation)
+        except (EffectError, NeedsPerson) as error:
+            answer = setbacks.met(desk, desk.world.ledger.rotation(rotation.secret) or rotation, error)
+        if isinstance(answer, Again):
+            return answer
+        rotation = answer
+    return Ended()
+
+
+# --- planned: look, sweep, reserve a slot ----------------------------------------------------------------
+
+
+def _plan(desk: Desk, rotation: Rotation) -> Step:
+    """Look at the store and the provider; owe strays; take a slot; then issue."""
+    policy = rotation.policy
+    held = desk.held(policy, urgent=rotation.urgent)
+    if held is not None:
+        return Again(held.until)
+    look = desk.store(policy).look(policy.target)
+    if look.current is None:
+        return _seed(desk, rotation)
+    onto = desk.store(policy).read(policy.target, look.current)
+    if onto is None:
+        raise Unknown("version-missing", "the store names a current version that it does not return")
+    provider = desk.provider(policy)
+    listed = provider.find() if provider.traits.lists else ()
+    desk.provider_answers(policy)
+    old = identify(desk, policy, onto)
+    record = next((key for key in listed if old is not None and key.key_id == old.key_id), None)
+    rotation = replace(
+        rotation,
+        wanted=provider.wanted(policy.key, record),
+        expected=onto.version,
+        old=old,
+        replicated=look.replicated,
+    )
+    _owe_found(desk, rotation, listed)
+    if not _slot(desk, rotation, listed):
+        return setbacks.no_slot(desk, rotation, listed)
+    return _issue(desk, rotation, onto, listed)
+
+
+def _seed(desk: Desk, rotation: Rotation) -> Step:
+    """A secret without a version gets an empty object: its first version is current whatever its label."""
+    seeding = desk.event(
+        "seeding", "the secret has no version yet: writing an empty object", rotation=rotation
+    )
+    desk.write(rotation=rotation, events=[seeding])
+    desk.store(rotation.policy).seed(rotation.policy.target, setbacks.token(desk))
+    return rotation
+
+
+def _owe_found(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> None:
+    """Owe what the look found: strays of lost attempts, and our own key if somebody replaced it by hand."""
+    debts = strays_of(desk, rotation.policy, listed)
+    ours, state = desk.state.current, desk.state
+    if ours is not None and (rotation.old is None or ours.key_id != rotation.old.key_id):
+        debts.append(
+            owe(
+                desk,
+                rotation.policy,
+                DebtReason.REPLACED,
+                ours,
+                grace=rotation.policy.grace,
+                not_before=desk.now() + rotation.policy.grace,
+                urgent=False,
+            )
+        )
+    if debts or rotation.old != ours:
+        found = [desk.event("owed", setbacks.of_debt(debt), debt=debt, key_id=debt.key_id) for debt in debts]
+        desk.write(state=replace(state, current=rotation.old), rotation=rotation, debts=debts, events=found)
+
+
+def _slot(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> bool:
+    """Whether the principal has room for one more live key, and it is reserved for this attempt."""
+    limit = desk.provider(rotation.policy).traits.key_limit
+    if limit is None:
+        return True
+    live = frozenset(record.key_id for record in listed if record.live)
+    principal = rotation.policy.provider.principal
+    return desk.world.ledger.reserve(desk.claim, principal, rotation.attempt.token, live, limit)
+
+
+# --- issuing: one effect from here to the store ----------------------------------------------------------
+
+
+def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRecord]) -> Step:
+    """Write the intent, have the provider issue, write the key's id, stage its value."""
+    now, policy = desk.now(), rotation.policy
+    provider = desk.provider(policy)
+    intent = replace(
+        rotation,
+        phase=Phase.ISSUING,
+        look_at=None,
+        looks=0,
+        attempt=replace(rotation.attempt, issued_at=now),
+    )
+    desk.write(state=pushed(desk.state, now), rotation=intent)
+    label = label_for(
+        _human(policy, provider.traits.label_setting), intent.attempt.token, provider.traits.label_max
+    )
+    try:
+        issued = provider.issue(label, intent.wanted)
+    except (NotSent, Refused, NeedsPerson) as error:  # nothing happened: the label is still unused
+        return setbacks.met(desk, replace(intent, phase=Phase.PLANNED), error)
+    if issued.key_id in {record.key_id for record in listed}:
+        raise Unknown("garbage", "the provider answered with the id of a key that existed before")
+    attempt = replace(intent.attempt, key_id=issued.key_id)
+    rotation = replace(intent, phase=Phase.ISSUED, attempt=attempt)
+    made = desk.event(
+        "issued", f"the provider issued key {issued.key_id}", rotation=rotation, key_id=issued.key_id
+    )
+    desk.write(rotation=rotation, events=[made])
+    excess = provider.excess(rotation.wanted, issued.granted)
+    if excess is not None:
+        return setbacks.give_up(desk, rotation, "not-as-asked", excess)
+    candidate = Stored(onto.version, onto.created_at, issued.credential, onto.whole)
+    desk.memory.keep(desk.state.id, _issued(rotation), candidate, desk.now())
+    return _stage(desk, rotation)
+
+
+def _human(policy: Policy, label_setting: str) -> str:
+    """The part of a key's label for people: the policy, and the name that it gives to its keys."""
+    given = str(policy.key.get(label_setting) or policy.name)
+    return given if given == policy.name else f"{given}/{policy.name}"
+
+
+def _issued(rotation: Rotation) -> str:
+    """Under what an issued value is in memory until the store holds it."""
+    return f"issued {rotation.attempt.token}"
+
+
+def _sweep(desk: Desk, rotation: Rotation) -> Step:
+    """The outcome of issue is unknown: owe what carries its label, then try again under a new one."""
+    traits = desk.provider(rotation.policy).traits
+    sent = rotation.attempt.issued_at or rotation.began_at
+    visible = sent + traits.visibility_delay
+    if visible > desk.now():
+        return Again(visible)
+    listed = desk.provider(rotation.policy).find()
+    desk.provider_answers(rotation.policy)
+    strays = strays_of(desk, rotation.policy, listed)
+    return setbacks.give_up(
+        desk, rotation, "answer-lost", "it is unknown whether the provider issued a key", owed=strays
+    )
+
+
+# --- issued: the store must hold the value ---------------------------------------------------------------
+
+
+def _stage(desk: Desk, rotation: Rotation) -> Step:
+    """Write the value as a pending version, or find that it was written before we were killed."""
+    policy, attempt = rotation.policy, rotation.attempt
+    issued = desk.memory.get(desk.state.id, _issued(rotation), desk.now())
+    try:
+        if issued is not None:
+            stored = desk.store(policy).stage(policy.target, issued.credential, attempt.push, issued)
+        else:
+            found = desk.store(policy).read(policy.target, attempt.push)
+            if found is None or holds_nothing(found.credential, desk.provider(policy).traits.secret_fields):
+                return setbacks.give_up(
+                    desk, rotation, "value-lost", "its value was lost before it was stored"
+                )
+            stored = found
+    except Conflict:
+        return setbacks.give_up(desk, rotation, "token-taken", "another writer used the attempt's token")
+    except NeedsPerson as error:
+        return setbacks.give_up(desk, rotation, error.kind, error.message, blocked=error)
+    except Refused as error:
+        if error.permanent:
+            return setbacks.give_up(desk, rotation, error.kind, error.message)
+        raise
+    desk.memory.keep(desk.state.id, stored.version, stored, desk.now())
+    staged = replace(
+        rotation,
+        phase=Phase.STAGED,
+        looks=0,
+        look_at=None,
+        attempt=replace(attempt, version=stored.version, staged_at=desk.now()),
+    )
+    desk.write(rotation=staged, events=[desk.event("staged", "the store holds it, pending", rotation=staged)])
+    return staged
+
+
+# --- staged: verify what the store holds -----------------------------------------------------------------
+
+
+def _verify(desk: Desk, rotation: Rotation) -> Step:
+    """Probe the store's own copy until it succeeded often and long enough, or the deadline has passed."""
+    policy, attempt = rotation.policy, rotation.attempt
+    assert attempt.version is not None, "a staged attempt has a version"
+    assert attempt.staged_at is not None, "a staged attempt has a time"
+    stored = desk.version(policy, attempt.version)
+    if stored is None:
+        return setbacks.give_up(desk, rotation, "version-missing", "the store lost the pending version")
+    probe = probed(desk, rotation, stored)
+    if isinstance(probe, Objection):
+        return setbacks.give_up(desk, rotation, probe.kind, probe.why, blocked=probe.blocked)
+    now, plan = desk.now(), desk.provider(policy).traits.verification
+    rotation = counted(rotation, probe, now)
+    done = rotation.attempt
+    if done.first_success and done.successes >= plan.successes and now - done.first_success >= plan.over:
+        return _verified(desk, rotation, probe)
+    if now >= attempt.staged_at + plan.deadline:
+        why = f"the key was not accepted within {every(plan.deadline)}: {probe.why or probe.verdict}"
+        return setbacks.give_up(desk, rotation, "not-verified", why)
+    spaced = plan.over / max(1, plan.successes - 1)
+    pause = spaced if done.successes else backoff.while_verifying(rotation.looks)
+    waiting = replace(rotation, looks=rotation.looks + 1, look_at=now + pause)
+    desk.write(rotation=waiting)
+    return waiting
+
+
+def _verified(desk: Desk, rotation: Rotation, probe: Probe) -> Rotation:
+    """Write that the key works."""
+    verified = replace(rotation, phase=Phase.VERIFIED, looks=0, look_at=None)
+    told = desk.event("verified", f"{rotation.attempt.successes} probes succeeded", rotation=verified)
+    state = replace(desk.state, account=probe.account or desk.state.account)
+    desk.write(state=state, rotation=verified, events=[told])
+    return verified
+
+
+# --- verified: promote, and from there only forward ------------------------------------------------------
+
+
+def _promote(desk: Desk, rotation: Rotation) -> Step:
+    """Keep what open debts must read, write the intent, make the new version current."""
+    policy, now = rotation.policy, desk.now()
+    held = desk.held(policy, urgent=rotation.urgent, admin=False)
+    if held is not None:
+        return Again(held.until)
+    attempt = rotation.attempt
+    verified_at = attempt.first_success or now
+    if now - verified_at > _STALE:
+        anew = replace(attempt, successes=0, first_success=None, staged_at=now)
+        return replace(rotation, phase=Phase.STAGED, attempt=anew)
+    _keep_owed(desk, policy)
+    sent = attempt.promoted_at or desk.now()
+    promoting = replace(rotation, phase=Phase.PROMOTING, attempt=replace(attempt, promoted_at=sent))
+    desk.write(rotation=promoting)
+    return _send_promote(desk, promoting)
+
+
+def _keep_owed(desk: Desk, policy: Policy) -> None:
+    """A second promotion while a debt is open would let the debt's value go: put a label of ours on it."""
+    for debt in desk.world.ledger.debts(desk.state.id):
+        if debt.version is None or debt.kept is not None or debt.reason is not DebtReason.REPLACED:
+            continue
+        kept = replace(debt, kept=f"rotator-{debt.id}")
+        desk.write(debts=[kept])
+        try:
+            desk.store(policy).keep(policy.target, debt.version, f"rotator-{debt.id}")
+        except (EffectError, NeedsPerson) as error:  # the list of keys can still prove that debt's death
+            text = f"the value of key {debt.key_id} may not stay readable: {error.message}"
+            desk.write(
+                events=[desk.event("not-kept", text, level=Level.WARNING, debt=debt, error=error.kind)]
+            )
+
+
+def _send_promote(desk: Desk, rotation: Rotation) -> Step:
+    """Compare and swap against the version recorded when the rotation was planned."""
+    policy, attempt = rotation.policy, rotation.attempt
+    assert attempt.version is not None, "a promoting attempt has a version"
+    assert rotation.expected is not None, "a promoting rotation knows what it replaces"
+    try:
+        now_current = desk.store(policy).promote(policy.target, attempt.version, rotation.expected)
+    except Conflict:
+        return _resolve(desk, rotation)
+    return _promoted(desk, rotation, now_current)
+
+
+def _resolve(desk: Desk, rotation: Rotation) -> Step:
+    """In doubt the store decides: ours, done; still the expected one, send again; else a conflict."""
+    policy, attempt = rotation.policy, rotation.attempt
+    assert attempt.version is not None, "a promoting attempt has a version"
+    look = desk.store(policy).look(policy.target)
+    if look.current == attempt.version:
+        return _promoted(desk, rotation, attempt.version)
+    if look.current == rotation.expected:
+        rotation = replace(rotation, phase=Phase.PROMOTING)
+        desk.write(state=replace(desk.state, block=None), rotation=rotation)
+        return _send_promote(desk, rotation)
+    current = desk.version(policy, look.current) if look.current else None
+    candidate = desk.version(policy, attempt.version)
+    before = desk.version(policy, rotation.expected or "")
+    if current and candidate and holds_same(desk, policy, current, candidate):
+        return _promoted(desk, rotation, current.version)
+    if current and candidate and before and holds_same(desk, policy, current, before):
+        return _restage(desk, rotation, candidate, onto=current)
+    if rotation.phase is Phase.CONFLICT and "run" in desk.orders():
+        return setbacks.supersede(desk, rotation)
+    return setbacks.conflict(desk, rotation, "conflict", "somebody else wrote the secret meanwhile.")
+
+
+def _restage(desk: Desk, rotation: Rotation, candidate: Stored, *, onto: Stored) -> Step:
+    """Only other fields of the object changed: write the candidate over the fresh object, verify again."""
+    push = setbacks.token(desk)
+    intent = replace(rotation, phase=Phase.PROMOTING, attempt=replace(rotation.attempt, push=push))
+    told = desk.event("restaged", "other fields of the secret changed: staging on them", rotation=intent)
+    desk.write(state=pushed(desk.state, desk.now()), rotation=intent, events=[told])
+    stored = desk.store(rotation.policy).stage(rotation.policy.target, candidate.credential, push, onto)
+    desk.memory.keep(desk.state.id, stored.version, stored, desk.now())
+    attempt = replace(
+        intent.attempt, version=stored.version, staged_at=desk.now(), successes=0, first_success=None
+    )
+    staged = replace(
+        intent, phase=Phase.STAGED, expected=onto.version, attempt=attempt, looks=0, look_at=None
+    )
+    desk.write(rotation=staged)
+    return staged
+
+
+def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
+    """The new key is current: in one commit the rotation ends and the old key's debt begins."""
+    now, policy, attempt = desk.now(), rotation.policy, rotation.attempt
+    current = CurrentKey(version, attempt.key_id, Provenance.ISSUED, now, attempt.token)
+    ended = replace(rotation, phase=Phase.PROMOTED, ended_at=now, look_at=None, error=None)
+    state = replace(
+        desk.state,
+        current=current,
+        rotated_at=now,
+        settings=settings_digest(policy),
+        failures=0,
+        failed_at=None,
+        block=None,
+    )
+    debts = [_owed_for_old(desk, rotation)] if rotation.old else []
+    text = f"key {attempt.key_id} is current; grace of the old one: {every(rotation.grace)}"
+    told = desk.event("promoted", text, rotation=ended, key_id=attempt.key_id)
+    desk.write(state=state, rotation=ended, debts=debts, events=[told, *setbacks.owed_events(desk, debts)])
+    return ended
+
+
+def _owed_for_old(desk: Desk, rotation: Rotation) -> Debt:
+    """The debt of the key that was replaced; its grace begins when every replica shows the new version."""
+    assert rotation.old is not None, "only a key that was there is owed"
+    not_before = None if rotation.replicated else desk.now() + rotation.grace
+    return owe(
+        desk,
+        rotation.policy,
+        DebtReason.REPLACED,
+        rotation.old,
+        grace=rotation.grace,
+        not_before=not_before,
+        urgent=rotation.urgent,
+    )

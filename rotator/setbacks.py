@@ -1,0 +1,218 @@
+"""What a rotation does when a step does not go as planned: look again, ask a person, or give up.
+
+Giving up is one commit: the candidate becomes a debt, and the next attempt begins under a new token, or
+the rotation fails and the old key stays. Once promote was sent nothing is given up.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from rotator import backoff
+from rotator.desk import Desk
+from rotator.errors import EffectError, NeedsPerson, Refused, Scope
+from rotator.model import (
+    Again,
+    Attempt,
+    CurrentKey,
+    Debt,
+    DebtReason,
+    Event,
+    KeyRecord,
+    Level,
+    Phase,
+    Provenance,
+    Rotation,
+    token_for,
+)
+from rotator.owing import owe
+
+Step = Rotation | Again
+
+_STUCK = 9  # looks without a step forward, about half an hour, after which people are told
+
+
+def token(desk: Desk) -> str:
+    """A fresh token of this ledger."""
+    return token_for(desk.world.ledger.id, desk.world.random_hex())
+
+
+def fresh_attempt(desk: Desk, number: int) -> Attempt:
+    """An attempt under a new token; the same token names the version that it will write."""
+    drawn = token(desk)
+    return Attempt(token=drawn, number=number, push=drawn)
+
+
+def met(desk: Desk, rotation: Rotation, error: EffectError | NeedsPerson) -> Again:
+    """A step met an error and nothing is lost: when to take it again, and who is told."""
+    if isinstance(error, Refused) and error.permanent:
+        todo = f"correct the policy or the provider's settings, then: rotator run-now {rotation.policy.name}"
+        error = NeedsPerson(error.kind, error.message, todo=todo)
+    if isinstance(error, NeedsPerson):
+        return _blocked(desk, rotation, error)
+    now = desk.now()
+    look_at = max(now + backoff.after_looks(rotation.looks), error.retry_at or now)
+    waiting = replace(rotation, looks=rotation.looks + 1, look_at=look_at, error=error.kind)
+    stuck = rotation.looks == _STUCK
+    level = Level.ALARM if stuck else Level.INFO
+    kind = "stuck" if stuck else "retry"
+    told = desk.event(
+        kind, f"{error.message}; looking again", level=level, rotation=rotation, error=error.kind
+    )
+    desk.write(rotation=waiting, events=[told], frees=_unused_slot(rotation))
+    return Again(look_at)
+
+
+def _blocked(desk: Desk, rotation: Rotation, error: NeedsPerson) -> Again:
+    """A person must act: tell once, look again now and then."""
+    state = desk.state
+    if error.scope is Scope.PROVIDER:
+        again, news = desk.block_provider(rotation.policy, error)
+    else:
+        block, news = desk.block_of(error, state.block)
+        again = Again(desk.now() + backoff.while_blocked(rotation.looks))
+        state = replace(state, block=block)
+    waiting = replace(rotation, looks=rotation.looks + 1, look_at=again.at, error=error.kind)
+    text = f"{error.message} To do: {error.todo}"
+    told = desk.event("blocked", text, level=Level.ALARM, rotation=rotation, error=error.kind)
+    desk.trouble = True
+    desk.write(state=state, rotation=waiting, events=[told] if news else [], frees=_unused_slot(rotation))
+    return again
+
+
+def _unused_slot(rotation: Rotation) -> list[str]:
+    """A slot reserved for a key that was not issued is given back while the rotation waits."""
+    return [rotation.attempt.token] if rotation.phase is Phase.PLANNED else []
+
+
+def give_up(
+    desk: Desk,
+    rotation: Rotation,
+    kind: str,
+    why: str,
+    *,
+    owed: Iterable[Debt] = (),
+    blocked: NeedsPerson | None = None,
+) -> Step:
+    """Give a candidate up: it becomes a debt; the next attempt is planned, or the rotation fails."""
+    if rotation.attempt.promoted_at is not None:
+        return conflict(desk, rotation, kind, why)
+    debts = [*owed, *_abandoned(desk, rotation)]
+    tokens = {debt.token for debt in debts}
+    frees = [] if rotation.attempt.token in tokens else [rotation.attempt.token]
+    if blocked is not None or rotation.attempt.number >= backoff.ATTEMPTS:
+        return _fail(desk, rotation, kind, why, debts=debts, frees=frees, blocked=blocked)
+    number = rotation.attempt.number + 1
+    planned = replace(
+        rotation,
+        phase=Phase.PLANNED,
+        attempt=fresh_attempt(desk, number),
+        look_at=desk.now() + backoff.after_looks(number),
+        looks=0,
+        error=kind,
+    )
+    text = f"attempt {rotation.attempt.number} given up: {why}"
+    told = desk.event("given-up", text, level=Level.WARNING, rotation=rotation, error=kind)
+    desk.write(rotation=planned, debts=debts, events=[told, *owed_events(desk, debts)], frees=frees)
+    return planned
+
+
+def _abandoned(desk: Desk, rotation: Rotation) -> list[Debt]:
+    """The debt of an attempt whose key is known."""
+    attempt, now = rotation.attempt, desk.now()
+    if attempt.key_id is None:
+        return []
+    key = CurrentKey(attempt.version or "", attempt.key_id, Provenance.ISSUED, now, attempt.token)
+    return [owe(desk, rotation.policy, DebtReason.ABANDONED, key, not_before=now, urgent=True)]
+
+
+def _fail(
+    desk: Desk,
+    rotation: Rotation,
+    kind: str,
+    why: str,
+    *,
+    debts: Sequence[Debt],
+    frees: Sequence[str],
+    blocked: NeedsPerson | None,
+) -> Rotation:
+    """End a rotation that could not succeed; the old key stays in service."""
+    now, state = desk.now(), desk.state
+    block = desk.block_of(blocked, state.block)[0] if blocked else state.block
+    failed = replace(rotation, phase=Phase.FAILED, ended_at=now, look_at=None, error=kind)
+    state = replace(state, failures=state.failures + 1, failed_at=now, block=block)
+    todo = f" To do: {blocked.todo}" if blocked else ""
+    text = f"rotation failed, the old key stays in service: {why}{todo}"
+    told = desk.event("failed", text, level=Level.ALARM, rotation=rotation, error=kind)
+    events = [told, *owed_events(desk, debts)]
+    desk.write(state=state, rotation=failed, debts=debts, events=events, frees=frees)
+    return failed
+
+
+def conflict(desk: Desk, rotation: Rotation, kind: str, why: str) -> Again:
+    """Somebody else wrote the secret: tell a person, revoke nothing, keep the candidate."""
+    look_at = desk.now() + backoff.while_blocked(rotation.looks)
+    waiting = replace(rotation, phase=Phase.CONFLICT, looks=rotation.looks + 1, look_at=look_at, error=kind)
+    todo = f"see who writes {rotation.policy.target.secret}; then: rotator run-now {rotation.policy.name}"
+    block, news = desk.block_of(NeedsPerson(kind, why, todo=todo), desk.state.block)
+    told = desk.event("conflict", f"{why} To do: {todo}", level=Level.ALARM, rotation=rotation, error=kind)
+    desk.trouble = True
+    desk.write(state=replace(desk.state, block=block), rotation=waiting, events=[told] if news else [])
+    return Again(look_at)
+
+
+def supersede(desk: Desk, rotation: Rotation) -> Rotation:
+    """A person asked to rotate again out of a conflict: candidate and old key are owed, the secret is
+    looked at anew.
+    """
+    debts = _abandoned(desk, rotation)
+    if rotation.old is not None:
+        not_before = desk.now() + rotation.grace
+        old = owe(
+            desk,
+            rotation.policy,
+            DebtReason.REPLACED,
+            rotation.old,
+            grace=rotation.grace,
+            not_before=not_before,
+            urgent=rotation.urgent,
+        )
+        debts.append(old)
+    ended = replace(rotation, phase=Phase.FAILED, ended_at=desk.now(), look_at=None)
+    told = desk.event("superseded", "a person asked to rotate again", rotation=rotation)
+    state = replace(desk.state, current=None, block=None)
+    desk.write(state=state, rotation=ended, debts=debts, events=[told, *owed_events(desk, debts)])
+    return ended
+
+
+def no_slot(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> Again:
+    """The principal's live keys are at their limit: wait for our own debts, else ask a person."""
+    policy, live = rotation.policy, [record for record in listed if record.live]
+    principal = policy.provider.principal
+    owed = [debt for debt in desk.world.ledger.debts() if debt.policy.provider.principal == principal]
+    dying = [debt for debt in owed if debt.block is None]
+    message = f"{policy.provider.name} holds {len(live)} live keys and bears no more"
+    if dying:
+        look_at = desk.now() + backoff.while_blocked(0)
+        text = f"{message}; waiting for {', '.join(debt.key_id or debt.id for debt in dying)} to die"
+        told = desk.event("no-slot", text, rotation=rotation)
+        waiting = replace(rotation, look_at=look_at, error="no-slot")
+        desk.write(rotation=waiting, events=[] if rotation.error == "no-slot" else [told])
+        return Again(look_at)
+    names = ", ".join(f"{record.key_id} ({record.label})" for record in live)
+    todo = f"revoke at the provider a key that nobody needs: {names}"
+    return _blocked(desk, rotation, NeedsPerson("no-slot", f"{message}.", todo=todo))
+
+
+def owed_events(desk: Desk, debts: Iterable[Debt]) -> list[Event]:
+    """An event for each new debt."""
+    return [desk.event("owed", of_debt(debt), debt=debt, key_id=debt.key_id) for debt in debts]
+
+
+def of_debt(debt: Debt) -> str:
+    """What is owed and why, for people."""
+    reasons = {
+        DebtReason.REPLACED: "was replaced",
+        DebtReason.ABANDONED: "was given up before it came into service",
+        DebtReason.STRAY: "carries our label, but its creation was lost",
+    }
+    return f"key {debt.key_id or 'of unknown id'} {reasons[debt.reason]}: it must die"
