@@ -1,0 +1,122 @@
+"""Reading what providers send: tolerant of shape, strict about ids and secrets, silent about values."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from rotator.errors import Refused, Unknown
+
+_KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@=+-]{0,199}")
+_SECRET = re.compile(r"[\x21-\x7e]{8,1024}")
+_ENVELOPES = ("data", "keys", "accounts", "items", "results")
+_LONGEST_LABEL = 300
+_ENDED = ("revoked", "expired", "inactive", "disabled", "deleted")
+
+
+def garbage(what: str) -> Unknown:
+    """For raising: the answer is not what was promised. ``what`` never quotes it."""
+    return Unknown("garbage", f"The answer is not what the provider documents: {what}.")
+
+
+def key_id(value: object) -> str:
+    """A key's id out of an answer. Raises Unknown (``garbage``) for what may not enter a URL path."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not _KEY_ID.fullmatch(text):
+        raise garbage("a key's id is missing or holds characters that no id may hold")
+    return text
+
+
+def in_path(text: str) -> str:
+    """A key's id, encoded for a URL path. Raises Refused for one that could lead elsewhere."""
+    if not _KEY_ID.fullmatch(text):
+        raise Refused("key-id", "This key id holds characters that no id may hold.", permanent=True)
+    return quote(text, safe="")
+
+
+def secret(row: Mapping[str, Any], name: str) -> str:
+    """A secret field of an answer: 8 to 1024 printable ASCII characters. Raises Unknown (``garbage``)."""
+    value = row.get(name)
+    if not isinstance(value, str) or not _SECRET.fullmatch(value):
+        raise garbage(f"{name} is missing, empty or holds characters that no key may hold")
+    return value
+
+
+def distinct(*values: str) -> None:
+    """Two fields of a new key with one value are no key. Raises Unknown (``garbage``)."""
+    if len(set(values)) < len(values):
+        raise garbage("two fields of the new key are the same")
+
+
+def text(value: object) -> str:
+    """A label out of an answer, fit to be shown; what it ends with is kept, since the token is there."""
+    if not isinstance(value, str):
+        return ""
+    return "".join(c if c.isprintable() else "?" for c in value[-_LONGEST_LABEL:])
+
+
+def texts(value: object) -> list[str] | None:
+    """A list of texts (scopes, addresses), or None where the answer has no such list."""
+    if not isinstance(value, list):
+        return None
+    return [text(each) if isinstance(each, str) else "?" for each in value]
+
+
+def moment(value: object) -> datetime | None:
+    """A time in ISO 8601, taken as UTC where it names no zone; None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def unwrapped(payload: object) -> Mapping[str, Any]:
+    """The one object of an answer, bare or in ``data``. Raises Unknown (``garbage``)."""
+    inner = payload.get("data") if isinstance(payload, dict) and "data" in payload else payload
+    if not isinstance(inner, dict):
+        raise garbage("an object was promised")
+    return inner
+
+
+def rows(payload: object) -> Sequence[Mapping[str, Any]]:
+    """The rows of a list, bare or in an envelope. Raises Unknown (``garbage``)."""
+    found = payload
+    for _ in range(2):
+        if isinstance(found, dict):
+            found = next((found[name] for name in _ENVELOPES if name in found), None)
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise garbage("a list of keys was promised")
+    return found
+
+
+def is_live(row: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a listed key still works, as far as the list says; what it does not say counts as live."""
+    status = row.get("status")
+    ended = isinstance(status, str) and status.lower() in _ENDED
+    flagged = row.get("revoked") is True or row.get("is_active") is False or row.get("active") is False
+    expires = moment(row.get("expires_at"))
+    return not (ended or flagged or row.get("revoked_at") or (expires is not None and expires <= now))
+
+
+def next_page(payload: object, seen: int) -> str | None:
+    """The query that asks for the next page, or None if this was the last one.
+
+    Understands ``next_cursor`` with ``has_more``, and ``total`` or ``has_more`` with an offset, in a
+    ``pagination`` object or beside the rows.
+    """
+    if not isinstance(payload, dict):
+        return None
+    told = payload.get("pagination")
+    told = told if isinstance(told, dict) else payload
+    cursor = told.get("next_cursor")
+    if isinstance(cursor, str | int) and not isinstance(cursor, bool) and cursor != "":
+        return None if told.get("has_more") is False else f"?cursor={quote(str(cursor), safe='')}"
+    total = told.get("total")
+    more = told.get("has_more") is True
+    if more or (isinstance(total, int) and not isinstance(total, bool) and total > seen):
+        return f"?offset={seen}"
+    return None
