@@ -138,7 +138,7 @@ class Listener(ThreadingHTTPServer):
         self._open: set[socket.socket] = set()
         self._guard = threading.Lock()
         super().__init__(("127.0.0.1", 0), _Handler)
-        self._loop = threading.Thread(target=self.serve_forever, args=(0.05,), name="local-provider")
+        self._loop = threading.Thread(target=self.serve_forever, args=(0.01,), name="local-provider")
         self._loop.start()
 
     def server_bind(self) -> None:
