@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, Insert, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rotator.errors import LedgerUnusable
@@ -24,6 +24,7 @@ class Database:
         self.name = name
         self.engine = engine
         self.insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        self._upserts: dict[str, Insert] = {}
         self._writer = engine.execution_options(**{WRITING: True})
         self._patience = patience
         self._turn = threading.Lock()
@@ -46,6 +47,17 @@ class Database:
             self._must_be_open()
             with self._writer.begin() as connection:
                 yield connection
+
+    def upsert(self, table: Table, key: str, *changes: str) -> Insert:
+        """The statement that adds a row, or changes these columns of the row that has its key.
+
+        Built once for a table: building costs more than running.
+        """
+        if table.name not in self._upserts:
+            statement = self.insert(table)
+            values = {column: statement.excluded[column] for column in changes}
+            self._upserts[table.name] = statement.on_conflict_do_update(index_elements=[key], set_=values)
+        return self._upserts[table.name]
 
     def close(self) -> bool:
         """Let go of all connections; False if that was done before."""
