@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, select, update
+from sqlalchemy import Connection, bindparam, case, delete, select, update
 
 from rotator.ledger.codec import DEBT, EVENT, ROTATION, SECRET
-from rotator.ledger.part import Part, change_held, held_by, unclaimed
+from rotator.ledger.part import HELD, PROLONG, Part, change_held, held, unclaimed
 from rotator.ledger.schema import (
     ATTEMPTS,
     DEBTS,
@@ -28,18 +28,8 @@ class Claims(Part):
         """The right to act on one secret until now + ttl; None if it is held, by whomever, or unknown."""
         with self._database.writing() as connection:
             now = self.now()
-            statement = (
-                update(SECRETS)
-                .where(SECRETS.c.id == secret_id, unclaimed(instant(now)))
-                .values(
-                    epoch=SECRETS.c.epoch + 1,
-                    holder=holder,
-                    claimed_until=instant(now + ttl),
-                    ttl=ttl // MICROSECOND,
-                )
-                .returning(SECRETS.c.epoch, SECRETS.c.nudges)
-            )
-            row = connection.execute(statement).one_or_none()
+            values = {"claim_secret": secret_id, "this_moment": instant(now), "by": holder}
+            row = connection.execute(_CLAIM, values | {"time_to_live": ttl // MICROSECOND}).one_or_none()
         return Claim(secret_id, row.epoch, now + ttl, row.nudges) if row else None
 
     def commit(self, claim: Claim, change: Change) -> None:
@@ -50,11 +40,13 @@ class Claims(Part):
         doc = SECRET.encode(state)
         with self._database.writing() as connection:
             now = self._now()
-            change_held(connection, claim, now, policy=state.policy, principal=state.principal, doc=doc)
+            written = {"new_policy": state.policy, "new_principal": state.principal, "new_doc": doc}
+            change_held(connection, claim, now, _WRITE, **written)
             if rotation:
                 self._write_rotation(connection, rotation)
             if change.debts:
-                self._write_debts(connection, change.debts)
+                upsert = self._database.upsert(DEBTS, "id", "open", "doc")
+                connection.execute(upsert, [_debt_row(debt) for debt in change.debts])
             _learn_key_ids(connection, change)
             if change.events:
                 connection.execute(EVENTS.insert(), [_event_row(event, now) for event in change.events])
@@ -74,9 +66,7 @@ class Claims(Part):
         with self._database.writing() as connection:
             now = self._now()
             planned = None if next_at is None else instant(next_at)
-            after = case((SECRETS.c.nudges > claim.nudges, now), else_=planned)
-            statement = update(SECRETS).where(held_by(claim, now))
-            connection.execute(statement.values(holder=None, claimed_until=None, next_at=after))
+            connection.execute(_RELEASE, held(claim, now) | {"planned": planned, "seen": claim.nudges})
 
     def reserve(self, claim: Claim, principal: str, token: str, listed: frozenset[str], limit: int) -> bool:
         """Take a slot for the key about to be issued; False if the principal has none left. Raises Fenced."""
@@ -93,31 +83,28 @@ class Claims(Part):
             return True
 
     def _write_rotation(self, connection: Connection, rotation: Rotation) -> None:
-        statement = self._database.insert(ROTATIONS)
-        statement = statement.on_conflict_do_update(
-            index_elements=["id"], set_={"live": statement.excluded.live, "doc": statement.excluded.doc}
-        )
-        connection.execute(statement, _rotation_row(rotation))
-        attempt, insert = rotation.attempt, self._database.insert(ATTEMPTS)
-        connection.execute(
-            insert.on_conflict_do_update(
-                index_elements=["token"], set_={"key_id": insert.excluded.key_id, "number": attempt.number}
-            ),
-            {
-                "token": attempt.token,
-                "secret": rotation.secret,
-                "rotation": rotation.id,
-                "number": attempt.number,
-                "key_id": attempt.key_id,
-            },
-        )
+        upsert = self._database.upsert
+        connection.execute(upsert(ROTATIONS, "id", "live", "doc"), _rotation_row(rotation))
+        connection.execute(upsert(ATTEMPTS, "token", "key_id"), _attempt_row(rotation))
 
-    def _write_debts(self, connection: Connection, debts: tuple[Debt, ...]) -> None:
-        statement = self._database.insert(DEBTS)
-        statement = statement.on_conflict_do_update(
-            index_elements=["id"], set_={"open": statement.excluded.open, "doc": statement.excluded.doc}
-        )
-        connection.execute(statement, [_debt_row(debt) for debt in debts])
+
+_CLAIM = (
+    update(SECRETS)
+    .where(SECRETS.c.id == bindparam("claim_secret"), unclaimed(bindparam("this_moment")))
+    .values(
+        epoch=SECRETS.c.epoch + 1,
+        holder=bindparam("by"),
+        claimed_until=bindparam("this_moment") + bindparam("time_to_live"),
+        ttl=bindparam("time_to_live"),
+    )
+    .returning(SECRETS.c.epoch, SECRETS.c.nudges)
+)
+_WRITE = PROLONG.values(
+    policy=bindparam("new_policy"), principal=bindparam("new_principal"), doc=bindparam("new_doc")
+)
+_NEXT = case((SECRETS.c.nudges > bindparam("seen"), bindparam("this_moment")), else_=bindparam("planned"))
+_RELEASE = update(SECRETS).where(HELD).values(holder=None, claimed_until=None, next_at=_NEXT)
+_LEARN = update(SLOTS).where(SLOTS.c.token == bindparam("its_token")).values(key_id=bindparam("its_key"))
 
 
 def _learn_key_ids(connection: Connection, change: Change) -> None:
@@ -125,8 +112,9 @@ def _learn_key_ids(connection: Connection, change: Change) -> None:
     told = {debt.token: debt.key_id for debt in change.debts if debt.token and debt.key_id}
     if change.rotation and change.rotation.attempt.key_id:
         told[change.rotation.attempt.token] = change.rotation.attempt.key_id
-    for token, key_id in told.items():
-        connection.execute(update(SLOTS).where(SLOTS.c.token == token).values(key_id=key_id))
+    if told:
+        rows = [{"its_token": token, "its_key": key_id} for token, key_id in told.items()]
+        connection.execute(_LEARN, rows)
 
 
 def _rotation_row(rotation: Rotation) -> dict[str, Any]:
@@ -136,6 +124,16 @@ def _rotation_row(rotation: Rotation) -> dict[str, Any]:
         "live": None if rotation.phase.ended else rotation.secret,
         "began_at": instant(rotation.began_at),
         "doc": ROTATION.encode(rotation),
+    }
+
+
+def _attempt_row(rotation: Rotation) -> dict[str, Any]:
+    return {
+        "token": rotation.attempt.token,
+        "secret": rotation.secret,
+        "rotation": rotation.id,
+        "number": rotation.attempt.number,
+        "key_id": rotation.attempt.key_id,
     }
 
 

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, or_, update
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import Connection, Update, and_, bindparam, case, or_, update
+from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
 from rotator.errors import Fenced
 from rotator.interfaces import Clock
@@ -37,20 +37,31 @@ def make_due(connection: Connection, secret_ids: list[str], now: int) -> None:
         connection.execute(statement.where(SECRETS.c.id.in_(secret_ids[start : start + 500])))
 
 
-def unclaimed(now: int) -> ColumnElement[bool]:
+def unclaimed(now: int | BindParameter[int]) -> ColumnElement[bool]:
     """Whether nobody holds a secret."""
     return or_(SECRETS.c.claimed_until.is_(None), SECRETS.c.claimed_until <= now)
 
 
-def held_by(claim: Claim, now: int) -> ColumnElement[bool]:
-    """Whether this claim is the newest of its secret, and its time is not over."""
-    return and_(SECRETS.c.id == claim.secret, SECRETS.c.epoch == claim.epoch, SECRETS.c.claimed_until > now)
+# Whether a claim is the newest of its secret, and its time is not over; `held` gives it its values.
+HELD = and_(
+    SECRETS.c.id == bindparam("claim_secret"),
+    SECRETS.c.epoch == bindparam("claim_epoch"),
+    SECRETS.c.claimed_until > bindparam("this_moment"),
+)
+# Statements of the hot path are built once: building one costs more than running it.
+PROLONG = update(SECRETS).where(HELD).values(claimed_until=bindparam("this_moment") + SECRETS.c.ttl)
 
 
-def change_held(connection: Connection, claim: Claim, now: int, **values: Any) -> None:
-    """Write to the claim's secret and prolong the claim. Raises Fenced if the claim is lost."""
-    statement = update(SECRETS).where(held_by(claim, now)).values(claimed_until=now + SECRETS.c.ttl, **values)
-    if connection.execute(statement).rowcount != 1:
+def held(claim: Claim, now: int) -> dict[str, Any]:
+    """The values of a statement that asks for HELD."""
+    return {"claim_secret": claim.secret, "claim_epoch": claim.epoch, "this_moment": now}
+
+
+def change_held(
+    connection: Connection, claim: Claim, now: int, statement: Update = PROLONG, **values: Any
+) -> None:
+    """Prolong a claim, and write to its secret what the statement writes. Raises Fenced if it is lost."""
+    if connection.execute(statement, held(claim, now) | values).rowcount != 1:
         raise Fenced(
             f"The claim on {claim.secret} (epoch {claim.epoch}) is over: another worker goes on from here, "
             "and nothing was written."

@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from rotator.ledger.codec import SECRET
 from rotator.ledger.part import Part, make_due, unclaimed
@@ -52,14 +52,8 @@ class Secrets(Part):
     def due(self, limit: int) -> Sequence[str]:
         """Ids whose next action is due and that nobody holds, oldest first."""
         now = self._now()
-        statement = (
-            select(SECRETS.c.id)
-            .where(SECRETS.c.next_at <= now, unclaimed(now))
-            .order_by(SECRETS.c.next_at, SECRETS.c.id)
-            .limit(limit)
-        )
         with self._database.reading() as connection:
-            return list(connection.execute(statement).scalars())
+            return list(connection.execute(DUE, {"now": now, "most": limit}).scalars())
 
     def next_due(self) -> datetime | None:
         """The earliest next action of all."""
@@ -76,6 +70,14 @@ class Secrets(Part):
         """Make these due now; a claim that is held now will not put them off when it is released."""
         with self._database.writing() as connection:
             make_due(connection, list(secret_ids), self._now())
+
+
+DUE = (
+    select(SECRETS.c.id)
+    .where(SECRETS.c.next_at <= bindparam("now"), unclaimed(bindparam("now")))
+    .order_by(SECRETS.c.next_at, SECRETS.c.id)
+    .limit(bindparam("most"))
+)
 
 
 def _row(state: SecretState, now: int) -> dict[str, Any]:
