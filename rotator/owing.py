@@ -95,10 +95,11 @@ def owe(
 
 def _issuer(desk: Desk, policy: Policy, key: CurrentKey) -> Policy:
     """The policy under which a key was issued: a policy may have moved to another provider since."""
-    if key.token is None or desk.state.principal == policy.provider.principal:
+    if key.token is None:
         return policy
     made = (one for one in desk.world.ledger.rotations(desk.state.id) if one.attempt.token == key.token)
-    return next((one.policy for one in made), policy)
+    issuer = next((one.policy for one in made), policy)
+    return policy if issuer.provider.principal == policy.provider.principal else issuer
 
 
 def unadopted(policy: Policy, key: CurrentKey, now: datetime) -> Block:

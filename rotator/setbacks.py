@@ -20,6 +20,7 @@ from rotator.model import (
     KeyRecord,
     Level,
     Phase,
+    Policy,
     Provenance,
     Rotation,
     token_for,
@@ -45,8 +46,7 @@ def fresh_attempt(desk: Desk, number: int) -> Attempt:
 def met(desk: Desk, rotation: Rotation, error: EffectError | NeedsPerson) -> Again:
     """A step met an error and nothing is lost: when to take it again, and who is told."""
     if isinstance(error, Refused) and error.permanent:
-        todo = f"correct the policy or the provider's settings, then: rotator run-now {rotation.policy.name}"
-        error = NeedsPerson(error.kind, error.message, todo=todo)
+        error = NeedsPerson(error.kind, error.message, todo=correct(rotation.policy))
     if isinstance(error, NeedsPerson):
         return _blocked(desk, rotation, error)
     now = desk.now()
@@ -60,6 +60,11 @@ def met(desk: Desk, rotation: Rotation, error: EffectError | NeedsPerson) -> Aga
     )
     desk.write(rotation=waiting, events=[told], frees=_unused_slot(rotation))
     return Again(look_at)
+
+
+def correct(policy: Policy) -> str:
+    """What to do about a request that can never succeed as it is."""
+    return f"correct the policy or the provider's settings, then: rotator run-now {policy.name}"
 
 
 def _blocked(desk: Desk, rotation: Rotation, error: NeedsPerson) -> Again:

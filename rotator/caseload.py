@@ -1,0 +1,193 @@
+"""One secret, once: what is due of its debts and its rotation, and when to look at it again.
+
+Debts first, since a dead key frees a slot; then the rotation that is under way; then whether one is due.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from rotator import backoff, revocation, rotation, setbacks
+from rotator.desk import Desk
+from rotator.due import Due, due, first_spread
+from rotator.errors import EffectError, NeedsPerson, Refused, Scope
+from rotator.model import Again, Debt, DebtReason, Ended, Event, Level, Order, Phase, Policy, Rotation
+from rotator.owing import identify
+
+_MOVES = 20  # more steps than one look can take; the rest is for the next look
+
+
+def work(desk: Desk, policy: Policy | None) -> datetime | None:
+    """Do what is due for the secret at a desk; the time of its next action, None for never.
+
+    ``policy`` is None once it was deleted: then debts are paid and a key that was issued is brought to
+    its end, but nothing new begins.
+    """
+    _acquainted(desk, policy)
+    for _ in range(_MOVES):
+        answers = _once(desk, policy)
+        if not any(isinstance(answer, Ended) for answer in answers):
+            times = [answer.at or desk.now() for answer in answers if isinstance(answer, Again)]
+            return min(times, default=None)
+    return desk.now()
+
+
+def _once(desk: Desk, policy: Policy | None) -> list[Again | Ended]:
+    """Advance each debt and the rotation; what each of them answers. Ended: something came to its end."""
+    orders = desk.orders()
+    ledger, secret = desk.world.ledger, desk.state.id
+    answers: list[Again | Ended] = [_pay(desk, debt, orders) for debt in ledger.debts(secret)]
+    live = ledger.rotation(secret)
+    if live is not None:
+        answers.append(_go_on(desk, live, orders, policy))
+    elif policy is not None:
+        answers += _next(desk, policy, orders)
+    return answers
+
+
+# --- the policy ------------------------------------------------------------------------------------------
+
+
+def digest(policy: Policy | None) -> str:
+    """Of everything in a policy but the place where it stands; empty for one that was deleted."""
+    return hashlib.sha256(repr(replace(policy, place="")).encode()).hexdigest() if policy else ""
+
+
+def _acquainted(desk: Desk, policy: Policy | None) -> None:
+    """Note under which policy the secret is worked now: the state stays with the secret."""
+    state = desk.state
+    if state.digest == digest(policy) and state.gone == (policy is None):
+        return
+    events: list[Event] = []
+    if policy is None:
+        events.append(desk.event("policy-deleted", "its policy is gone: no rotation, but debts are paid"))
+        state = replace(state, gone=True, digest="", block=None)
+    else:
+        if state.policy != policy.name:
+            events.append(desk.event("policy-renamed", f"{state.policy} is now {policy.name}"))
+        principal = policy.provider.principal
+        name, known = policy.name, digest(policy)
+        state = replace(state, policy=name, principal=principal, digest=known, gone=False, block=None)
+    desk.write(state=state, events=events)
+
+
+# --- debts -----------------------------------------------------------------------------------------------
+
+
+def _pay(desk: Desk, debt: Debt, orders: Mapping[str, Order]) -> Again | Ended:
+    """Advance one debt; a person who asked for no grace ends the grace of older keys as well."""
+    run = orders.get("run")
+    at_once = run is not None and run.grace is not None and not run.grace
+    if at_once and not debt.urgent and debt.reason is DebtReason.REPLACED:
+        not_before = desk.now() if debt.not_before else None
+        debt = replace(debt, urgent=True, grace=run.grace, not_before=not_before, look_at=None)  # type: ignore[union-attr]
+        desk.write(debts=[debt])
+    return revocation.advance(desk, debt)
+
+
+# --- the rotation ----------------------------------------------------------------------------------------
+
+
+def _go_on(desk: Desk, live: Rotation, orders: Mapping[str, Order], policy: Policy | None) -> Again | Ended:
+    """Go on with the rotation that is under way; an order joins it instead of beginning another."""
+    if policy is None and live.phase is Phase.PLANNED:
+        ended = replace(live, phase=Phase.FAILED, ended_at=desk.now(), look_at=None, error="policy-deleted")
+        told = desk.event("withdrawn", "its policy is gone, and no key was issued yet", rotation=live)
+        desk.write(rotation=ended, events=[told], frees=[live.attempt.token])
+        return Ended()
+    run = orders.get("run")
+    if run is not None and live.phase is not Phase.CONFLICT:
+        grace = live.grace if run.grace is None else run.grace
+        live = replace(live, urgent=True, grace=grace, look_at=None)
+        told = desk.event("joined", f"{run.by} asked to rotate now: {run.reason}", rotation=live)
+        desk.write(rotation=live, events=[told], orders_done=["run"])
+    elif run is not None:
+        live = replace(live, look_at=None)
+    return rotation.advance(desk, live)
+
+
+def _next(desk: Desk, policy: Policy, orders: Mapping[str, Order]) -> list[Again | Ended]:
+    """Begin what is due now, or say when something will be."""
+    found = due(policy, desk.state, orders, desk.now())
+    if found is None:
+        return []
+    if found.at > desk.now():
+        return [Again(found.at)]
+    try:
+        match found.kind:
+            case "take-on":
+                return [_take_on(desk, policy)]
+            case "rehearse":
+                return [_rehearse(desk, policy)]
+            case "rotate":
+                return [_rotate(desk, policy, found, orders.get("run"))]
+    except (EffectError, NeedsPerson) as error:
+        return [_not_begun(desk, policy, error)]
+
+
+def _rotate(desk: Desk, policy: Policy, found: Due, run: Order | None) -> Again | Ended:
+    """Begin a rotation; the next look goes on with it."""
+    if desk.world.stopping():
+        return Again(desk.now())
+    reason = f"{run.by}: {run.reason}" if run else found.why
+    rotation.begin(desk, policy, reason, urgent=run is not None, grace=run.grace if run else None)
+    return Ended()
+
+
+def _take_on(desk: Desk, policy: Policy) -> Ended:
+    """Look at a secret for the first time: how old it is, and which key it holds. Changes nothing there."""
+    now, state = desk.now(), desk.state
+    look = desk.store(policy).look(policy.target)
+    stored = desk.store(policy).read(policy.target, look.current) if look.current else None
+    current = identify(desk, policy, stored) if stored else None
+    state = replace(
+        state,
+        looked_at=now,
+        current=state.current or current,
+        rotated_at=state.rotated_at or (stored.created_at if stored and current else None),
+        block=None,
+    )
+    after = due(policy, state, {}, now)
+    overdue = after is not None and after.at <= now and current is not None
+    spread = first_spread(state.id, now, overdue) if overdue else None
+    told = desk.event("taken-on", _found(current.key_id if current else None, current is not None))
+    desk.write(state=replace(state, spread_until=spread), events=[told])
+    return Ended()
+
+
+def _found(key_id: str | None, holds_key: bool) -> str:
+    """What the first look found, for people."""
+    if not holds_key:
+        return "taken on; the secret holds no key yet"
+    return f"taken on; the secret holds key {key_id or 'of unknown id'}"
+
+
+def _rehearse(desk: Desk, policy: Policy) -> Ended:
+    """Try the admin credential ahead of its need: listing keys changes nothing."""
+    provider = desk.provider(policy)
+    if provider.traits.lists:
+        provider.find()
+        desk.provider_answers(policy)
+    desk.write(state=replace(desk.state, rehearsed_at=desk.now()))
+    return Ended()
+
+
+def _not_begun(desk: Desk, policy: Policy, error: EffectError | NeedsPerson) -> Again:
+    """A first look or a rehearsal met an error: look again; a person is told once."""
+    if isinstance(error, Refused) and error.permanent:
+        error = NeedsPerson(error.kind, error.message, todo=setbacks.correct(policy))
+    if isinstance(error, EffectError):
+        return Again(max(desk.now() + backoff.while_blocked(0), error.retry_at or desk.now()))
+    state = desk.state
+    if error.scope is Scope.PROVIDER:
+        again, news = desk.block_provider(policy, error)
+        state = replace(state, rehearsed_at=desk.now()) if state.looked_at else state
+    else:
+        block, news = desk.block_of(error, state.block)
+        again, state = Again(desk.now() + backoff.while_blocked(2)), replace(state, block=block)
+    text, provider = f"{error.message} To do: {error.todo}", policy.provider.name
+    told = desk.event("blocked", text, level=Level.ALARM, error=error.kind, provider=provider, step="look")
+    desk.trouble = True
+    desk.write(state=state, events=[told] if news else [])
+    return again

@@ -1,0 +1,237 @@
+"""One pass: claim what is due, work each secret apart, side by side.
+
+A pass submits to a bounded pool and returns, so that one secret that hangs holds up no other. What is due
+again within seconds (a key that is being verified) is taken up by a waker in this process; everything else
+waits for the next pass, here or in another worker: only the ledger knows what is due.
+"""
+
+import heapq
+import logging
+import threading
+import traceback
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from rotator import caseload
+from rotator.desk import Desk, Memory
+from rotator.errors import Fenced, LedgerUnusable
+from rotator.interfaces import Notifier, World
+from rotator.model import Claim, Level, Policy, SecretState
+from rotator.policies import Book
+
+CLAIM = timedelta(seconds=90)  # longer than an effect may last, and renewed before each
+SOON = timedelta(seconds=30)  # what is due again within this time is not left to the next pass
+_FAULT_PAUSE = timedelta(minutes=10)
+_LEDGER_PAUSE = timedelta(seconds=5)
+_BUSY_PAUSE = timedelta(seconds=2)
+
+log = logging.getLogger("rotator.pass")
+
+
+class Worker:
+    """Works what is due. ``holder`` names this process in claims; ``threads`` bounds the pool."""
+
+    def __init__(
+        self, world: World, book: Book, notifier: Notifier, *, holder: str, threads: int = 16
+    ) -> None:
+        self.world = world
+        self.book = book
+        self.trouble = False
+        self._notifier = notifier
+        self._holder = holder
+        self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+        self._memory = Memory()
+        self._state = threading.Condition()
+        self._running: set[str] = set()
+        self._soon: list[tuple[datetime, str]] = []
+        self._closing = False
+        self._waker: threading.Thread | None = None
+        self.use(book)
+
+    # policies
+
+    def use(self, book: Book) -> None:
+        """Work by these policies from now on: new secrets are enrolled, changed ones looked at anew."""
+        ledger, now = self.world.ledger, self.world.ledger.now()
+        self.book = book
+        ledger.enroll(
+            SecretState(p.target.id, p.name, p.provider.principal, now, jitter=self._drawn())
+            for p in book.policies
+        )
+        changed = [
+            state.id
+            for state, _ in ledger.secrets()
+            if caseload.digest(policy := book.by_secret.get(state.id)) != state.digest
+            or state.gone != (policy is None)
+        ]
+        ledger.nudge(changed)
+
+    def _drawn(self) -> float:
+        """A share of the jitter, in [0, 1)."""
+        return int(self.world.random_hex()[:8], 16) / 2**32
+
+    # a pass
+
+    def run_pass(self, only: Collection[str] | None = None) -> int:
+        """Submit what is due, or what of ``only`` is due; how many were submitted. Returns at once."""
+        if self.world.stopping():
+            return 0
+        room = self._threads * 4 - len(self._running)
+        if room <= 0:
+            return 0
+        found = self.world.ledger.due(room if only is None else 1_000_000)
+        return sum(self._submit(secret) for secret in found if only is None or secret in only)
+
+    def _submit(self, secret_id: str) -> bool:
+        """Have a thread work a secret, unless one does already."""
+        with self._state:
+            if secret_id in self._running or self._closing:
+                return False
+            self._running.add(secret_id)
+            pool = self._threads_started()
+        pool.submit(self._work, secret_id)
+        return True
+
+    def _threads_started(self) -> ThreadPoolExecutor:
+        """The pool and the waker, made when there is something to do."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="worker")
+            self._waker = threading.Thread(target=self._wake, name="waker", daemon=True)
+            self._waker.start()
+        return self._pool
+
+    def _work(self, secret_id: str) -> None:
+        """Claim, work, release; never raises."""
+        next_at: datetime | None = None
+        try:
+            next_at = self.work(secret_id)
+        except Fenced:
+            log.warning("another worker went on with it", extra={"secret": secret_id})
+        except LedgerUnusable as error:
+            self.trouble = True
+            log.error("the ledger failed: %s", error, extra={"secret": secret_id})  # noqa: TRY400
+        finally:
+            with self._state:
+                self._running.discard(secret_id)
+                if next_at is not None and next_at <= self.world.ledger.now() + SOON:
+                    heapq.heappush(self._soon, (next_at, secret_id))
+                self._state.notify_all()
+
+    def work(self, secret_id: str) -> datetime | None:
+        """Work one secret under a claim, in this thread; when to look again, None if another holds it.
+
+        Raises Fenced and LedgerUnusable.
+        """
+        ledger = self.world.ledger
+        claim = ledger.claim(secret_id, self._holder, CLAIM)
+        state = ledger.secret(secret_id) if claim else None
+        if claim is None or state is None:
+            return None
+        policy = self.book.by_secret.get(secret_id)
+        next_at: datetime | None = ledger.now() + _LEDGER_PAUSE
+        lock = self._exclusive(policy)
+        name = f"{self._holder}/{secret_id}"
+        if lock is not None and not ledger.lock(lock, name, CLAIM):
+            next_at = ledger.now() + _BUSY_PAUSE
+            ledger.release(claim, next_at)
+            return next_at
+        try:
+            next_at = self._at_desk(claim, state, policy)
+        finally:
+            if lock is not None:
+                ledger.unlock(lock, name)
+            ledger.release(claim, next_at)
+        return next_at
+
+    def _exclusive(self, policy: Policy | None) -> str | None:
+        """The lock of a principal whose rate limit is so low that one worker at a time may call it."""
+        if policy is None or not self.world.provider(policy.provider).traits.exclusive:
+            return None
+        return f"principal:{policy.provider.principal}"
+
+    def _at_desk(self, claim: Claim, state: SecretState, policy: Policy | None) -> datetime | None:
+        """Work, and turn a fault of the program into an alarm of this one secret."""
+        desk = Desk(self.world, self._memory, claim, state)
+        try:
+            return caseload.work(desk, policy)
+        except (Fenced, LedgerUnusable):
+            raise
+        except Exception as fault:  # noqa: BLE001  # the boundary: each policy apart
+            text = f"a fault in rotator: {type(fault).__name__} at {_where(fault)}"
+            log.error(text, extra={"secret": state.id, "policy": state.policy})  # noqa: TRY400
+            desk.write(
+                events=[
+                    desk.event("fault", text, level=Level.ALARM, error=type(fault).__name__, step="fault")
+                ]
+            )
+            return self.world.ledger.now() + _FAULT_PAUSE
+        finally:
+            self.trouble = self.trouble or desk.trouble
+
+    # what is due again soon
+
+    def _wake(self) -> None:
+        """Submit again what is due within seconds, until the worker closes."""
+        while not self._closing:
+            with self._state:
+                due = self._popped()
+                if due is None:
+                    self._state.wait(0.5 if self._soon else 5.0)
+                    continue
+            if not self.world.stopping():
+                self._submit(due)
+
+    def _popped(self) -> str | None:
+        """The next one whose time has come; waits for it no longer than it takes."""
+        if not self._soon:
+            return None
+        wait = (self._soon[0][0] - self.world.ledger.now()).total_seconds()
+        if wait > 0:
+            self._state.wait(min(wait, 0.5))
+            return None
+        return heapq.heappop(self._soon)[1]
+
+    # the end
+
+    def stop(self) -> None:
+        """Let no new effect begin; what is under way ends at its next step."""
+        self.world.stop()
+        with self._state:
+            self._soon.clear()
+            self._state.notify_all()
+
+    def drain(self, timeout: timedelta) -> bool:
+        """Wait until nothing runs and nothing is due again soon; whether that was so within ``timeout``."""
+        with self._state:
+            return self._state.wait_for(lambda: not self._running and not self._soon, timeout.total_seconds())
+
+    def busy(self) -> tuple[str, ...]:
+        """The secrets that are being worked now."""
+        with self._state:
+            return tuple(sorted(self._running))
+
+    def tell_alarms(self) -> None:
+        """Hand alarms that nobody has heard yet to the notifier."""
+        alarms = self.world.ledger.untold()
+        for event in alarms:
+            self._notifier.tell(event)
+        self.world.ledger.told(event.seq for event in alarms)
+
+    def close(self) -> None:
+        """End the threads; waits for what is running."""
+        with self._state:
+            self._closing = True
+            self._soon.clear()
+            self._state.notify_all()
+        if self._pool is not None and self._waker is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._waker.join()
+
+
+def _where(fault: BaseException) -> str:
+    """File and line of the innermost frame: the exception's text may hold a value, its place does not."""
+    frames = traceback.extract_tb(fault.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"

@@ -1,0 +1,271 @@
+"""The real stories, pass and ledger against a provider and a store in memory, with faults.
+
+A fault strikes one call across the boundary: the n-th. The checker looks at the truth, after every call:
+what the store holds must be accepted by the provider; and at the end, what is alive.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, cast
+
+from rotator.errors import EffectError, LedgerUnusable, Refused, Unknown
+from rotator.interfaces import Ledger, Provider, SecretStore
+from rotator.ledger import open_ledger
+from rotator.model import (
+    CurrentKey,
+    Order,
+    Policy,
+    Probe,
+    Provenance,
+    ProviderRef,
+    SecretState,
+    StoreRef,
+    Target,
+    Verdict,
+    token_in,
+)
+from rotator.policies import Book
+from rotator.run_pass import Worker
+from rotator.testing.clock import ManualClock
+from rotator.testing.fakes import FakeProvider, FakeStore, FakeWorld, Told
+
+SECRET = "prod/one"
+GRACE = timedelta(hours=1)
+STORE = StoreRef("fake", "fake")
+TARGET = Target(FakeStore.canonical({}, SECRET), STORE, SECRET)
+PROVIDER = ProviderRef("fake", "fake", "https://fake.invalid")
+POLICY = Policy("one", PROVIDER, TARGET, every=timedelta(days=30), grace=GRACE)
+
+EFFECTS = {
+    "provider": ("issue", "find", "probe", "revoke"),
+    "store": ("look", "read", "seed", "stage", "promote", "shown", "keep", "discard"),
+    "ledger": ("commit",),
+}
+
+
+class Crash(BaseException):
+    """The process is gone: nothing of it runs any more."""
+
+
+class Fault(StrEnum):
+    """What strikes a call."""
+
+    CRASH_BEFORE = "crash before"
+    CRASH_AFTER = "crash after"
+    LOST = "answer lost"
+    REFUSED = "refused"
+    GARBAGE = "garbage in a 200"
+
+
+@dataclass
+class Strike:
+    """One fault at one call, counted from 1; ``hit`` tells which call it was, once it came."""
+
+    nth: int
+    fault: Fault
+    hit: str | None = None
+
+
+class Violation(AssertionError):
+    """A rule was broken; the message says which."""
+
+
+class Struck:
+    """An adapter or ledger whose calls may be struck; after a crash none of them does anything."""
+
+    def __init__(self, room: str, inner: Any, sim: "Sim") -> None:
+        self._room = room
+        self._inner = inner
+        self._sim = sim
+
+    def __getattr__(self, name: str) -> Any:
+        inner = getattr(self._inner, name)
+        if not callable(inner):
+            return inner
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if self._sim.crashed:
+                raise Crash
+            if name not in EFFECTS[self._room]:
+                return inner(*args, **kwargs)
+            return self._sim.call(f"{self._room}.{name}", lambda: inner(*args, **kwargs), args)
+
+        return call
+
+
+@dataclass
+class Sim:
+    """One world, its ledger file, and what happened. ``strikes`` are the faults still to come."""
+
+    folder: Path
+    seed: int = 1
+    strikes: list[Strike] = field(default_factory=list)
+    policy: Policy = POLICY
+    adopted: bool = True
+    calls: list[str] = field(default_factory=list)
+    crashed: bool = False
+    outside: Callable[["Sim", str], None] = lambda _sim, _name: None
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)
+        self.clock = ManualClock()
+        self.provider = FakeProvider(self.clock, self.rng)
+        self.store = FakeStore(self.clock)
+        self.told = Told()
+        self.old = self.provider.add("made by hand")
+        self.foreign = self.provider.add("of somebody else")
+        held = {"key_id": self.old.key_id, "secret": self.old.secret, "note": "theirs"}
+        self.store.put(SECRET, "v0", held, current=True)
+        self.changed_at = self.clock.now()
+        self.ledger = self._opened()
+        self._enroll()
+
+    def _opened(self) -> Ledger:
+        return open_ledger(f"sqlite:///{self.folder / 'ledger.sqlite'}", self.clock)
+
+    def _enroll(self) -> None:
+        now = self.clock.now()
+        state = SecretState(TARGET.id, "one", PROVIDER.principal, now, looked_at=now, rotated_at=now)
+        if self.adopted:
+            known = CurrentKey("v0", self.old.key_id, Provenance.ADOPTED, now)
+            state = replace(state, current=known)
+        self.ledger.enroll([state])
+
+    # processes
+
+    def start(self) -> Worker:
+        """A new process: it knows nothing but the ledger."""
+        self.crashed = False
+        world = FakeWorld(
+            cast("Ledger", Struck("ledger", self.ledger, self)),
+            cast("Provider", Struck("provider", self.provider, self)),
+            cast("SecretStore", Struck("store", self.store, self)),
+            self.rng,
+        )
+        return Worker(world, Book(policies=(self.policy,)), self.told, holder="sim", threads=1)
+
+    def order(self, grace: timedelta | None = None) -> None:
+        """A person asks to rotate now."""
+        self.ledger.give(TARGET.id, Order("run", "a person", "drill", self.clock.now(), grace=grace))
+
+    def run(self, steps: int = 400) -> None:
+        """Work until nothing is left to do, starting again after every crash; checks at each step."""
+        worker: Worker | None = None
+        for _ in range(steps):
+            try:
+                worker = worker or self.start()
+                due = self.ledger.due(1)
+                if due:
+                    worker.work(due[0])
+                elif self._quiet():
+                    return
+                else:
+                    self._wait()
+            except Crash:
+                worker = None
+                self.clock.advance(timedelta(seconds=95))  # until the dead worker's claim is over
+            except (LedgerUnusable, EffectError):
+                self.clock.advance(timedelta(seconds=5))
+        raise Violation(f"not ended after {steps} steps: {self.where()}")
+
+    def _quiet(self) -> bool:
+        busy = self.ledger.rotation(TARGET.id) or self.ledger.debts() or self.ledger.orders(TARGET.id)
+        return not busy
+
+    def _wait(self) -> None:
+        """Nothing is due: let time pass until something is, or until a claim is over."""
+        at = self.ledger.next_due()
+        later = self.clock.now() + timedelta(seconds=1)
+        self.clock.advance_to(max(later, min(at or later, later + timedelta(days=1))))
+
+    # calls and faults
+
+    def call(self, name: str, act: Callable[[], Any], args: tuple[Any, ...]) -> Any:
+        """One call across the boundary, struck or not."""
+        self.calls.append(name)
+        self.outside(self, name)
+        strike = next((s for s in self.strikes if s.nth == len(self.calls) and s.hit is None), None)
+        if strike is None:
+            return self._done(name, act, args)
+        strike.hit = name
+        if strike.fault is Fault.CRASH_BEFORE:
+            self._crash()
+        if strike.fault is Fault.REFUSED:
+            return self._failed(name, Refused("struck", "refused by the simulation"))
+        self._done(name, act, args)
+        if strike.fault is Fault.CRASH_AFTER:
+            self._crash()
+        return self._failed(name, Unknown("struck", f"{strike.fault} in the simulation"))
+
+    def _done(self, name: str, act: Callable[[], Any], args: tuple[Any, ...]) -> Any:
+        current = self.store.secrets[SECRET].current
+        if name == "provider.revoke":
+            self._allowed(str(args[0]))
+        answer = act()
+        if self.store.secrets[SECRET].current != current:
+            self.changed_at = self.clock.now()
+        self.check()
+        return answer
+
+    def _crash(self) -> None:
+        self.crashed = True
+        raise Crash
+
+    def _failed(self, name: str, error: EffectError) -> Any:
+        if name == "provider.probe":
+            return Probe(Verdict.UNKNOWN, error.message)
+        if name.startswith("ledger."):
+            raise LedgerUnusable(error.message)
+        raise error
+
+    # the checker
+
+    def where(self) -> str:
+        """Where things stand, for a failing test."""
+        rotation = self.ledger.rotation(TARGET.id)
+        debts = [(d.key_id, d.reason, d.phase, d.block and d.block.kind) for d in self.ledger.debts()]
+        state = self.ledger.secret(TARGET.id)
+        return (
+            f"rotation {rotation and (rotation.phase, rotation.error, rotation.looks)}, debts {debts}, "
+            f"block {state and state.block}, now {self.clock.now()}, next {self.ledger.next_due()}"
+        )
+
+    def _allowed(self, key_id: str) -> None:
+        """A key that consumers read, or read a moment ago, is not revoked."""
+        value = self.store.value(SECRET)
+        if value.get("key_id") == key_id:
+            raise Violation(f"revoke of the current key {key_id}")
+        if key_id == self.old.key_id and self.clock.now() < self.changed_at + self.policy.grace:
+            raise Violation(f"revoke of {key_id} before its grace was over")
+
+    def check(self) -> None:
+        """At every instant: what the store holds is accepted; no foreign key was touched; no label twice."""
+        value = self.store.value(SECRET)
+        if "secret" in value and not self.provider.accepts(value["secret"]):
+            raise Violation(f"the store's current key {value.get('key_id')} is not accepted")
+        if not self.foreign.live or self.foreign.key_id in self.provider.revoked:
+            raise Violation("a foreign key was touched")
+        labels = [key.label for key in self.provider.keys.values() if token_in(key.label)]
+        if len(labels) != len(set(labels)):
+            raise Violation("two keys carry one label")
+        history = self.store.secrets[SECRET].history
+        if len(history) != len(set(history)):
+            raise Violation("a version that was current became current again")
+
+    def ended_well(self) -> None:
+        """At the end: rotated, exactly one of our keys alive, the old one dead, every debt paid."""
+        self.check()
+        live = [key.key_id for key in self.provider.keys.values() if key.live and key is not self.foreign]
+        if live != [self.store.value(SECRET).get("key_id")]:
+            raise Violation(f"alive: {live}; the secret holds {self.store.value(SECRET).get('key_id')}")
+        if self.old.live:
+            raise Violation("the old key is alive")
+        if self.store.value(SECRET).get("note") != "theirs":
+            raise Violation("other fields of the secret were lost")
+        state = self.ledger.secret(TARGET.id)
+        if state is None or state.current is None or state.current.key_id not in live:
+            raise Violation("the ledger does not know the current key")
