@@ -52,16 +52,16 @@ def ingest() -> Iterator[Ingest]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             state.go_on.wait(DEADLINE)
             status = state.status
+            with state.changed:
+                state.raw.append(body)
+                state.headers.append(dict(self.headers.items()))
+                state.changed.notify_all()
             self.send_response(status)
             if state.retry_after:
                 self.send_header("Retry-After", state.retry_after)
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"{}")
-            with state.changed:
-                state.raw.append(body)
-                state.headers.append(dict(self.headers.items()))
-                state.changed.notify_all()
 
         def log_message(self, *args: object) -> None:
             """Quiet."""
