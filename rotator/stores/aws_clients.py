@@ -1,0 +1,125 @@
+"""boto3 clients for Secrets Manager: made once for each region, bounded in time, quiet in the logs."""
+
+import logging
+import threading
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+import rotator
+from rotator.stores import aws_errors
+from rotator.stores.aws_settings import Settings
+from rotator.stores.deadline import CONNECT_SECONDS, READ_SECONDS, Deadline
+
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 3},
+    connect_timeout=CONNECT_SECONDS,
+    read_timeout=READ_SECONDS,
+    max_pool_connections=32,
+    user_agent_extra=f"rotator/{rotator.__version__}",
+)
+_TALKATIVE = (
+    "boto3",
+    "botocore",
+    "urllib3",
+)  # at DEBUG they print values (boto3 documentation, set_stream_logger)
+
+
+def hush() -> None:
+    """Keep the libraries that print secrets at WARNING or above, whatever level ours has."""
+    for name in _TALKATIVE:
+        logger = logging.getLogger(name)
+        if logger.level < logging.WARNING:
+            logger.setLevel(logging.WARNING)
+
+
+class Doubt:
+    """Whether an attempt of the request that this thread makes may have had an effect unknown to us."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def clear(self) -> None:
+        """A new request begins."""
+        self._local.doubt = False
+
+    def __bool__(self) -> bool:
+        return bool(getattr(self._local, "doubt", False))
+
+    def note(self, response_dict: Any, exception: BaseException | None, **_: Any) -> None:
+        """The event ``response-received``: one for each attempt, before it is tried again."""
+        failed = response_dict is not None and response_dict["status_code"] >= 500  # noqa: PLR2004  server errors
+        if failed or aws_errors.sent(exception):
+            self._local.doubt = True
+
+
+class Clients:
+    """Clients by region. May be called from any thread."""
+
+    def __init__(self, settings: Settings, deadline: Deadline, doubt: Doubt) -> None:
+        self._settings = settings
+        self._deadline = deadline
+        self._doubt = doubt
+        self._lock = threading.Lock()
+        self._session: boto3.Session | None = None
+        self._clients: dict[str, Any] = {}
+
+    def __call__(self, region: str) -> Any:
+        """The client for a region, made when it is first asked for."""
+        with self._lock:
+            if region not in self._clients:
+                self._clients[region] = self._make(region)
+            return self._clients[region]
+
+    def close(self) -> None:
+        """Let go of every connection. May be called twice."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+    def _make(self, region: str) -> Any:
+        hush()
+        if self._session is None:
+            self._session = _session(self._settings)
+        client = self._session.client(
+            "secretsmanager", region_name=region, endpoint_url=self._settings.endpoint_url, config=_CONFIG
+        )
+        client.meta.events.register("before-send.secrets-manager", self._before_send)
+        client.meta.events.register("response-received.secrets-manager", self._doubt.note)
+        return client
+
+    def _before_send(self, **_: Any) -> None:
+        """The event before each attempt: the last moment to leave it."""
+        self._deadline.check()
+
+
+def _session(settings: Settings) -> boto3.Session:
+    """A session with the settings' own credentials: the machine's, a profile's, or an assumed role's."""
+    source = botocore.session.Session(profile=settings.profile)
+    if settings.role_arn is None:
+        return boto3.Session(botocore_session=source)
+    assumed = botocore.session.Session()
+    vars(assumed)["_credentials"] = _role(
+        source, settings, settings.role_arn
+    )  # no public way to give it some that refresh
+    return boto3.Session(botocore_session=assumed)
+
+
+def _role(
+    source: botocore.session.Session, settings: Settings, role_arn: str
+) -> DeferredRefreshableCredentials:
+    """Credentials of an assumed role, fetched at first use and again before they expire."""
+
+    def sts(service: str, **given: Any) -> Any:
+        return source.create_client(service, region_name=settings.region, config=_CONFIG, **given)
+
+    named = {"RoleSessionName": "rotator"}
+    outside = {"ExternalId": settings.external_id} if settings.external_id else {}
+    fetcher = AssumeRoleCredentialFetcher(
+        sts, source.get_credentials(), role_arn, extra_args={**named, **outside}
+    )
+    return DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)

@@ -1,0 +1,55 @@
+"""What an answer of DescribeSecret says: who holds which label, and why a secret cannot be rotated. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rotator.errors import NeedsPerson
+from rotator.stores.aws_settings import Place
+
+CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
+
+Labels = Mapping[str, frozenset[str]]
+
+
+def labels_in(description: Mapping[str, Any]) -> Labels:
+    """The labels of each version that has any, by version id."""
+    return {
+        version: frozenset(labels)
+        for version, labels in (description.get("VersionIdsToStages") or {}).items()
+        if labels
+    }
+
+
+def holder(labels: Labels, label: str) -> str | None:
+    """The version that has a label."""
+    return next((version for version, its in labels.items() if label in its), None)
+
+
+def refuse(description: Mapping[str, Any], place: Place) -> None:
+    """Raise NeedsPerson for a secret that rotator must not write."""
+    name = repr(place.name)
+    if description.get("DeletedDate"):
+        raise NeedsPerson(
+            "marked-deleted",
+            f"Secret {name} is marked for deletion.",
+            todo="Restore it (`aws secretsmanager restore-secret`), or take its policy out.",
+        )
+    if owner := description.get("OwningService"):
+        raise NeedsPerson(
+            "owned",
+            f"Secret {name} is managed by the AWS service {owner}.",
+            todo="Let that service rotate it, and take its policy out.",
+        )
+    if description.get("RotationEnabled"):
+        raise NeedsPerson(
+            "rotated-natively",
+            f"Secret {name} has Secrets Manager's own rotation switched on; two rotators would fight.",
+            todo="Switch one off: `aws secretsmanager cancel-rotate-secret`, or take the policy out.",
+        )
+    primary = description.get("PrimaryRegion")
+    if primary and primary != place.region:
+        raise NeedsPerson(
+            "replica",
+            f"Secret {name} in {place.region} is a replica, which cannot be written.",
+            todo=f"Name the secret in its primary region, {primary}.",
+        )
