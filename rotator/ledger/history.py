@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, Select, select, update
+from sqlalchemy import Row, Select, bindparam, select, update
 
 from rotator.ledger.codec import DEBT, EVENT, ROTATION
 from rotator.ledger.part import Part
@@ -60,9 +60,10 @@ class History(Part):
 
     def told(self, seqs: Iterable[int]) -> None:
         """Mark alarms as told. May be called twice."""
-        with self._database.writing() as connection:
-            for seq in seqs:
-                connection.execute(update(EVENTS).where(EVENTS.c.seq == seq).values(untold=False))
+        rows = [{"its_seq": seq} for seq in seqs]
+        if rows:
+            with self._database.writing() as connection:
+                connection.execute(_TELL, rows)
 
     def _docs(self, statement: Select[Any]) -> list[str]:
         with self._database.reading() as connection:
@@ -73,6 +74,7 @@ class History(Part):
             return [_event(row) for row in connection.execute(statement)]
 
 
+_TELL = update(EVENTS).where(EVENTS.c.seq == bindparam("its_seq")).values(untold=False)
 _EVENT = select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.doc)
 
 

@@ -68,8 +68,9 @@ class Secrets(Part):
 
     def nudge(self, secret_ids: Iterable[str]) -> None:
         """Make these due now; a claim that is held now will not put them off when it is released."""
+        ids = list(secret_ids)
         with self._database.writing() as connection:
-            make_due(connection, list(secret_ids), self._now())
+            make_due(connection, ids, self._now())
 
 
 DUE = (

@@ -21,6 +21,7 @@ from rotator.ledger.failures import translated
 
 APPLICATION_ID = 0x726F7461  # "rota", in the file's header (SQLite docs, PRAGMA application_id)
 SMALL = 8 * 1024 * 1024  # bytes; a file up to this size is checked whole whenever it is opened
+OLDEST = (3, 35, 0)  # knows RETURNING (SQLite release notes, 2021-03-12)
 POOL = 32  # connections kept open; more threads get more, for as long as they need them
 
 
@@ -39,6 +40,11 @@ def in_memory(now: datetime, patience: float) -> tuple[Database, str]:
 
 def in_file(path: Path, now: datetime, patience: float, *, create: bool) -> tuple[Database, str]:
     """The ledger in a file, and its id. Raises LedgerUnusable for whatever is wrong with the file."""
+    if sqlite3.sqlite_version_info < OLDEST:
+        raise LedgerUnusable(
+            f"This Python comes with SQLite {sqlite3.sqlite_version}; a ledger needs 3.35 or later. Use a "
+            "newer Python, or one built with a newer SQLite. [version]"
+        )
     files.prepare(path, create=create)
     name = str(path)
     # mode=rw: SQLite itself must never make the file, since it would be open to others.
@@ -83,7 +89,7 @@ def _prepare(address: str, name: str, patience: float, *, whole: bool) -> None:
     try:
         if not _is_ours(connection):
             _adopt(connection, name)
-        _wait_for(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchone(), patience)
+        _wait_for(lambda: _switch_log_on(connection, name), patience)
         if whole and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise LedgerUnusable(
                 f"The ledger {name} is damaged. Stop rotator, keep the damaged file aside, and restore the "
@@ -91,6 +97,14 @@ def _prepare(address: str, name: str, patience: float, *, whole: bool) -> None:
             )
     finally:
         connection.close()
+
+
+def _switch_log_on(connection: sqlite3.Connection, name: str) -> None:
+    if connection.execute("PRAGMA journal_mode=WAL").fetchone() != ("wal",):
+        raise LedgerUnusable(
+            f"The file system of {name} cannot share memory between processes, which SQLite's write-ahead "
+            "log needs. Put the ledger on a local disk. [io]"
+        )
 
 
 def _is_ours(connection: sqlite3.Connection) -> bool:

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from rotator.errors import LedgerUnusable
+from rotator.ledger import open_ledger
+from rotator.testing.clock import ManualClock
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("postgresql://host/rotator", "PostgreSQL is not in this version"),
+        ("postgresql+psycopg://host/rotator", "PostgreSQL is not in this version"),
+        ("mysql://host/rotator", "not understood"),
+        ("ledger.sqlite", "not understood"),
+        ("", "not understood"),
+        ("sqlite://host/ledger.sqlite", "not understood"),
+        ("sqlite:///", "not understood"),
+    ],
+)
+def test_what_is_possible(url: str, message: str) -> None:
+    """An address of another kind is refused, and told what is possible."""
+    with pytest.raises(LedgerUnusable, match=message) as caught:
+        open_ledger(url, ManualClock())
+    assert "sqlite:///" in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:{}@host/db", "postgresql://host/db?user=a&password={}"])
+def test_a_password_is_refused(url: str) -> None:
+    """An address that holds a password is refused, and not repeated."""
+    with pytest.raises(LedgerUnusable, match="password") as caught:
+        open_ledger(url.format("not-a-real-one"), ManualClock())
+    assert "not-a-real-one" not in str(caught.value)
+
+
+def test_relative_and_home_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three slashes begin a relative path, also one under the home folder; odd characters are part of it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for url in ("sqlite:///here.sqlite", "sqlite:///~/there.sqlite", "sqlite:///odd ?#%20.sqlite"):
+        open_ledger(url, ManualClock()).close()
+    made = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.sqlite"))
+    assert made == ["here.sqlite", "home/there.sqlite", "odd ?#%20.sqlite"]
+
+
+def test_memory_is_apart() -> None:
+    """Two ledgers in memory share nothing."""
+    first, second = (open_ledger("sqlite://", ManualClock()) for _ in range(2))
+    first.remember("a", "fact")
+    assert second.fact("a") is None
+    assert first.id != second.id
+    first.close()
+    second.close()

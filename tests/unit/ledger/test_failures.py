@@ -1,0 +1,175 @@
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rotator.errors import LedgerUnusable
+from rotator.ledger import open_ledger, sqlite
+from rotator.ledger.sql import SqlLedger
+from rotator.model import Change, Event
+from rotator.testing.clock import ManualClock
+from rotator.testing.ledger_samples import a_policy, a_rotation, a_state
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the ledger lies."""
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[SqlLedger]:
+    """A ledger in a file."""
+    opened = reopen(path)
+    yield opened
+    opened.close()
+
+
+def reopen(path: Path, patience: float = 0.05) -> SqlLedger:
+    """The ledger in a file, opened once more."""
+    opened = open_ledger(f"sqlite:///{path}", ManualClock(), patience=patience)
+    assert isinstance(opened, SqlLedger)
+    return opened
+
+
+def test_foreign_database(path: Path) -> None:
+    """A database of another program is refused, and not one byte of it changes."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE theirs (a)")
+    before = path.read_bytes()
+    with pytest.raises(LedgerUnusable, match="another program"):
+        reopen(path)
+    assert path.read_bytes() == before
+
+
+def test_not_a_database(path: Path) -> None:
+    """A file that is no database is refused, and not one byte of it changes."""
+    path.write_text("policies:\n" * 100)
+    with pytest.raises(LedgerUnusable, match="no SQLite file"):
+        reopen(path)
+    assert path.read_text() == "policies:\n" * 100
+
+
+def test_old_sqlite(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SQLite too old for the statements is refused before a file is made."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(LedgerUnusable, match=r"3\.35 or later"):
+        reopen(path)
+    assert not path.exists()
+
+
+def test_durable_settings(path: Path, ledger: SqlLedger) -> None:
+    """Every connection writes through to the disk at each commit, and overwrites what is deleted."""
+    expected = {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "secure_delete": 1,
+        "application_id": sqlite.APPLICATION_ID,
+        "busy_timeout": 50,
+    }
+    engine = ledger._database.engine
+    with engine.connect() as first, engine.connect() as second:
+        for connection in (first, second):
+            found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in expected}
+            assert found == expected
+    assert engine.hide_parameters
+
+
+def damage(path: Path) -> None:
+    """Overwrite everything but the first page, which holds the header."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(size - 4096))
+
+
+def test_damage_is_seen_when_opened(path: Path, ledger: SqlLedger) -> None:
+    """A damaged ledger is refused when it is opened, with what to do."""
+    ledger.enroll([a_state()])
+    ledger.close()
+    damage(path)
+    with pytest.raises(LedgerUnusable, match="restore the last backup"):
+        reopen(path)
+
+
+def test_damage_of_a_large_ledger(path: Path, ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger too large to be checked whole is refused where the damage is met."""
+    ledger.enroll([a_state()])
+    ledger.close()
+    damage(path)
+    monkeypatch.setattr(sqlite, "SMALL", 0)
+    with pytest.raises(LedgerUnusable, match="restore the last backup"):
+        reopen(path)
+
+
+def test_busy(path: Path, ledger: SqlLedger) -> None:
+    """Another process that keeps writing is waited for, but not for ever; readers do not wait at all."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerUnusable, match="busy"):
+            ledger.enroll([a_state()])
+        assert ledger.due(1) == []
+        other.execute("ROLLBACK")
+    assert ledger.enroll([a_state()]) == 1
+
+
+def test_full_disk(ledger: SqlLedger) -> None:
+    """When the disk is full a commit writes nothing, says so, and goes through once there is space again."""
+    ledger.enroll([a_state()])
+    claim = ledger.claim("one", "worker", MINUTE)
+    assert claim
+    with ledger._database.engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}").close()
+    big = Change(a_state(failures=1), events=(Event("one", "x", "x" * 100_000),))
+    with pytest.raises(LedgerUnusable, match="full"):
+        ledger.commit(claim, big)
+    assert ledger.secret("one") == a_state()
+    with ledger._database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=1000000").close()
+    ledger.commit(claim, big)
+    assert ledger.secret("one") == a_state(failures=1)
+
+
+def test_lost_volume(path: Path, ledger: SqlLedger) -> None:
+    """A ledger that becomes read-only while it is used says so."""
+    with ledger._database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA query_only=ON").close()
+    with pytest.raises(LedgerUnusable, match="read-only"):
+        ledger.remember("a", "fact")
+    assert ledger.fact("a") is None
+
+
+def test_no_value_in_an_error(ledger: SqlLedger) -> None:
+    """What the database refuses is told without any value of the statement."""
+    ledger.enroll([a_state()])
+    claim = ledger.claim("one", "worker", MINUTE)
+    assert claim
+    ledger.commit(claim, Change(a_state(), a_rotation(1)))
+    marked = a_rotation(2, policy=replace(a_policy(), owner="marked-value"))
+    with pytest.raises(LedgerUnusable, match="second live rotation") as caught:
+        ledger.commit(claim, Change(a_state(), marked))
+    seen: BaseException | None = caught.value
+    while seen:
+        assert "marked-value" not in str(seen)
+        seen = seen.__context__
+    assert caught.value.__suppress_context__
+
+
+def test_a_change_concerns_the_claimed_secret(ledger: SqlLedger) -> None:
+    """A commit for another secret than the claim's is refused, and nothing is written."""
+    ledger.enroll([a_state("one"), a_state("two")])
+    claim = ledger.claim("one", "worker", MINUTE)
+    assert claim
+    with pytest.raises(AssertionError, match="no other"):
+        ledger.commit(claim, Change(a_state("two")))
+    with pytest.raises(AssertionError, match="no other"):
+        ledger.commit(claim, Change(a_state("one"), a_rotation(1, "two")))

@@ -1,0 +1,84 @@
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rotator.ledger import open_ledger
+from rotator.testing.clock import ManualClock
+from rotator.testing.ledger_samples import a_state
+
+COMMITS = """
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from rotator.ledger import open_ledger
+from rotator.model import Change, Event
+from rotator.testing.clock import ManualClock
+from rotator.testing.ledger_samples import a_debt, a_rotation, a_state
+
+ledger = open_ledger(sys.argv[1], ManualClock())
+ledger.enroll([a_state()])
+claim = ledger.claim("one", "worker", timedelta(minutes=1))
+for n in range(1_000_000):
+    events = (Event("one", str(n), "x" * 2000), Event("one", str(n), "x"))
+    ledger.commit(claim, Change(a_state(failures=n), a_rotation(looks=n), (a_debt(n),), events))
+    print(n, flush=True)
+"""
+
+CLAIMS = """
+import sys
+from datetime import timedelta
+from rotator.ledger import open_ledger
+from rotator.testing.clock import ManualClock
+from rotator.testing.ledger_samples import a_state
+
+names = [f"secret-{n}" for n in range(40)]
+ledger = open_ledger(sys.argv[1], ManualClock())
+ledger.enroll(a_state(name) for name in names)
+won = [name for name in names if ledger.claim(name, "worker", timedelta(minutes=1))]
+ledger.close()
+print(ledger.id, *won)
+"""
+
+
+def start(program: str, path: Path) -> subprocess.Popen[str]:
+    """Another process that uses the ledger in this file."""
+    command = [sys.executable, "-c", program, f"sqlite:///{path}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("commits", [1, 40])
+def test_killed_between_commits(commits: int, tmp_path: Path) -> None:
+    """A process killed at any moment leaves a ledger with whole commits only, and all that it was told of."""
+    path = tmp_path / "ledger.sqlite"
+    with start(COMMITS, path) as process:
+        assert process.stdout
+        for _ in range(commits):
+            told = int(process.stdout.readline())
+        os.kill(process.pid, signal.SIGKILL)
+    ledger = open_ledger(f"sqlite:///{path}", ManualClock(), create=False)
+    state, rotation = ledger.secret("one"), ledger.rotation("one")
+    assert state
+    assert rotation
+    last = state.failures
+    assert last >= told
+    assert (state, rotation.looks, len(ledger.debts())) == (a_state(failures=last), last, last + 1)
+    kinds = [event.kind for event in reversed(ledger.events(limit=10_000))]
+    assert kinds == [str(n) for n in range(last + 1) for _ in "12"]
+    assert ledger.claim("one", "another", timedelta(minutes=1)) is None
+    ledger.close()
+
+
+def test_processes_start_and_claim_at_once(tmp_path: Path) -> None:
+    """Processes that make one ledger at once share it: one id, and each secret is claimed by one of them."""
+    path = tmp_path / "ledger.sqlite"
+    processes = [start(CLAIMS, path) for _ in range(3)]
+    answers = [process.communicate()[0].split() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert len({answer[0] for answer in answers}) == 1
+    won = [name for answer in answers for name in answer[1:]]
+    assert sorted(won) == sorted(f"secret-{n}" for n in range(40))
