@@ -1,0 +1,72 @@
+"""The commands. :func:`main` is the one place where an error becomes a sentence and an exit code.
+
+0: all that was asked for is done. 1: something failed or waits for a person. 2: the command line, a policy
+or the configuration is wrong.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from rotator.errors import EffectError, LedgerUnusable, NeedsPerson, PolicyError, RotatorError
+
+DONE, FAILED, WRONG = 0, 1, 2
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code; never a traceback."""
+    sys.exit(run(args))
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """The exit code of a command line; whatever goes wrong is told on standard error."""
+    from rotator.cli.root import rotator  # noqa: PLC0415 - --version must not wait for the commands
+
+    try:
+        answer = rotator.main(args, prog_name="rotator", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return WRONG
+    except click.ClickException as error:
+        error.show()
+        return getattr(error, "code", WRONG)
+    except (click.Abort, KeyboardInterrupt):
+        return _told(
+            "Stopped. What had begun is in the ledger; the same command or the daemon goes on.", FAILED
+        )
+    except RotatorError as error:
+        return _told(*explained(error))
+    except Exception as error:  # noqa: BLE001 - the boundary: a fault of ours must not print our locals
+        return _told(_fault(error), FAILED)
+    return answer if isinstance(answer, int) else DONE
+
+
+def explained(error: RotatorError) -> tuple[str, int]:
+    """What to say of an error that we raised on purpose, and the exit code."""
+    match error:
+        case PolicyError(problems=problems):
+            count = "One thing is" if len(problems) == 1 else f"{len(problems)} things are"
+            return f"{count} wrong with the policies:\n{error}", WRONG
+        case LedgerUnusable():
+            return f"The ledger cannot be used: {error}", WRONG
+        case NeedsPerson(message=message, todo=todo):
+            return f"{message}\nTo do: {todo}", FAILED
+        case EffectError(message=message):
+            return f"{message} Nothing more was done; try again later.", FAILED
+        case _:
+            return str(error), FAILED
+
+
+def _fault(error: Exception) -> str:
+    """Of a fault of ours: its class and where, never its text, which may hold anything."""
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    at = f" at {where.tb_frame.f_globals.get('__name__', '?')}:{where.tb_lineno}" if where else ""
+    return f"{type(error).__name__}{at}: this is a fault in rotator. Please report this line."
+
+
+def _told(text: str, code: int) -> int:
+    click.echo(text, err=True)
+    return code

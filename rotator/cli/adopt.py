@@ -1,0 +1,95 @@
+"""``adopt`` and ``settle``: what a person declares about keys."""
+
+import click
+
+from rotator import people
+from rotator.cli import output, session
+from rotator.cli.options import Options, Wrong, json_option
+from rotator.cli.reading import read_all, read_one
+from rotator.cli.select import named
+from rotator.interfaces import Ledger
+from rotator.model import Change, Policy
+from rotator.people import Declaration
+
+
+@click.command(epilog="Example: rotator adopt market-maker --key-id 1047")
+@click.argument("name")
+@click.option("--key-id", required=True, metavar="ID", help="The key's id, as the provider lists it.")
+@click.option(
+    "--debt", "debt_id", metavar="DEBT", help="Which replaced key is meant, where there are several."
+)
+@click.option("--reason", default="", metavar="TEXT", help="How you know, for those who read the history.")
+@json_option
+@click.pass_obj
+def adopt(
+    options: Options, *, name: str, key_id: str, debt_id: str | None, reason: str, as_json: bool
+) -> None:
+    """Tell which key a secret holds, so that rotator may revoke it once it is replaced.
+
+    A key that was there before rotator is never revoked by guess. The id is looked up at the provider
+    first: it must be listed there, live, and nobody else's.
+    """
+    policy = named(session.book(options).policies, name)
+    with session.world(options, create=False) as world:
+        ledger = world.ledger
+        if read_one(ledger, policy.target.id) is None:
+            raise Wrong(f"{name} was not taken on yet. Run `rotator tick`, and adopt then.")
+        said = Declaration(session.person(), reason or "no reason given", ledger.now())
+        _proposed(ledger, policy, key_id, said, debt_id)  # what is plainly wrong costs no call
+        listed = world.provider(policy.provider).find()
+        _refuse(people.unfit(key_id, listed, ledger.id))
+        _refuse(people.claimed_by(key_id, read_all(ledger).values(), policy.target.id))
+        session.change(
+            ledger, world.clock, policy.target.id, lambda: _proposed(ledger, policy, key_id, said, debt_id)
+        )
+    if as_json:
+        output.document({"policy": name, "adopted": key_id})
+        return
+    click.echo(
+        f"Key {key_id} of {name} is adopted: rotator revokes it once it is replaced and its grace is over."
+    )
+
+
+def _proposed(ledger: Ledger, policy: Policy, key_id: str, said: Declaration, debt_id: str | None) -> Change:
+    known = read_one(ledger, policy.target.id)
+    assert known is not None, "a secret is never forgotten"
+    return people.adoption(known, key_id, said, debt_id)
+
+
+def _refuse(why: str | None) -> None:
+    if why is not None:
+        raise Wrong(f"{why} Nothing was changed.")
+
+
+@click.command(
+    epilog='Example: rotator settle 5f0c1b2a9d3e --reason "support closed the account, ticket 4711"'
+)
+@click.argument("debt")
+@click.option("--reason", required=True, metavar="TEXT", help="How you know that the key is dead.")
+@json_option
+@click.pass_obj
+def settle(options: Options, *, debt: str, reason: str, as_json: bool) -> None:
+    """Declare a key dead that no probe can prove; the record says declared, never proven.
+
+    DEBT is the id that `rotator status` shows.
+    """
+    if not reason.strip():
+        raise Wrong("--reason must say how you know that the key is dead.")
+    with session.world(options, create=False) as world:
+        ledger = world.ledger
+        found = ledger.debt(debt)
+        if found is None:
+            raise Wrong(f"There is no debt {debt!r}. `rotator status` shows the open ones with their ids.")
+        said = Declaration(session.person(), reason.strip(), ledger.now())
+
+        def decided() -> Change:
+            state, current = ledger.secret(found.secret), ledger.debt(debt)
+            assert state is not None, "a secret is never forgotten"
+            assert current is not None, "nor is a debt"
+            return people.settlement(state, current, said)
+
+        session.change(ledger, world.clock, found.secret, decided)
+    if as_json:
+        output.document({"debt": debt, "key_id": found.key_id, "settled": True, "by": said.by})
+        return
+    click.echo(f"Debt {debt} is settled: key {found.key_id or 'of unknown id'} declared dead, never proven.")

@@ -1,0 +1,115 @@
+"""What became of a person's order, secret by secret. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from rotator import due
+from rotator.model import Debt, DebtPhase, DebtReason, Phase, Policy, Rotation
+from rotator.people import Known, adopt_command, stands, unproven
+
+SOON = timedelta(minutes=1)
+
+
+class Coverage(StrEnum):
+    """How an order stands; all but WORKING are final for the command that gave it."""
+
+    WORKING = "working"
+    ROTATED = "rotated"
+    FAILED = "failed"
+    WAITING = "waiting for a person"
+    UNCOVERED = "not covered"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One policy's part of an order, with the reason or the step, for people."""
+
+    policy: str
+    state: Coverage
+    why: str
+    key_id: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        return self.state is not Coverage.WORKING
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was ordered, and when by the ledger's clock. ``dead`` waits until the old keys are proven dead."""
+
+    at: datetime
+    dead: bool
+
+
+def outcome(
+    policy: Policy,
+    known: Known,
+    last: Rotation | None,
+    debts: Sequence[Debt],
+    *,
+    asked: Asked,
+    now: datetime,
+) -> Outcome:
+    """How one order stands. ``last`` is the secret's newest rotation, ``debts`` all of its debts."""
+    name = policy.name
+    block = known.provider_block or known.state.block
+    if block is not None:
+        return Outcome(name, Coverage.WAITING, f"{block.reason} To do: {block.todo}")
+    if known.rotation is not None and not known.rotation.phase.ended:
+        return Outcome(name, Coverage.WORKING, stands(known, now))
+    if "run" in known.orders:
+        return _queued(policy, known, now)
+    if last is None or last.ended_at is None or last.ended_at < asked.at:
+        return Outcome(name, Coverage.UNCOVERED, "the order was withdrawn before it began")
+    if last.phase is Phase.FAILED:
+        return Outcome(
+            name, Coverage.FAILED, f"{last.error or 'failed'}: the old key stays; see rotator history {name}"
+        )
+    return _rotated(name, known, debts, asked, now)
+
+
+def _queued(policy: Policy, known: Known, now: datetime) -> Outcome:
+    """An order that has not begun: in its turn, or held back for longer than a person waits."""
+    found = due.next_rotation(policy, known.state, known.orders, now)
+    if found is not None and found.at > now + SOON:
+        return Outcome(policy.name, Coverage.UNCOVERED, f"held back: {found.why}")
+    return Outcome(policy.name, Coverage.WORKING, "waiting for its turn")
+
+
+def _rotated(name: str, known: Known, debts: Iterable[Debt], asked: Asked, now: datetime) -> Outcome:
+    """A new key is in service: what became of the old ones."""
+    key_id = known.state.current.key_id if known.state.current else None
+    replaced = [debt for debt in debts if debt.reason is DebtReason.REPLACED]
+    left = [debt for debt in replaced if not debt.phase.ended]
+    for debt in left:
+        if unproven(debt):
+            todo = adopt_command(name, debt.key_id)
+            return Outcome(name, Coverage.WAITING, f"rotated, but the old key lives on until: {todo}", key_id)
+        if debt.block is not None:
+            why = f"rotated, but key {debt.key_id} lives: {debt.block.reason} To do: {debt.block.todo}"
+            return Outcome(name, Coverage.WAITING, why, key_id)
+    if left and asked.dead:
+        return Outcome(name, Coverage.WORKING, f"new key in service, revoking {left[0].key_id}", key_id)
+    return Outcome(name, Coverage.ROTATED, _old_keys(replaced, left, asked, now), key_id)
+
+
+def _old_keys(replaced: Sequence[Debt], left: Sequence[Debt], asked: Asked, now: datetime) -> str:
+    """What the keys that were replaced wait for, or how they ended."""
+    if left:
+        until = max((debt.not_before for debt in left if debt.not_before), default=None)
+        return "grace begins once every replica shows it" if until is None else _grace(until, now)
+    dead = [debt for debt in replaced if debt.ended_at is not None and debt.ended_at >= asked.at]
+    if not dead:
+        return "there was no old key"
+    proven = all(debt.phase is DebtPhase.DEAD for debt in dead)
+    return f"old key {dead[-1].key_id} {'proven dead' if proven else 'declared dead, not proven'}"
+
+
+def _grace(until: datetime, now: datetime) -> str:
+    if until <= now:
+        return "grace is over: the old key is being revoked"
+    return f"grace: the old key lives until {until:%Y-%m-%d %H:%M}Z"

@@ -1,0 +1,122 @@
+"""What a rotation would do and cost, as values: for ``plan`` and for ``run-now``. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rotator import due, durations
+from rotator.model import Policy, Provenance, Traits
+from rotator.people import Known, paused_until
+
+STORE_CALLS = 8  # of a whole rotation, the revocation and its proof included, when nothing fails
+
+TraitsOf = Callable[[str], Traits]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """One policy: when it rotates next and why, what that does and costs, what blocks it."""
+
+    policy: str
+    provider: str
+    due_at: datetime | None
+    due_now: bool
+    why: str
+    does: str
+    store_calls: int
+    provider_calls: int
+    slots: str
+    blocked: str | None
+
+
+def plan_row(policy: Policy, known: Known | None, peers: int, traits: Traits, now: datetime) -> PlanRow:
+    """The plan for a policy; ``peers`` policies share its principal."""
+    at, why = next_due(policy, known, now)
+    return PlanRow(
+        policy=policy.name,
+        provider=policy.provider.name,
+        due_at=at,
+        due_now=at is not None and at <= now,
+        why=why,
+        does=does(policy, known, traits, policy.grace),
+        store_calls=STORE_CALLS,
+        provider_calls=provider_calls(traits),
+        slots=slots(traits, peers),
+        blocked=blocker(known, now),
+    )
+
+
+def plan_rows(
+    policies: Sequence[Policy], known: Mapping[str, Known], traits_of: TraitsOf, now: datetime
+) -> list[PlanRow]:
+    """The plan for every policy, the next one due first."""
+    peers: dict[str, int] = {}
+    for policy in policies:
+        peers[policy.provider.principal] = peers.get(policy.provider.principal, 0) + 1
+    rows = [
+        plan_row(
+            policy,
+            known.get(policy.target.id),
+            peers[policy.provider.principal],
+            traits_of(policy.provider.type),
+            now,
+        )
+        for policy in policies
+    ]
+    return sorted(rows, key=lambda row: (row.due_at is None, row.due_at or now, row.policy))
+
+
+def next_due(policy: Policy, known: Known | None, now: datetime) -> tuple[datetime | None, str]:
+    """When a policy rotates next, and why; or why that cannot be told."""
+    if known is None:
+        return now, "not taken on yet: the first pass looks at the secret, and plans by its age"
+    if known.rotation is not None and not known.rotation.phase.ended:
+        return known.rotation.look_at or now, f"under way ({known.rotation.phase}): {known.rotation.reason}"
+    found = due.next_rotation(policy, known.state, known.orders, now)
+    return (found.at, found.why) if found else (None, "nothing is planned until somebody changes something")
+
+
+def does(policy: Policy, known: Known | None, traits: Traits, grace: timedelta) -> str:
+    """What happens to the keys, as one line."""
+    if not traits.issues:
+        return "waits for a person, who issues the key"
+    new = f"issue a key at {policy.provider.name}, verify it, promote it"
+    current = known.state.current if known else None
+    if known is not None and known.state.looked_at is not None and current is None:
+        return f"{new}; there is no old key"
+    if current is not None and current.provenance is Provenance.UNKNOWN:
+        return f"{new}; the old key stays until it is adopted"
+    after = f"after {durations.text(grace)}" if grace else "at once"
+    return f"{new}; revoke the old one {after}"
+
+
+def provider_calls(traits: Traits) -> int:
+    """Calls to the provider of a whole rotation when nothing fails.
+
+    Look, issue, the probes that verify; then look, probe, revoke, look, and two probes that prove.
+    """
+    lists = 1 if traits.lists else 0
+    return lists + 1 + traits.verification.successes + 2 * lists + 4
+
+
+def slots(traits: Traits, peers: int) -> str:
+    """How many live keys the account bears, and how many policies share them."""
+    if traits.key_limit is None:
+        return "no limit"
+    share = "1 policy" if peers == 1 else f"{peers} policies"
+    return f"1 of {traits.key_limit}, shared by {share}"
+
+
+def blocker(known: Known | None, now: datetime) -> str | None:
+    """What keeps the rotation from being done, as a sentence with what to do; None if nothing is known."""
+    if known is None:
+        return None
+    if known.provider_block is not None:
+        return f"{known.provider_block.reason} To do: {known.provider_block.todo}"
+    if known.state.block is not None:
+        return f"{known.state.block.reason} To do: {known.state.block.todo}"
+    until = paused_until(known, now)
+    if until is not None:
+        pause = known.orders["pause"]
+        return f"Paused by {pause.by}: {pause.reason} To do: rotator resume {known.state.policy}"
+    return None

@@ -1,0 +1,121 @@
+"""What most commands begin with: the policies, the ledger, the log. Heavy parts are imported here, late."""
+
+import getpass
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rotator.cli.options import NotDone, Options, Wrong
+from rotator.errors import LedgerUnusable
+from rotator.interfaces import Clock, Ledger
+from rotator.model import Change
+
+if TYPE_CHECKING:
+    from rotator.policies import Book
+    from rotator.telemetry.sentry import Alarms
+    from rotator.wiring import Wiring
+
+CLAIM = timedelta(seconds=60)
+LAST_WORDS = timedelta(seconds=3)  # for alarms that are not handed over yet
+PATIENCE = 30.0  # seconds to wait for a worker that acts on the same secret
+_PAUSE = 0.5
+
+
+def log(options: Options, level: str = "warning") -> None:
+    """Log on standard error, redacted: lines for people on a terminal, JSON anywhere else."""
+    from rotator.telemetry import logs  # noqa: PLC0415
+
+    logs.configure(options.log_level or level, json=not sys.stderr.isatty(), stream=sys.stderr)
+
+
+def book(options: Options) -> "Book":
+    """The policies. Raises PolicyError with everything that is wrong."""
+    from rotator import policies  # noqa: PLC0415
+
+    return policies.load(Path(options.policies))
+
+
+@contextmanager
+def world(options: Options, *, create: bool = True, level: str = "warning") -> Iterator["Wiring"]:
+    """Everything outside; the ledger is made if there is none and ``create``. Raises LedgerUnusable."""
+    from rotator.wiring import wire  # noqa: PLC0415
+
+    log(options, level)
+    with wire(options.ledger, create=create) as wiring:
+        yield wiring
+
+
+@contextmanager
+def reading(options: Options) -> Iterator[Ledger | None]:
+    """The ledger, to be read only; None where there is none yet, and none is made. Raises LedgerUnusable."""
+    from rotator import ledger as ledgers  # noqa: PLC0415
+    from rotator.wiring import SystemClock  # noqa: PLC0415
+
+    log(options)
+    try:
+        ledger = ledgers.open_ledger(options.ledger or ledgers.default_url(), SystemClock(), create=False)
+    except LedgerUnusable as error:
+        if not str(error).endswith("[missing]"):
+            raise
+        yield None
+        return
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def heartbeat(options: Options) -> Path:
+    """The file by which a worker shows that it lives: beside its ledger, or in the user's state folder."""
+    from rotator.ledger import default_url  # noqa: PLC0415
+
+    address = (options.ledger or default_url()).removeprefix("sqlite:///")
+    if "://" in address:
+        address = default_url().removeprefix("sqlite:///")
+    ledger = Path(address).expanduser().absolute()
+    return ledger.with_name(f"{ledger.name}.heartbeat")
+
+
+@contextmanager
+def notifier(clock: Clock, tick: timedelta = timedelta(minutes=1)) -> Iterator["Alarms"]:
+    """Who tells people. Raises Wrong where SENTRY_DSN is not one."""
+    from rotator import wiring  # noqa: PLC0415
+
+    try:
+        made = wiring.notifier(clock, tick)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+    try:
+        yield made
+    finally:
+        made.flush(LAST_WORDS)
+        made.close()
+
+
+def person() -> str:
+    """Who types: the name of the operating system's user."""
+    with suppress(OSError, KeyError, ImportError):
+        return getpass.getuser()
+    return f"uid {os.getuid()}"
+
+
+def change(ledger: Ledger, clock: Clock, secret_id: str, decide: Callable[[], Change]) -> None:
+    """Write what ``decide`` answers, under a claim of our own, and make the secret due.
+
+    Waits up to half a minute for a worker that acts on the secret; ``decide`` reads the records only once
+    nobody else can change them. Raises NotDone, and whatever ``decide`` raises.
+    """
+    holder = f"person-{os.getpid()}-{os.urandom(4).hex()}"
+    end = clock.monotonic() + PATIENCE
+    while (claim := ledger.claim(secret_id, holder, CLAIM)) is None:
+        if clock.monotonic() >= end:
+            raise NotDone("A worker is acting on this secret. Nothing was changed; try again in a minute.")
+        clock.sleep(_PAUSE)
+    try:
+        ledger.commit(claim, decide())
+    finally:
+        ledger.release(claim, ledger.now())

@@ -1,0 +1,159 @@
+"""``status`` and ``history``: what the ledger knows, for people and machines."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import click
+
+from rotator.cli import output, session
+from rotator.cli.options import Options, Wrong, json_option
+from rotator.cli.planning import next_due
+from rotator.cli.reading import read_all
+from rotator.cli.select import near
+from rotator.model import Event, Policy
+from rotator.people import Known, StatusRow, status_row
+
+
+@click.command(epilog="Example: rotator status")
+@click.argument("name", required=False)
+@json_option
+@click.pass_obj
+def status(options: Options, *, name: str | None, as_json: bool) -> None:
+    """Show every policy: where it stands, its key's age, when it is due next, who must act."""
+    policies = session.book(options).policies
+    with session.reading(options) as ledger:
+        now = ledger.now() if ledger else datetime.now(UTC)
+        known = read_all(ledger) if ledger else {}
+    rows = status_rows(policies, known, now)
+    if name is not None:
+        rows = [row for row in rows if row.policy == name] or _unknown(name, rows)
+    if as_json:
+        output.document({"now": now, "policies": rows})
+    elif name is None:
+        _overview(rows, now)
+    else:
+        for row in rows:
+            _details(row, now)
+
+
+def status_rows(policies: Sequence[Policy], known: Mapping[str, Known], now: datetime) -> list[StatusRow]:
+    """A row for every policy, and one for every secret whose policy is gone but which still has a key."""
+    rows = [
+        status_row(
+            policy, known.get(policy.target.id), *next_due(policy, known.get(policy.target.id), now), now
+        )
+        for policy in policies
+    ]
+    ids = {policy.target.id for policy in policies}
+    left = [one for secret, one in known.items() if secret not in ids and (one.debts or one.state.current)]
+    return rows + [status_row(None, one, None, "its policy was deleted", now) for one in left]
+
+
+def _unknown(name: str, rows: Sequence[StatusRow]) -> list[StatusRow]:
+    raise Wrong(f"There is no policy {name!r}. {near(name, [row.policy for row in rows])}")
+
+
+def _overview(rows: Sequence[StatusRow], now: datetime) -> None:
+    """The table of all policies, what waits for people, and which keys must still die."""
+    output.table(
+        ("policy", "provider", "state", "age", "next due", "must act"),
+        [
+            (
+                row.policy,
+                row.provider,
+                row.state,
+                output.span(row.age),
+                output.moment(row.paused_until or row.next_due, now),
+                row.act[0].who if row.act else "-",
+            )
+            for row in rows
+        ],
+    )
+    for row in rows:
+        _acts(row)
+    owed = [(row, debt) for row in rows for debt in row.debts]
+    if owed:
+        click.echo("\nKeys that must still die:")
+        output.table(
+            ("debt", "policy", "key", "because it was", "phase", "since", "not before"),
+            [
+                (
+                    debt.debt,
+                    row.policy,
+                    debt.key_id or "unknown",
+                    debt.reason,
+                    debt.phase,
+                    output.moment(debt.since, now),
+                    output.moment(debt.not_before, now),
+                )
+                for row, debt in owed
+            ],
+        )
+
+
+def _acts(row: StatusRow) -> None:
+    for act in row.act:
+        click.echo(output.printable(f"{row.policy}: {act.who}: {act.why} -> {act.todo}"))
+
+
+def _details(row: StatusRow, now: datetime) -> None:
+    """One policy, line by line."""
+    lines = {
+        "policy": row.policy,
+        "state": row.state,
+        "provider": row.provider,
+        "secret": row.secret,
+        "key": row.key_id or "of unknown id",
+        "age": output.span(row.age),
+        "next due": f"{output.moment(row.next_due, now)}  {row.why}",
+        "paused until": output.moment(row.paused_until, now),
+        "failures": str(row.failures),
+    }
+    for label, text in lines.items():
+        click.echo(f"{label:<13} {output.printable(text)}")
+    for debt in row.debts:
+        click.echo(
+            f"{'must die':<13} key {debt.key_id or 'of unknown id'}: {debt.reason}, {debt.phase}, "
+            f"not before {output.moment(debt.not_before, now)}, debt {debt.debt}"
+        )
+    _acts(row)
+
+
+@click.command(epilog="Example: rotator history market-maker")
+@click.argument("name")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=200, show_default=True, help="How many steps."
+)
+@json_option
+@click.pass_obj
+def history(options: Options, *, name: str, limit: int, as_json: bool) -> None:
+    """Show what happened to a policy's secret, step by step, the latest last."""
+    policies = session.book(options).policies
+    ids = {policy.name: policy.target.id for policy in policies}
+    with session.reading(options) as ledger:
+        if ledger is not None:
+            ids = {state.policy: state.id for state, _ in ledger.secrets() if state.gone} | ids
+        if name not in ids:
+            raise Wrong(f"There is no policy {name!r}. {near(name, ids)}")
+        events = list(reversed(ledger.events(ids[name], limit))) if ledger else []
+    if as_json:
+        output.document({"policy": name, "secret": ids[name], "events": events})
+        return
+    _steps(events, name)
+
+
+def _steps(events: Sequence[Event], name: str) -> None:
+    if not events:
+        click.echo(f"Nothing has happened to {name} yet.")
+        return
+    output.table(
+        ("at", "step", "what"),
+        [
+            (
+                event.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if event.at else "-",
+                event.kind,
+                event.text,
+            )
+            for event in events
+        ],
+    )

@@ -1,0 +1,359 @@
+"""What people are shown of the ledger's records, and what they may declare. Pure: records in, values out.
+
+Tables and ``--json`` are both made from these values, so they cannot tell different things.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from rotator.errors import RotatorError
+from rotator.model import (
+    Block,
+    Change,
+    CurrentKey,
+    Debt,
+    DebtPhase,
+    DebtReason,
+    Event,
+    KeyRecord,
+    Order,
+    Phase,
+    Policy,
+    Provenance,
+    Rotation,
+    SecretState,
+    token_in,
+)
+
+_PHASES = {
+    Phase.PLANNED: "planned",
+    Phase.ISSUING: "issuing",
+    Phase.ISSUED: "staging",
+    Phase.STAGED: "verifying",
+    Phase.VERIFIED: "verified",
+    Phase.PROMOTING: "promoting",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderBlock:
+    """A provider whose admin credential waits for a person: it holds up every policy of its account."""
+
+    principal: str
+    provider: str
+    kind: str
+    reason: str
+    todo: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger knew of one secret at one time."""
+
+    state: SecretState
+    looks_at: datetime | None = None
+    rotation: Rotation | None = None
+    debts: tuple[Debt, ...] = ()  # open ones
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    provider_block: ProviderBlock | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DebtRow:
+    """A key that must still die."""
+
+    debt: str
+    key_id: str | None
+    reason: str
+    phase: str
+    since: datetime
+    not_before: datetime | None
+    blocked: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who must do what."""
+
+    who: str
+    why: str
+    todo: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRow:
+    """One policy, or one secret whose policy is gone, for people and for ``--json``."""
+
+    policy: str
+    provider: str
+    secret: str
+    state: str
+    key_id: str | None
+    age: timedelta | None
+    next_due: datetime | None
+    why: str
+    paused_until: datetime | None
+    failures: int
+    act: tuple[Act, ...]
+    debts: tuple[DebtRow, ...]
+    gone: bool = False
+
+
+def status_row(
+    policy: Policy | None, known: Known | None, next_due: datetime | None, why: str, now: datetime
+) -> StatusRow:
+    """The row of a policy that the ledger may not know, or of a secret whose policy may be gone."""
+    state = known.state if known else None
+    current = state.current if state else None
+    return StatusRow(
+        policy=policy.name if policy else state.policy if state else "",
+        provider=policy.provider.name if policy else provider_of(known),
+        secret=policy.target.secret if policy else state.id if state else "",
+        state=stands(known, now, gone=policy is None),
+        key_id=current.key_id if current else None,
+        age=now - state.rotated_at if state and state.rotated_at else None,
+        next_due=next_due,
+        why=why,
+        paused_until=paused_until(known, now),
+        failures=state.failures if state else 0,
+        act=tuple(acts(policy, known)) if known else (),
+        debts=tuple(debt_row(debt) for debt in known.debts) if known else (),
+        gone=policy is None,
+    )
+
+
+def stands(known: Known | None, now: datetime, *, gone: bool = False) -> str:
+    """Where a secret stands, in the words of the field; what needs a person comes first."""
+    if gone:
+        return "gone"
+    if known is None or (known.state.looked_at is None and known.rotation is None and not known.state.block):
+        return "not taken on yet"
+    if known.state.block or known.provider_block:
+        return "blocked"
+    if known.rotation is not None and not known.rotation.phase.ended:
+        return _PHASES.get(known.rotation.phase, str(known.rotation.phase))
+    return _at_rest(known, now)
+
+
+def _at_rest(known: Known, now: datetime) -> str:
+    """What holds a secret without a live rotation, else what its old keys wait for."""
+    if paused_until(known, now) is not None:
+        return "paused"
+    if known.state.failures:
+        return "failed"
+    return _owing(known.debts, now) or "current"
+
+
+def _owing(debts: Iterable[Debt], now: datetime) -> str:
+    """What the open debts make of a secret at rest."""
+    open_debts = list(debts)
+    if any(debt.block or unproven(debt) for debt in open_debts):
+        return "old key waits"
+    replaced = [debt for debt in open_debts if debt.reason is DebtReason.REPLACED]
+    if any(debt.not_before is None or debt.not_before > now for debt in replaced):
+        return "in grace"
+    return "revoking" if open_debts else ""
+
+
+def paused_until(known: Known | None, now: datetime) -> datetime | None:
+    """Until when a person holds the policy; None if nobody does."""
+    pause = known.orders.get("pause") if known else None
+    return pause.until if pause and pause.until and pause.until > now else None
+
+
+def provider_of(known: Known | None) -> str:
+    """The name of a secret's provider, where its policy is gone."""
+    if known is None:
+        return ""
+    subject = known.rotation or next(iter(known.debts), None)
+    return subject.policy.provider.name if subject else known.state.principal.partition("|")[0]
+
+
+def unproven(debt: Debt) -> bool:
+    """Whether nobody has said whose key this debt is: it is never revoked by guess."""
+    return not debt.phase.ended and (debt.provenance is Provenance.UNKNOWN or debt.key_id is None)
+
+
+def debt_row(debt: Debt) -> DebtRow:
+    """A debt, for people."""
+    return DebtRow(
+        debt=debt.id,
+        key_id=debt.key_id,
+        reason=str(debt.reason),
+        phase=str(debt.phase),
+        since=debt.since,
+        not_before=debt.not_before,
+        blocked=debt.block.reason if debt.block else None,
+    )
+
+
+def acts(policy: Policy | None, known: Known) -> Iterable[Act]:
+    """Everything that waits for a person, most urgent first, each thing once."""
+    name = policy.name if policy else known.state.policy
+    who = (policy.owner if policy else None) or "whoever runs rotator"
+    if known.provider_block is not None:
+        yield Act("whoever runs rotator", known.provider_block.reason, known.provider_block.todo)
+    if known.state.block is not None:
+        yield _of(known.state.block, who)
+    for debt in known.debts:
+        if debt.block is not None:
+            yield _of(debt.block, who)
+        elif unproven(debt):
+            yield Act(who, "nobody has said which key was replaced", adopt_command(name, debt.key_id))
+    if _foreign(known.state):
+        assert known.state.current is not None, "a foreign key is a current one"
+        todo = adopt_command(name, known.state.current.key_id)
+        yield Act(who, "the key in use was there before rotator: unadopted, it is never revoked", todo)
+    if policy is None and known.state.current is not None:
+        key = known.state.current.key_id or "of unknown id"
+        yield Act(who, f"the policy was deleted; key {key} lives on", "revoke it at the provider, or keep it")
+
+
+def _foreign(state: SecretState) -> bool:
+    """Whether the key in use is one that rotator would not revoke."""
+    return state.current is not None and state.current.provenance is Provenance.UNKNOWN and not state.gone
+
+
+def _of(block: Block, who: str) -> Act:
+    return Act(who, block.reason, block.todo)
+
+
+def adopt_command(name: str, key_id: str | None) -> str:
+    """What a person types to tell whose key it is."""
+    return f"rotator adopt {name} --key-id {key_id or 'ID'}"
+
+
+def provider_blocks(facts: Mapping[str, str]) -> dict[str, ProviderBlock]:
+    """The blocks of providers by principal, from the facts under ``block:``."""
+    found = {}
+    for key, text in facts.items():
+        principal, block = key.removeprefix("block:"), json.loads(text)
+        words = {name: str(block.get(name, "")) for name in ("provider", "kind", "reason", "todo", "since")}
+        found[principal] = ProviderBlock(principal=principal, **words)
+    return found
+
+
+# --- what people may declare -----------------------------------------------------------------------------
+
+
+class Impossible(RotatorError):
+    """A declaration that the record, or the provider, contradicts; the message says what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """Who declares something, why, and when (the ledger's clock)."""
+
+    by: str
+    reason: str
+    at: datetime
+
+
+def adoptable(known: Known) -> tuple[CurrentKey | None, tuple[Debt, ...]]:
+    """The key in use, if nobody has said whose it is, and the debts of which nobody has."""
+    current = known.state.current
+    open_current = current if current and current.provenance is Provenance.UNKNOWN else None
+    return open_current, tuple(debt for debt in known.debts if unproven(debt))
+
+
+def adoption(known: Known, key_id: str, said: Declaration, debt_id: str | None = None) -> Change:
+    """The change that makes a key ours to revoke once it is replaced: the one in use, or that of a debt.
+
+    The record that names ``key_id`` is meant, else the one without an id; the key in use before a debt,
+    unless ``debt_id`` says which. Raises Impossible.
+    """
+    name, (current, debts) = known.state.policy, adoptable(known)
+    debts = tuple(debt for debt in debts if debt_id in (None, debt.id))
+    current = current if debt_id is None else None
+    exact = [record for record in (current, *debts) if record is not None and record.key_id == key_id]
+    if not exact and key_id in ids_of(known):
+        raise Impossible(f"{name}: key {key_id} is on record already. Nothing was changed.")
+    fits = exact or [record for record in (current, *debts) if record is not None and record.key_id is None]
+    if not fits:
+        raise Impossible(f"{name}: {_nothing_to_adopt(current, debts, key_id)} Nothing was changed.")
+    if isinstance(fits[0], CurrentKey):
+        adopted = replace(fits[0], key_id=key_id, provenance=Provenance.ADOPTED)
+        state = replace(known.state, current=adopted)
+        return Change(state, events=(_said(state, "adopted", key_id, said),))
+    if len(fits) > 1:
+        ids = ", ".join(debt.id for debt in debts)
+        raise Impossible(
+            f"{name}: several replaced keys have no id. Say which is meant: --debt with one of {ids}."
+        )
+    return _adopt_debt(known.state, fits[0], key_id, said)
+
+
+def _nothing_to_adopt(current: CurrentKey | None, debts: tuple[Debt, ...], key_id: str) -> str:
+    """Why no record can take this id."""
+    ids = [record.key_id for record in (current, *debts) if record is not None and record.key_id]
+    if ids:
+        return f"the keys that may be adopted are {', '.join(ids)}, and {key_id} is none of them."
+    return "no key waits to be adopted: whose key the secret holds is known, or it was not looked at yet."
+
+
+def _adopt_debt(state: SecretState, debt: Debt, key_id: str, said: Declaration) -> Change:
+    adopted = replace(
+        debt, key_id=key_id, provenance=Provenance.ADOPTED, block=None, alarmed=False, look_at=None, looks=0
+    )
+    return Change(state, debts=(adopted,), events=(_said(state, "adopted", key_id, said, debt),))
+
+
+def unfit(key_id: str, listed: Iterable[KeyRecord], ledger_id: str) -> str | None:
+    """Why the provider's list forbids to adopt a key, as a sentence: unlisted, dead, or another ledger's."""
+    found = next((record for record in listed if record.key_id == key_id), None)
+    if found is None:
+        return f"The provider lists no key {key_id} for this account. Look its id up there, and try again."
+    if not found.live:
+        return f"The provider lists key {key_id} as revoked or expired: there is nothing to adopt."
+    label = token_in(found.label)
+    if label is not None and label[0] != ledger_id:
+        return (
+            f"Key {key_id} carries the label of another ledger, {label[0]}: it is that rotator's to revoke."
+        )
+    return None
+
+
+def claimed_by(key_id: str, others: Iterable[Known], secret: str) -> str | None:
+    """Whose key it is already, as a sentence, where another secret's records name it."""
+    for known in others:
+        if known.state.id != secret and key_id in ids_of(known):
+            return f"Key {key_id} is on record as a key of {known.state.policy}."
+    return None
+
+
+def ids_of(known: Known) -> frozenset[str]:
+    """Every key id that a secret's records name."""
+    current, rotation = known.state.current, known.rotation
+    held = {debt.key_id for debt in known.debts}
+    held.add(current.key_id if current else None)
+    held.add(rotation.attempt.key_id if rotation else None)
+    return frozenset(key_id for key_id in held if key_id is not None)
+
+
+def settlement(state: SecretState, debt: Debt, said: Declaration) -> Change:
+    """The change that closes a debt on a person's word. Raises Impossible where it is closed."""
+    if debt.phase.ended:
+        raise Impossible(f"Debt {debt.id} is closed already: {debt.phase}. Nothing was changed.")
+    proof = f"declared dead by {said.by}, never proven: {said.reason}"
+    closed = replace(debt, phase=DebtPhase.SETTLED, ended_at=said.at, proof=proof, block=None, look_at=None)
+    event = _said(state, "settled", debt.key_id or "of unknown id", said, debt)
+    return Change(state, debts=(closed,), events=(event,), frees=(debt.token,) if debt.token else ())
+
+
+_SAID = {
+    "adopted": "{by} says that key {key} is ours to revoke once it is replaced: {reason}",
+    "settled": "{by} declares key {key} dead; this was never proven: {reason}",
+}
+
+
+def _said(state: SecretState, kind: str, key: str, said: Declaration, debt: Debt | None = None) -> Event:
+    return Event(
+        secret=state.id,
+        kind=kind,
+        text=_SAID[kind].format(by=said.by, key=key, reason=said.reason),
+        debt=debt.id if debt else None,
+        data={"policy": state.policy, "key_id": key, "by": said.by},
+    )

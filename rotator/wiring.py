@@ -1,0 +1,146 @@
+"""From settings to real objects: the only room that knows them all."""
+
+import os
+import secrets
+import socket
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Self, TypeVar
+
+from rotator import ledger as ledgers
+from rotator import providers, stores
+from rotator.interfaces import Clock, Ledger, Provider, SecretStore
+from rotator.model import Credential, ProviderRef, StoreRef, Traits
+from rotator.providers.admin import Admin
+from rotator.providers.network import Network, Surroundings
+from rotator.telemetry.sentry import Alarms, QuietNotifier, SentryNotifier
+
+_Ref = TypeVar("_Ref", ProviderRef, StoreRef)
+_Adapter = TypeVar("_Adapter")
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The wall clock, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+class Wiring:
+    """The World of a real process: one ledger, and every adapter made once, when it is first asked for.
+
+    Use it as a context manager: at the end it lets go of the ledger and of every connection.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Clock, network: Network) -> None:
+        self.clock = clock
+        self._ledger = ledger
+        self._network = network
+        self._providers: list[tuple[ProviderRef, Provider]] = []
+        self._stores: list[tuple[StoreRef, SecretStore]] = []
+        self._making = threading.RLock()
+        self._stopping = False
+
+    @property
+    def ledger(self) -> Ledger:
+        """The durable memory."""
+        return self._ledger
+
+    def provider(self, ref: ProviderRef) -> Provider:
+        """The adapter for a provider; its admin credential is read from its store when it is used."""
+        with self._making:
+            known = _known(self._providers, ref)
+            if known is None:
+                known = providers.make(ref, self._admin(ref), self.clock, self._network)
+                self._providers.append((ref, known))
+            return known
+
+    def trial(self, ref: ProviderRef, credential: Credential) -> Provider:
+        """An adapter of its own, whose admin credential is this one and is in no store yet."""
+        admin = Admin(lambda: credential, credential.names, ref.name, self.clock)
+        return providers.make(ref, admin, self.clock, self._network)
+
+    def store(self, ref: StoreRef) -> SecretStore:
+        """The adapter for a store."""
+        with self._making:
+            known = _known(self._stores, ref)
+            if known is None:
+                known = stores.make(ref, self.clock)
+                self._stores.append((ref, known))
+            return known
+
+    def stop(self) -> None:
+        """Begin no new effect from now on. May be called twice, from any thread and from a signal handler."""
+        self._stopping = True
+
+    def stopping(self) -> bool:
+        """Whether no new effect may begin."""
+        return self._stopping
+
+    def random_hex(self) -> str:
+        """32 hexadecimal digits from the system's generator."""
+        return secrets.token_hex(16)
+
+    def close(self) -> None:
+        """Let go of the ledger and of every connection. May be called twice."""
+        self._network.close()
+        self._ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _admin(self, ref: ProviderRef) -> Admin | None:
+        """Where the provider's adapter reads its admin credential; None where it needs none."""
+        admin = ref.admin
+        if admin is None:
+            return None
+        fields = traits(ref.type).admin_fields
+        return Admin(lambda: self.store(admin.store).raw(admin.secret), fields, ref.name, self.clock)
+
+
+def _known(made: list[tuple[_Ref, _Adapter]], ref: _Ref) -> _Adapter | None:
+    """The adapter that was made for an equal ref; there are few, and a ref's mappings cannot be hashed."""
+    return next((adapter for known, adapter in made if known == ref), None)
+
+
+def wire(ledger_url: str | None, clock: Clock | None = None, *, create: bool = True) -> Wiring:
+    """A world for this process. The ledger is made if there is none and ``create``. Raises LedgerUnusable.
+
+    Proxy and CA settings are read from the environment here, once.
+    """
+    clock = clock or SystemClock()
+    ledger = ledgers.open_ledger(ledger_url or ledgers.default_url(), clock, create=create)
+    return Wiring(ledger, clock, Network(Surroundings.read(os.environ), clock))
+
+
+def traits(provider_type: str) -> Traits:
+    """What the adapter for a type of provider declares."""
+    declared: Traits = providers.adapter(provider_type).traits
+    return declared
+
+
+def holder() -> str:
+    """A name for this process in claims: no other has it."""
+    return f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+def notifier(clock: Clock, tick: timedelta) -> Alarms:
+    """Who tells people: Sentry where SENTRY_DSN is set, else the log. Flush and close it at the end.
+
+    Raises ValueError for a DSN that is none.
+    """
+    dsn, environment = os.environ.get("SENTRY_DSN"), os.environ.get("SENTRY_ENVIRONMENT")
+    return SentryNotifier(dsn, clock=clock, tick=tick, environment=environment) if dsn else QuietNotifier()
