@@ -1,0 +1,237 @@
+"""Is it time, and why: a chain of pure checks, the first reason wins; then what holds it back.
+
+The reasons: a person's order, a first look, changed key settings, the schedule. What holds them back: a
+pause, the back-off after failures, the push budget, the windows.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from rotator import backoff, cron, durations
+from rotator.model import Order, Policy, SecretState
+from rotator.windows import in_window, window_opens
+
+__all__ = [
+    "Due",
+    "due",
+    "first_spread",
+    "in_window",
+    "next_rotation",
+    "settings_digest",
+    "window_opens",
+]
+
+SPREAD = timedelta(days=7)
+REHEARSAL = timedelta(hours=24)
+_BUDGET = ((6, timedelta(hours=1)), (50, timedelta(hours=24)))  # versions written, within
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+Kind = Literal["take-on", "rehearse", "rotate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What comes next for a secret, when and why; it may be late already. ``why`` is for people."""
+
+    at: datetime
+    why: str
+    kind: Kind = "rotate"
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    policy: Policy
+    state: SecretState
+    orders: Mapping[str, Order]
+    now: datetime
+
+
+def due(policy: Policy, state: SecretState, orders: Mapping[str, Order], now: datetime) -> Due | None:
+    """The next action of a secret without a live rotation; None: none until somebody changes something.
+
+    An action whose time is not after ``now`` is to be done. A rehearsal comes before a rotation that it
+    announces, so see :func:`next_rotation` for the rotation itself.
+    """
+    case = _Case(policy, state, orders, now)
+    rotation = _rotation(case)
+    return (_rehearsal(case, rotation) or rotation) if rotation else None
+
+
+def next_rotation(
+    policy: Policy, state: SecretState, orders: Mapping[str, Order], now: datetime
+) -> Due | None:
+    """As :func:`due`, but without rehearsals."""
+    return _rotation(_Case(policy, state, orders, now))
+
+
+def settings_digest(policy: Policy) -> str:
+    """SHA-256, in hexadecimal, over all that a key is issued with: a change makes the policy due."""
+    facts = {"type": policy.provider.type, "kind": policy.kind, "key": policy.key}
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def first_spread(secret_id: str, now: datetime, overdue: bool) -> datetime:
+    """When a secret that has just been taken on may rotate: one that is overdue waits its share of seven
+    days, the same share each time, so that a fleet does not rotate at once.
+    """
+    if not overdue:
+        return now
+    share = int.from_bytes(hashlib.sha256(secret_id.encode()).digest()[:8], "big") / 2**64
+    return now + timedelta(seconds=int(SPREAD.total_seconds() * share))
+
+
+# --- the reasons -----------------------------------------------------------------------------------------
+
+
+def _rotation(case: _Case) -> Due | None:
+    if case.state.gone:
+        return None
+    return next((found for found in (check(case) for check in _REASONS) if found), None)
+
+
+def _ordered(case: _Case) -> Due | None:
+    """A person's order wins over pause and windows; a try that failed since it was given still backs off."""
+    order = case.orders.get("run")
+    if not order:
+        return None
+    why = f"run-now by {order.by}: {order.reason}"
+    if case.state.looked_at is None:
+        return Due(case.now, f"{why}; the store must be looked at first", "take-on")
+    failed_since = case.state.failed_at is not None and case.state.failed_at >= order.at
+    holds = (_after_failures, _push_budget) if failed_since else (_push_budget,)
+    return _held(case, Due(case.now, why), holds)
+
+
+def _first_look(case: _Case) -> Due | None:
+    if case.state.looked_at is not None:
+        return None
+    return _held(case, Due(case.now, "never looked at", "take-on"), (_paused,))
+
+
+def _changed(case: _Case) -> Due | None:
+    before = case.state.settings
+    if before is None or before == settings_digest(case.policy):
+        return None
+    return _scheduled_work(case, Due(case.now, "its key settings were changed"))
+
+
+def _scheduled(case: _Case) -> Due | None:
+    found = _by_schedule(case)
+    if not found:
+        return None
+    until = case.state.spread_until
+    if until and until > found.at:
+        found = Due(until, f"{found.why}; taken on late, so spread to {_when(until)}")
+    return _scheduled_work(case, found)
+
+
+_REASONS: tuple[Callable[[_Case], Due | None], ...] = (_ordered, _first_look, _changed, _scheduled)
+
+
+def _by_schedule(case: _Case) -> Due | None:
+    policy, last = case.policy, case.state.rotated_at
+    schedule = f"every {durations.text(policy.every)}" if policy.every else f"cron {policy.cron!r}"
+    if last is None:
+        return Due(case.now, f"{schedule}: never rotated")
+    late = policy.jitter * case.state.jitter
+    fire = last + policy.every if policy.every else cron.next_fire(policy.cron or "", policy.timezone, last)
+    if fire is None:
+        return None
+    zone = f" {policy.timezone}" if policy.cron else ""
+    return Due(fire + late, f"{schedule}{zone}: last rotated {_when(last)}")
+
+
+# --- what holds back -------------------------------------------------------------------------------------
+
+_Hold = Callable[[_Case], tuple[datetime, str] | None]
+
+
+def _scheduled_work(case: _Case, found: Due) -> Due | None:
+    """Held back, and moved into a window: one that is open now if it is late."""
+    held = _held(case, found, (_paused, _after_failures, _push_budget))
+    if held is None or (held.at <= case.now and in_window(case.policy, case.now)):
+        return held
+    opens = window_opens(case.policy, max(held.at, case.now) if case.policy.windows else held.at)
+    return held if opens == held.at else Due(opens, f"{held.why}; window opens {_when(opens)}")
+
+
+def _held(case: _Case, found: Due, holds: tuple[_Hold, ...]) -> Due | None:
+    """The same, not before the latest of the holds; None where one holds for ever."""
+    for until, why in filter(None, (hold(case) for hold in holds)):
+        if until == _NEVER:
+            return None
+        if until > max(found.at, case.now):
+            found = replace(found, at=until, why=f"{why}; {found.why}")
+    return found
+
+
+def _paused(case: _Case) -> tuple[datetime, str] | None:
+    order = case.orders.get("pause")
+    if not order:
+        return None
+    if order.until is None:
+        return _NEVER, "paused"
+    return order.until, f"paused until {_when(order.until)} by {order.by}: {order.reason}"
+
+
+def _after_failures(case: _Case) -> tuple[datetime, str] | None:
+    state = case.state
+    if not state.failures or state.failed_at is None:
+        return None
+    until = state.failed_at + backoff.after_failures(state.failures)
+    times = "once" if state.failures == 1 else f"{state.failures} times"
+    return until, f"failed {times}, next try {_when(until)}"
+
+
+def _push_budget(case: _Case) -> tuple[datetime, str] | None:
+    """Secrets Manager refuses writes once a secret has too many young versions (its quotas page)."""
+    rooms = [
+        sorted(pushes)[-most] + within
+        for most, within in _BUDGET
+        if len(pushes := [at for at in case.state.pushes if at > case.now - within]) >= most
+    ]
+    return (max(rooms), f"too many versions were written, room at {_when(max(rooms))}") if rooms else None
+
+
+# --- rehearsals ------------------------------------------------------------------------------------------
+
+
+def _rehearsal(case: _Case, rotation: Due) -> Due | None:
+    """A try of the admin credential ahead of a rotation on schedule, once, so that a person has time."""
+    if rotation.kind != "rotate" or rotation.at <= case.now or case.policy.provider.admin is None:
+        return None
+    if case.state.failures or "run" in case.orders:
+        return None  # the credential has just been used, or is about to be
+    begins = rotation.at - _lead(case.policy)
+    tried = case.state.rehearsed_at
+    if tried is not None and tried >= begins:
+        return None
+    held = _held(
+        case, Due(begins, f"admin credential tried ahead of {_when(rotation.at)}", "rehearse"), (_paused,)
+    )
+    return held if held and held.at < rotation.at else None
+
+
+def _lead(policy: Policy) -> timedelta:
+    gap = policy.every or cron.shortest_gap(policy.cron or "") or REHEARSAL * 4
+    return min(REHEARSAL, gap / 4)
+
+
+def _when(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _plain(value: object) -> object:
+    """What JSON has no word for: mappings and sets of frozen values."""
+    return (
+        dict(value)
+        if isinstance(value, Mapping)
+        else sorted(map(str, value))
+        if isinstance(value, set | frozenset)
+        else str(value)
+    )
