@@ -6,7 +6,7 @@ Debts first, since a dead key frees a slot; then the rotation that is under way;
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rotator import backoff, revocation, rotation, setbacks
 from rotator.desk import Desk
@@ -15,6 +15,7 @@ from rotator.errors import EffectError, NeedsPerson, Refused, Scope
 from rotator.model import Again, Debt, DebtReason, Ended, Event, Level, Order, Phase, Policy, Rotation
 from rotator.owing import identify
 
+NO_GRACE = timedelta(0)
 _MOVES = 20  # more steps than one look can take; the rest is for the next look
 
 
@@ -78,10 +79,9 @@ def _acquainted(desk: Desk, policy: Policy | None) -> None:
 def _pay(desk: Desk, debt: Debt, orders: Mapping[str, Order]) -> Again | Ended:
     """Advance one debt; a person who asked for no grace ends the grace of older keys as well."""
     run = orders.get("run")
-    at_once = run is not None and run.grace is not None and not run.grace
-    if at_once and not debt.urgent and debt.reason is DebtReason.REPLACED:
+    if run is not None and run.grace == NO_GRACE != debt.grace and debt.reason is DebtReason.REPLACED:
         not_before = desk.now() if debt.not_before else None
-        debt = replace(debt, urgent=True, grace=run.grace, not_before=not_before, look_at=None)  # type: ignore[union-attr]
+        debt = replace(debt, urgent=True, grace=NO_GRACE, not_before=not_before, look_at=None)
         desk.write(debts=[debt])
     return revocation.advance(desk, debt)
 

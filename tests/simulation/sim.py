@@ -31,7 +31,7 @@ from rotator.model import (
 from rotator.policies import Book
 from rotator.run_pass import Worker
 from rotator.testing.clock import ManualClock
-from rotator.testing.fakes import FakeProvider, FakeStore, FakeWorld, Told
+from rotator.testing.fakes import FakeKey, FakeProvider, FakeStore, FakeWorld, Told
 
 SECRET = "prod/one"
 GRACE = timedelta(hours=1)
@@ -258,8 +258,13 @@ class Sim:
 
     def ended_well(self) -> None:
         """At the end: rotated, exactly one of our keys alive, the old one dead, every debt paid."""
+        self.ended_well_beside()
+
+    def ended_well_beside(self, *others: FakeKey) -> None:
+        """The same, beside keys of others."""
         self.check()
-        live = [key.key_id for key in self.provider.keys.values() if key.live and key is not self.foreign]
+        foreign = (self.foreign, *others)
+        live = [key.key_id for key in self.provider.keys.values() if key.live and key not in foreign]
         if live != [self.store.value(SECRET).get("key_id")]:
             raise Violation(f"alive: {live}; the secret holds {self.store.value(SECRET).get('key_id')}")
         if self.old.live:

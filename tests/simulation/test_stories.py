@@ -1,0 +1,509 @@
+"""What the two stories do when the world is not as it should be: one rule each."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import time, timedelta
+from pathlib import Path
+
+import pytest
+
+from rotator.errors import NeedsPerson, Scope
+from rotator.model import (
+    Credential,
+    DebtPhase,
+    DebtReason,
+    Issued,
+    Level,
+    Order,
+    Phase,
+    Policy,
+    Probe,
+    Provenance,
+    Verdict,
+    Window,
+)
+from rotator.policies import Book
+from tests.simulation.sim import POLICY, SECRET, TARGET, Sim
+
+
+@pytest.fixture
+def sim(tmp_path: Path) -> Sim:
+    """A world with one secret, whose key was adopted."""
+    return Sim(tmp_path)
+
+
+def bend(adapter: object, method: str, behave: Callable[..., object]) -> None:
+    """Let one method of a fake behave otherwise."""
+    setattr(adapter, method, behave)
+
+
+def kinds(sim: Sim) -> list[str]:
+    """What happened, oldest first."""
+    return [event.kind for event in reversed(sim.ledger.events())]
+
+
+def alarms(sim: Sim) -> list[str]:
+    """What people were told, oldest first."""
+    return [event.kind for event in reversed(sim.ledger.events()) if event.level is Level.ALARM]
+
+
+def ours(sim: Sim) -> list[str]:
+    """Ids of the keys that rotator issued and that live."""
+    keys = sim.provider.keys.values()
+    return [key.key_id for key in keys if key.live and key not in (sim.old, sim.foreign)]
+
+
+def until(sim: Sim, done: Callable[[], bool], steps: int = 300) -> None:
+    """Work, time passing, until something is so."""
+    worker = sim.start()
+    for _ in range(steps):
+        if done():
+            return
+        due = sim.ledger.due(1)
+        if due:
+            worker.work(due[0])
+        else:
+            sim._wait()
+    pytest.fail(f"never came: {sim.where()}")
+
+
+def live(sim: Sim) -> Phase | None:
+    """Where the rotation stands that is under way."""
+    rotation = sim.ledger.rotation(TARGET.id)
+    return rotation.phase if rotation else None
+
+
+# --- where a secret comes from ---------------------------------------------------------------------------
+
+
+def test_a_secret_without_a_version_gets_an_empty_one_and_then_its_first_key(sim: Sim) -> None:
+    """The first version of a secret is current whatever its label, so it must not be the new key."""
+    sim.store.secrets[SECRET].versions.clear()
+    sim.store.secrets[SECRET].current = None
+    sim.store.secrets[SECRET].history.clear()
+    state = sim.ledger.secret(TARGET.id)
+    assert state is not None
+    sim.order()
+    until(sim, lambda: "promoted" in kinds(sim))
+    assert sim.provider.accepts(sim.store.value(SECRET)["secret"])
+    assert len(sim.store.secrets[SECRET].history) == 2
+
+
+def test_a_key_that_was_there_before_us_is_never_revoked_by_guess(tmp_path: Path) -> None:
+    """Without a person's word the old key lives, its debt is open, and the block says what to do."""
+    sim = Sim(tmp_path, adopted=False)
+    sim.order()
+    until(sim, lambda: "promoted" in kinds(sim))
+    sim.clock.advance(timedelta(days=3))
+    until(sim, lambda: not sim.ledger.due(1))
+    (debt,) = sim.ledger.debts()
+    assert sim.old.live
+    assert debt.provenance is Provenance.UNKNOWN
+    assert debt.block is not None
+    assert debt.block.todo == f"rotator adopt one --key-id {sim.old.key_id}"
+
+
+def test_a_first_look_changes_nothing_and_spreads_what_is_overdue(tmp_path: Path) -> None:
+    """A fleet that is taken on is not all due at once."""
+    sim = Sim(tmp_path)
+    state = sim.ledger.secret(TARGET.id)
+    assert state is not None
+    sim.store.secrets[SECRET].times["v0"] = sim.clock.now() - timedelta(days=400)
+    claim = sim.ledger.claim(TARGET.id, "test", timedelta(seconds=90))
+    assert claim is not None
+    from rotator.model import Change  # noqa: PLC0415
+
+    sim.ledger.commit(claim, Change(replace(state, looked_at=None, rotated_at=None, current=None)))
+    sim.ledger.release(claim, sim.clock.now())
+    until(sim, lambda: "taken-on" in kinds(sim))
+    taken = sim.ledger.secret(TARGET.id)
+    assert taken is not None
+    assert taken.spread_until is not None
+    assert sim.clock.now() < taken.spread_until <= sim.clock.now() + timedelta(days=7)
+    assert not [call for call in sim.calls if call in ("provider.issue", "store.stage", "store.promote")]
+
+
+# --- a candidate that must not come into service ---------------------------------------------------------
+
+
+def test_a_key_that_is_never_accepted_is_given_up_and_the_old_one_stays(sim: Sim) -> None:
+    """Three attempts, each candidate proven dead, one alarm, and the secret as it was."""
+    probe = sim.provider.probe
+    old = sim.old.secret
+    bend(sim.provider, "probe", lambda c: probe(c) if c.get("secret") == old else Probe(Verdict.DEAD))
+    sim.order()
+    until(sim, lambda: "failed" in kinds(sim))
+    until(sim, lambda: not sim.ledger.debts())
+    assert sim.store.value(SECRET)["key_id"] == sim.old.key_id
+    assert ours(sim) == []
+    assert alarms(sim) == ["failed"]
+    assert sim.old.live
+
+
+def test_a_key_that_flaps_is_counted_from_its_last_refusal(sim: Sim) -> None:
+    """A refusal between two successes begins the count anew."""
+    answers = iter([Verdict.LIVE, Verdict.DEAD, Verdict.DEAD, Verdict.LIVE, Verdict.DEAD])
+    probe = sim.provider.probe
+    bend(sim.provider, "probe", lambda c: Probe(next(answers, None) or probe(c).verdict))
+    sim.order()
+    sim.run()
+    sim.ended_well()
+    assert sim.calls.count("provider.probe") > 10
+
+
+def test_a_key_with_wider_scopes_than_asked_never_becomes_current(tmp_path: Path) -> None:
+    """What the provider granted is compared with what was asked, before anything is stored."""
+    sim = Sim(tmp_path, policy=replace(POLICY, key={"scopes": ["read"]}))
+    issue = sim.provider.issue
+
+    def wider(label: str, wanted: object) -> Issued:
+        issued = issue(label, {})
+        return replace(issued, granted={"scopes": ["read", "trade"]})
+
+    bend(sim.provider, "issue", wider)
+    sim.order()
+    until(sim, lambda: "failed" in kinds(sim))
+    until(sim, lambda: not sim.ledger.debts())
+    assert ours(sim) == []
+    assert "store.stage" not in sim.calls
+
+
+def test_a_key_of_another_account_never_becomes_current(sim: Sim) -> None:
+    """The right key of the wrong account is a failure."""
+    sim.order()
+    sim.run()
+    probe = sim.provider.probe
+    bend(sim.provider, "probe", lambda c: replace(probe(c), account="another"))
+    before = sim.store.value(SECRET)
+    sim.order()
+    until(sim, lambda: "failed" in kinds(sim))
+    assert sim.store.value(SECRET) == before
+
+
+def test_a_probe_that_accepts_anything_proves_nothing(sim: Sim) -> None:
+    """The negative control ends the rotation at once: more attempts would prove no more."""
+    bend(sim.provider, "probe", lambda _: Probe(Verdict.LIVE))
+    sim.order()
+    until(sim, lambda: "failed" in kinds(sim))
+    assert sim.calls.count("provider.issue") == 1
+    assert sim.store.value(SECRET)["key_id"] == sim.old.key_id
+
+
+def test_an_answer_with_the_id_of_a_known_key_is_garbage(sim: Sim) -> None:
+    """A provider that answers with an older key's id has issued something that we do not know: sweep."""
+    issue = sim.provider.issue
+    answers = iter([Issued(sim.old.key_id, Credential({"secret": "x"}), {})])
+    bend(sim.provider, "issue", lambda label, wanted: next(answers, None) or issue(label, wanted))
+    sim.order()
+    sim.run()
+    sim.ended_well()
+    assert "given-up" in kinds(sim)
+
+
+def test_a_create_that_lands_after_the_sweep_dies_at_the_next_rotation(sim: Sim) -> None:
+    """A late key carries our label: the next look at the provider finds it."""
+    from rotator.errors import Unknown  # noqa: PLC0415
+
+    issue = sim.provider.issue
+    late: list[str] = []
+
+    def lost(label: str, wanted: object) -> Issued:
+        if not late:
+            late.append(label)
+            raise Unknown("timeout", "no answer")
+        return issue(label, {})
+
+    bend(sim.provider, "issue", lost)
+    sim.order()
+    sim.run()
+    sim.provider.add(late[0])
+    sim.order()
+    sim.run()
+    sim.ended_well()
+
+
+# --- somebody else writes the secret ---------------------------------------------------------------------
+
+
+def written_by_hand(sim: Sim, name: str) -> None:
+    """Just before promote, somebody puts the foreign key into the secret."""
+    if name == "store.promote" and "by-hand" not in sim.store.secrets[SECRET].versions:
+        value = {"key_id": sim.foreign.key_id, "secret": sim.foreign.secret, "note": "theirs"}
+        sim.store.put(SECRET, "by-hand", value, current=True)
+
+
+def test_a_secret_that_somebody_else_wrote_is_a_conflict_and_nothing_is_revoked(sim: Sim) -> None:
+    """A person is told; the candidate and the old key live on."""
+    sim.outside = written_by_hand
+    sim.order()
+    until(sim, lambda: live(sim) is Phase.CONFLICT)
+    sim.clock.advance(timedelta(days=2))
+    until(sim, lambda: not sim.ledger.due(1))
+    assert sim.store.value(SECRET)["key_id"] == sim.foreign.key_id
+    assert sim.old.live
+    assert len(ours(sim)) == 1
+    assert alarms(sim) == ["conflict"]
+
+
+def test_a_person_ends_a_conflict_by_rotating_again(sim: Sim) -> None:
+    """Then the candidate and our old key die; the key that the person wrote is not ours to revoke."""
+    sim.outside = written_by_hand
+    sim.order()
+    until(sim, lambda: live(sim) is Phase.CONFLICT)
+    sim.order()
+    until(sim, lambda: "promoted" in kinds(sim))
+    until(sim, lambda: all(debt.provenance is Provenance.UNKNOWN for debt in sim.ledger.debts()))
+    assert ours(sim) == [sim.store.value(SECRET)["key_id"]]
+    assert sim.foreign.live
+    assert not sim.old.live
+
+
+def test_other_fields_that_change_meanwhile_are_kept(sim: Sim) -> None:
+    """The candidate is staged again on the fresh object, verified again, and promoted."""
+
+    def note(sim: Sim, name: str) -> None:
+        if name == "store.promote" and "noted" not in sim.store.secrets[SECRET].versions:
+            sim.store.put(SECRET, "noted", {**sim.store.value(SECRET), "more": "new"}, current=True)
+
+    sim.outside = note
+    sim.order()
+    sim.run()
+    sim.ended_well()
+    assert sim.store.value(SECRET)["more"] == "new"
+    assert sim.calls.count("provider.issue") == 1
+
+
+def test_a_rollback_by_hand_during_grace_keeps_the_old_key_alive(sim: Sim) -> None:
+    """The re-check sees that the key which is to die is what consumers read."""
+    sim.order()
+    until(sim, lambda: "promoted" in kinds(sim))
+    held = {"key_id": sim.old.key_id, "secret": sim.old.secret, "note": "theirs"}
+    sim.store.put(SECRET, "back", held, current=True)
+    sim.clock.advance(timedelta(hours=2))
+    until(sim, lambda: "blocked" in kinds(sim))
+    assert sim.old.live
+    assert sim.provider.revoked == []
+
+
+# --- death ------------------------------------------------------------------------------------------------
+
+
+def test_a_revoke_that_is_said_but_not_done_is_no_death(sim: Sim) -> None:
+    """The debt stays, people are told once, and it ends when the key is really dead."""
+    revoke = sim.provider.revoke
+    bend(sim.provider, "revoke", lambda _: None)
+    sim.order()
+    until(sim, lambda: "will-not-die" in kinds(sim), steps=600)
+    assert sim.old.live
+    assert [debt.phase for debt in sim.ledger.debts()] == [DebtPhase.REVOKING]
+    bend(sim.provider, "revoke", revoke)
+    sim.run()
+    sim.ended_well()
+    assert alarms(sim) == ["will-not-die"]
+
+
+def test_no_answer_is_no_death(sim: Sim) -> None:
+    """A probe that is silent after the revoke proves nothing, though the list says gone."""
+    probe, revoked = sim.provider.probe, sim.provider.revoked
+    silent = lambda c: Probe(Verdict.UNKNOWN) if revoked else probe(c)  # noqa: E731
+    bend(sim.provider, "probe", silent)
+    sim.order()
+    until(sim, lambda: bool(revoked))
+    sim.clock.advance(timedelta(minutes=5))
+    until(sim, lambda: not sim.ledger.due(1))
+    assert len(sim.ledger.debts()) == 1
+    bend(sim.provider, "probe", probe)
+    sim.run()
+    sim.ended_well()
+
+
+def test_grace_begins_when_the_last_replica_shows_the_new_version(sim: Sim) -> None:
+    """Until then the old key is not even counted down."""
+    sim.store.replicated, sim.store.replicas_show = True, False
+    sim.order()
+    until(sim, lambda: "promoted" in kinds(sim))
+    sim.clock.advance(timedelta(days=2))
+    until(sim, lambda: not sim.ledger.due(1))
+    assert sim.old.live
+    sim.store.replicas_show = True
+    shown_at = sim.clock.now()
+    sim.run()
+    sim.ended_well()
+    assert sim.clock.now() >= shown_at + POLICY.grace
+
+
+def test_an_order_without_grace_kills_older_keys_at_once(sim: Sim) -> None:
+    """Verified before the old key dies, but nothing waits: neither this grace nor one that was running."""
+    sim.policy = replace(POLICY, grace=timedelta(0))
+    sim.order(grace=timedelta(hours=20))
+    until(sim, lambda: "promoted" in kinds(sim))
+    began = sim.clock.now()
+    sim.order(grace=timedelta(0))
+    sim.run()
+    sim.ended_well()
+    assert sim.clock.now() < began + timedelta(minutes=5)
+
+
+def test_a_second_rotation_during_grace_keeps_the_older_debt(sim: Sim) -> None:
+    """Debts are kept apart; each old key dies after its own grace."""
+    sim.order()
+    until(sim, lambda: "promoted" in kinds(sim))
+    sim.clock.advance(timedelta(minutes=30))
+    sim.order()
+    sim.run()
+    sim.ended_well()
+    replaced = [
+        debt for debt in sim.ledger.debts(TARGET.id, ended=True) if debt.reason is DebtReason.REPLACED
+    ]
+    assert len(replaced) == 2
+    assert sim.calls.count("store.keep") == 1
+
+
+def test_a_deleted_policy_still_pays_its_debts(sim: Sim) -> None:
+    """The file no longer names it; the old key dies all the same, and nothing is rotated."""
+    sim.order()
+    until(sim, lambda: "promoted" in kinds(sim))
+    worker = sim.start()
+    worker.use(Book())
+    sim.clock.advance(timedelta(days=60))
+    for _ in range(40):
+        for secret in sim.ledger.due(1):
+            worker.work(secret)
+        sim.clock.advance(timedelta(minutes=10))
+    sim.ended_well()
+    assert sim.calls.count("provider.issue") == 1
+
+
+# --- what holds work back --------------------------------------------------------------------------------
+
+
+def test_a_refused_admin_credential_is_one_block_of_the_provider(sim: Sim) -> None:
+    """Told once, looked at again now and then, and over when the credential works."""
+    sim.provider.admin_works = False
+    sim.order()
+    until(sim, lambda: "blocked" in kinds(sim))
+    sim.clock.advance(timedelta(hours=5))
+    until(sim, lambda: not sim.ledger.due(1))
+    assert alarms(sim) == ["blocked"]
+    assert len(sim.ledger.facts("block:")) == 1
+    sim.provider.admin_works = True
+    sim.run()
+    sim.ended_well()
+    assert sim.ledger.facts("block:") == {}
+
+
+def test_a_missing_secret_blocks_its_policy_in_clear_words(sim: Sim) -> None:
+    """No key is issued for a secret that is not there."""
+    kept = sim.store.secrets.pop(SECRET)
+    bend(sim.store, "look", missing)
+    sim.store.secrets[SECRET] = kept
+    sim.order()
+    until(sim, lambda: "blocked" in kinds(sim))
+    state = sim.ledger.secret(TARGET.id)
+    assert state is not None
+    assert state.block is not None
+    assert state.block.todo == "create it"
+    assert "provider.issue" not in sim.calls
+
+
+def missing(*_: object) -> None:
+    """Answer as a store does that lacks the secret."""
+    raise NeedsPerson("missing", "the secret does not exist.", todo="create it", scope=Scope.SECRET)
+
+
+def test_a_store_that_refuses_the_version_ends_the_rotation_with_the_candidate_dead(sim: Sim) -> None:
+    """What only a person can mend is not tried three times: each try would issue a key."""
+    bend(sim.store, "stage", missing)
+    sim.order()
+    until(sim, lambda: "failed" in kinds(sim))
+    until(sim, lambda: not sim.ledger.debts())
+    assert sim.calls.count("provider.issue") == 1
+    assert ours(sim) == []
+
+
+def test_a_principal_without_a_free_slot_is_told_and_nothing_is_deleted(sim: Sim) -> None:
+    """Foreign keys fill the limit: a person decides which one may go."""
+    fill = [sim.provider.add("theirs"), sim.provider.add("theirs too")]
+    sim.order()
+    until(sim, lambda: "blocked" in kinds(sim))
+    assert sim.provider.revoked == []
+    fill[0].live = False
+    sim.run()
+    sim.ended_well_beside(fill[1])
+
+
+def test_a_pause_is_looked_at_before_every_effect(sim: Sim) -> None:
+    """A paused policy goes no further than the step that it is in."""
+    sim.order()
+    until(sim, lambda: live(sim) is Phase.STAGED)
+    until_at = sim.clock.now() + timedelta(hours=12)
+    sim.ledger.give(TARGET.id, Order("pause", "a person", "looking", sim.clock.now(), until=until_at))
+    until(sim, lambda: sim.clock.now() >= until_at - timedelta(minutes=1))
+    assert "promoted" not in kinds(sim)
+    sim.ledger.withdraw(TARGET.id, "pause")
+    sim.run()
+    sim.ended_well()
+
+
+def test_a_worker_that_stops_begins_no_effect(sim: Sim) -> None:
+    """SIGTERM during a rotation: the next step is another worker's."""
+    sim.order()
+    until(sim, lambda: live(sim) is Phase.STAGED)
+    worker = sim.start()
+    worker.stop()
+    sim.clock.advance(timedelta(seconds=20))
+    before = len(sim.calls)
+    worker.work(TARGET.id)
+    assert not set(sim.calls[before:]) & {"store.promote", "provider.issue", "provider.revoke"}
+    sim.run()
+    sim.ended_well()
+
+
+def test_scheduled_work_happens_only_inside_its_windows(tmp_path: Path) -> None:
+    """Issue, promotion and revocation wait for the window; an order does not."""
+    window = Window((0, 1, 2, 3, 4, 5, 6), time(2), time(4))
+    sim = Sim(tmp_path, policy=replace(POLICY, windows=(window,)))
+    sim.clock.advance(timedelta(days=40))
+    effects: list[int] = []
+    sim.outside = lambda s, name: effects.append(s.clock.now().hour) if name in EFFECTFUL else None
+    until(sim, lambda: "dead" in kinds(sim))
+    assert effects
+    assert set(effects) <= {2, 3}
+
+
+EFFECTFUL = ("provider.issue", "store.promote", "provider.revoke")
+
+
+def test_an_order_joins_the_rotation_that_is_under_way(sim: Sim) -> None:
+    """Asked twice, rotated once."""
+    sim.order()
+    until(sim, lambda: live(sim) is Phase.STAGED)
+    sim.order()
+    sim.run()
+    sim.ended_well()
+    assert sim.calls.count("provider.issue") == 1
+    assert "joined" in kinds(sim)
+
+
+def test_a_renamed_policy_keeps_its_state(sim: Sim) -> None:
+    """State belongs to the secret: nothing is rotated because of a name."""
+    worker = sim.start()
+    renamed: Policy = replace(POLICY, name="another")
+    worker.use(Book(policies=(renamed,)))
+    worker.work(TARGET.id)
+    state = sim.ledger.secret(TARGET.id)
+    assert state is not None
+    assert (state.policy, state.current and state.current.key_id) == ("another", sim.old.key_id)
+    assert "provider.issue" not in sim.calls
+
+
+def test_changed_key_settings_make_a_policy_due(sim: Sim) -> None:
+    """What a key may do is part of the policy: a change is not left until the schedule comes round."""
+    sim.order()
+    sim.run()
+    sim.policy = replace(POLICY, key={"scopes": ["read"]})
+    sim.start()
+    until_promoted = lambda: sim.calls.count("provider.issue") == 2  # noqa: E731
+    began = sim.clock.now()
+    until(sim, until_promoted)
+    assert sim.clock.now() < began + timedelta(hours=1)
