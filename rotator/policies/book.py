@@ -1,0 +1,48 @@
+"""What policy files say when nothing is wrong with them, and where adapters are looked up."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from rotator.model import Policy, ProviderRef, StoreRef
+
+
+class Table(Protocol):
+    """Adapters by type."""
+
+    def adapter(self, type: str, /) -> type[Any]:  # noqa: A002 - the policy file's word
+        """The adapter's class; KeyError for an unknown type."""
+        ...
+
+    def names(self) -> Iterable[str]:
+        """Every type there is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """Both tables."""
+
+    providers: Table
+    stores: Table
+
+
+@dataclass(frozen=True)
+class Book:
+    """All policies of a file or folder. Its values do not change; a changed file makes another book."""
+
+    stores: Mapping[str, StoreRef] = field(default_factory=dict)
+    providers: Mapping[str, ProviderRef] = field(default_factory=dict)
+    policies: tuple[Policy, ...] = ()
+
+    @cached_property
+    def by_secret(self) -> Mapping[str, Policy]:
+        """The policy of each secret, by its canonical id."""
+        return MappingProxyType({policy.target.id: policy for policy in self.policies})
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Policy]:
+        """The policy of each name."""
+        return MappingProxyType({policy.name: policy for policy in self.policies})

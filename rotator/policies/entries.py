@@ -1,0 +1,290 @@
+"""The sections ``defaults`` and ``policies``: each policy apart, merged with the defaults."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from rotator import cron, durations
+from rotator.model import Policy, ProviderRef, StoreRef, Target
+from rotator.policies.drafts import Draft
+from rotator.policies.problems import Path, meant, shown
+from rotator.policies.references import References
+from rotator.policies.sections import Common, DefaultsSection, PolicySection, WindowSection
+from rotator.policies.words import validate
+
+_When = tuple[timedelta | None, str | None]  # every, cron
+_Key = tuple[dict[str, Any], str]  # settings, kind
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What policies leave out; ``wrong`` names keys that are given, but not right: they are said once."""
+
+    section: DefaultsSection = field(default_factory=DefaultsSection)
+    wrong: frozenset[str] = frozenset()
+
+    def gives(self, key: str) -> bool:
+        """Whether a policy may leave this key out."""
+        return key in self.section.model_fields_set or key in self.wrong
+
+
+def defaults(draft: Draft) -> Defaults:
+    """The section of the main file, without the keys that are wrong."""
+    data = _without_nothing(draft, ("defaults",), draft.section("defaults"))
+    section, findings = validate(DefaultsSection, data, ("defaults",))
+    draft.say_all(findings)
+    wrong = {str(each.path[1]) for each in findings if len(each.path) > 1}
+    if section is None:
+        section, _ = validate(DefaultsSection, {key: data[key] for key in data if key not in wrong}, ())
+    section = section or DefaultsSection()
+    if section.every and section.cron:
+        draft.say(
+            ("defaults", "cron"),
+            "defaults give both every and cron.",
+            "Keep one; a policy may give the other.",
+        )
+    _check_lengths(draft, ("defaults",), section, (section.every, section.cron), set(data))
+    return Defaults(section, frozenset(wrong))
+
+
+def _without_nothing(draft: Draft, path: Path, data: object) -> dict[str, Any]:
+    """A mapping without the keys that have no value: said, since they may be meant as something."""
+    if not isinstance(data, dict):
+        return {}
+    for key in [key for key, value in data.items() if value is None]:
+        draft.say(
+            (*path, key), f"{key}: nothing is given.", "Give it a value, or leave the key out.", final=True
+        )
+    return {key: value for key, value in data.items() if value is not None}
+
+
+@dataclass(slots=True)
+class Entry:
+    """A policy and the place that it stands at. ``policy`` is None for one that is wrong in itself; what is
+    known of it then still counts when policies are compared.
+    """
+
+    draft: Draft
+    path: Path
+    name: str | None = None
+    secret_id: str | None = None
+    provider: ProviderRef | None = None
+    policy: Policy | None = None
+
+    @property
+    def place(self) -> str:
+        """``file:line``."""
+        return f"{self.draft.source.name}:{self.draft.tree.line(self.path)}"
+
+
+def entries(draft: Draft, refs: References, common: Defaults) -> list[Entry]:
+    """Every policy of one file."""
+    found = []
+    for index, data in enumerate(draft.policies()):
+        entry = Entry(draft, ("policies", index))
+        entry.policy = _Reader(draft, entry.path, refs, common, entry).policy(data)
+        found.append(entry)
+    return found
+
+
+@dataclass(slots=True)
+class _Reader:
+    """One policy on its way: what is missing is None, and has been said."""
+
+    draft: Draft
+    path: Path
+    refs: References
+    common: Defaults
+    entry: Entry
+
+    def policy(self, data: object) -> Policy | None:
+        before = len(self.draft.findings)
+        given = _without_nothing(self.draft, self.path, data) if isinstance(data, dict) else data
+        own, findings = validate(PolicySection, given, self.path)
+        self.draft.say_all(findings)
+        if not isinstance(given, dict):
+            return None
+        self.entry.name = given["name"] if isinstance(given.get("name"), str) else None
+        self.entry.provider = provider = self._provider(given)
+        store = self._store(given)
+        self.entry.secret_id = secret_id = self._secret(store, given)
+        made = self._key(provider, given)
+        if own is None:
+            return None
+        when = self._schedule(own)
+        target = self._target(own, store, secret_id, provider)
+        if len(self.draft.findings) > before or not (provider and target) or not any(when):
+            return None
+        policy = self._made(own, provider, target, when, made)
+        self._check(policy)
+        return policy if len(self.draft.findings) == before else None
+
+    def _made(
+        self, own: PolicySection, provider: ProviderRef, target: Target, when: _When, made: _Key
+    ) -> Policy:
+        windows: list[WindowSection] = self._pick(own, "windows")
+        return Policy(
+            name=own.name,
+            provider=provider,
+            target=target,
+            every=when[0],
+            cron=when[1],
+            timezone=self._pick(own, "timezone"),
+            windows=tuple(window.value() for window in windows),
+            jitter=self._pick(own, "jitter"),
+            grace=self._pick(own, "grace"),
+            key=made[0],
+            kind=made[1],
+            tags={**self.common.section.tags, **own.tags},
+            owner=self._pick(own, "owner"),
+            place=self.entry.place,
+        )
+
+    def _pick(self, own: Common, name: str) -> Any:
+        return getattr(own if name in own.model_fields_set else self.common.section, name)
+
+    # --- what it refers to ---
+
+    def _named(self, given: dict[str, Any], what: str) -> str | None:
+        """The store's or provider's name, from the policy or the defaults; says so where neither has it."""
+        if what in given:
+            name = given[what]
+            return name if isinstance(name, str) else None
+        name = getattr(self.common.section, what)
+        if name is None and not self.common.gives(what):
+            self.draft.say(
+                (*self.path, what), f"{what} is missing.", f"Add `{what}:`, here or under `defaults`."
+            )
+        return str(name) if name is not None else None
+
+    def _provider(self, given: dict[str, Any]) -> ProviderRef | None:
+        name = self._named(given, "provider")
+        return None if name is None else self.refs.provider(self.draft, (*self.path, "provider"), name)
+
+    def _store(self, given: dict[str, Any]) -> StoreRef | None:
+        name = self._named(given, "store")
+        return None if name is None else self.refs.store(self.draft, (*self.path, "store"), name)
+
+    def _key(self, provider: ProviderRef | None, given: dict[str, Any]) -> _Key:
+        """The key settings, checked by the provider's adapter and without those left out, and the kind."""
+        if provider is None:
+            return {}, ""
+        adapter = self.refs.adapters.providers.adapter(provider.type)
+        kinds: tuple[str, ...] = getattr(adapter, "kinds", ("key",))
+        kind = given.get("kind", kinds[0])
+        if isinstance(kind, str) and kind not in kinds:
+            self.draft.say(
+                (*self.path, "kind"),
+                f"kind: {provider.type} has no {shown(kind)}.",
+                meant(kind, kinds, what="Kinds"),
+            )
+        settings, findings = validate(adapter.Settings, given.get("key", {}), (*self.path, "key"))
+        self.draft.say_all(
+            findings, but=None if isinstance(given.get("key", {}), dict) else (*self.path, "key")
+        )
+        dumped = settings.model_dump(mode="json", by_alias=True, exclude_unset=True) if settings else {}
+        return dumped, str(kind)
+
+    def _schedule(self, own: PolicySection) -> _When:
+        """Its own every or cron, else that of the defaults; exactly one."""
+        if own.every and own.cron:
+            self.draft.say((*self.path, "cron"), "every and cron are both given.", "Keep one of them.")
+        chosen: Common = own if own.every or own.cron else self.common.section
+        if not (chosen.every or chosen.cron) and not {"every", "cron"} & self.common.wrong:
+            self.draft.say((*self.path, "every"), "It says neither every nor cron.", "Add `every: 30d`, say.")
+        if chosen is own:
+            return own.every, own.cron
+        return (None, chosen.cron) if chosen.cron else (chosen.every, None)
+
+    # --- where it is kept ---
+
+    def _secret(self, store: StoreRef | None, given: dict[str, Any]) -> str | None:
+        """The secret's one id, where its spelling is right."""
+        secret = given.get("secret")
+        if store is None or not isinstance(secret, str) or not secret.strip():
+            return None
+        return self.refs.canonical(self.draft, (*self.path, "secret"), store, secret)
+
+    def _target(
+        self, own: PolicySection, store: StoreRef | None, secret_id: str | None, provider: ProviderRef | None
+    ) -> Target | None:
+        traits = self.refs.adapters.providers.adapter(provider.type).traits if provider else None
+        if traits is None or store is None or secret_id is None:
+            return None
+        if own.format == "text":
+            return self._plain(own, store, secret_id, traits)
+        spelled: dict[str, str] = {}
+        for name, theirs in own.fields.items():
+            self._check_field(name, theirs, traits)
+        for name in traits.fields:
+            theirs = own.fields.get(name, name)
+            if theirs is not None and spelled.setdefault(theirs, name) != name:
+                self.draft.say(
+                    (*self.path, "fields"),
+                    f"fields: {spelled[theirs]} and {name} are both written to {shown(theirs)}.",
+                    "Give each its own name.",
+                )
+        return Target(secret_id, store, own.secret, dict(own.fields))
+
+    def _check_field(self, name: str, theirs: str | None, traits: Any) -> None:
+        path = (*self.path, "fields", name)
+        if name not in traits.fields:
+            self.draft.say(path, f"fields: unknown field {shown(name)}.", meant(name, traits.fields))
+        elif theirs is None and name in traits.secret_fields:
+            self.draft.say(
+                path, f"fields: {name} must be written, or nobody can use the key.", "Give it a name."
+            )
+        elif theirs is not None and not theirs.strip():
+            self.draft.say(
+                path, f"fields: {name} has an empty name.", "Give it a name, or null if it is not written."
+            )
+
+    def _plain(self, own: PolicySection, store: StoreRef, secret_id: str, traits: Any) -> Target | None:
+        """A secret that is one plain value: for credentials of which only one value is of use."""
+        needed = [name for name in traits.fields if name in traits.secret_fields or name != traits.id_field]
+        if len(needed) != 1:
+            self.draft.say(
+                (*self.path, "format"),
+                f"format: text holds one value, but this credential needs {', '.join(needed)}.",
+                "Write `format: json`, or leave it out.",
+            )
+            return None
+        if own.fields:
+            self.draft.say(
+                (*self.path, "fields"), "fields: a secret of one plain value has none.", "Leave it out."
+            )
+        fields = {name: name if name in needed else None for name in traits.fields}
+        return Target(secret_id, store, own.secret, fields, "text")
+
+    # --- whether it fits together ---
+
+    def _check(self, policy: Policy) -> None:
+        own = {
+            name
+            for name in ("grace", "jitter", "every", "cron")
+            if (*self.path, name) in self.draft.tree.lines
+        }
+        if own or not self.common.gives("grace"):  # what the defaults alone say was checked there
+            _check_lengths(self.draft, self.path, policy, (policy.every, policy.cron), own)
+        check = getattr(self.refs.adapters.providers.adapter(policy.provider.type), "check", None)
+        said = check(policy) if check else None
+        if said:
+            self.draft.say((*self.path, "key"), f"key: {str(said).rstrip('.')}.", "Change one of the two.")
+
+
+def _check_lengths(draft: Draft, path: Path, of: Any, when: _When, own: set[str]) -> None:
+    """Grace and jitter must be shorter than the time between two rotations."""
+    every, expression = when
+    gap = every or (cron.shortest_gap(expression) if expression else None)
+    if gap is None:
+        return
+    times = f"every {durations.text(gap)}" if every else f"cron, which may fire {durations.text(gap)} apart"
+    for name in ("grace", "jitter"):
+        value: timedelta = getattr(of, name)
+        if value >= gap:
+            place = name if name in own else "every" if every else "cron"
+            draft.say(
+                (*path, place),
+                f"{name} {durations.text(value)} is not shorter than {times}.",
+                f"Write {name} shorter than {durations.text(gap)}, or rotate less often.",
+            )
