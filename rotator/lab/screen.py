@@ -1,0 +1,118 @@
+"""What the demo shows while it runs: events as they come, and a live table where there is a terminal."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from rotator.model import Event
+
+_STYLES = {
+    "issued": "yellow",
+    "staged": "yellow",
+    "verified": "cyan",
+    "promoted": "bold green",
+    "revoked": "magenta",
+    "dead": "bold magenta",
+    "given-up": "bold red",
+    "failed": "bold red",
+    "blocked": "bold red",
+    "adopted": "cyan",
+}
+_QUIET = ("visible", "retry", "seeding", "told")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A policy, where its secret stands, and the ids of its live keys with what they are for."""
+
+    policy: str
+    provider: str
+    stands: str
+    live: Sequence[tuple[str, str]]
+    dead: int
+
+
+def short(key_id: str) -> str:
+    """Enough of a key's id to tell it from the others."""
+    return key_id.removeprefix("key-")[:8]
+
+
+class Screen:
+    """A context: lines above, a table below that is drawn anew; lines alone where there is no terminal."""
+
+    def __init__(self, console: Console, policies: Iterable[str]) -> None:
+        self._console = console
+        self._width = max(len(name) for name in policies)
+        self._began = time.monotonic()
+        self._live = (
+            Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        )
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    @property
+    def seconds(self) -> float:
+        """Since the demo began."""
+        return time.monotonic() - self._began
+
+    def _line(self, text: Text) -> None:
+        clock = Text(f"{self.seconds:5.1f}s  ", style="dim")
+        self._console.print(clock + text, highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """A sentence of the demo's own."""
+        self._line(Text(text, style="bold"))
+
+    def quote(self, text: str) -> None:
+        """What a command printed."""
+        for line in text.rstrip().splitlines():
+            self._console.print(Text(f"        | {line}", style="dim"), highlight=False, soft_wrap=True)
+
+    def event(self, event: Event) -> None:
+        """One step of a worker, from the ledger."""
+        if event.kind in _QUIET:
+            return
+        policy = event.data.get("policy", "").ljust(self._width)
+        style = _STYLES.get(event.kind, "")
+        self._line(Text(f"  {policy}  ") + Text(event.kind.ljust(9), style=style) + Text(f" {event.text}"))
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Draw the table anew, where there is a terminal."""
+        if not self._live:
+            return
+        table = Table(
+            "policy",
+            "provider",
+            "stands",
+            "live keys, as the provider says",
+            "dead",
+            box=SIMPLE_HEAD,
+            title=f"rotator daemon, {self.seconds:.0f} s",
+            title_justify="left",
+        )
+        for row in rows:
+            keys = Text("  ").join(
+                Text(f"{short(key_id)} {role}", style=_ROLES.get(role, "")) for key_id, role in row.live
+            )
+            table.add_row(row.policy, row.provider, row.stands, keys, str(row.dead or ""))
+        self._live.update(table, refresh=True)
+
+
+_ROLES = {"current": "green", "new": "yellow", "must die": "magenta", "unknown": "dim"}
