@@ -57,7 +57,6 @@ def _make(path: Path) -> None:
             folder.mkdir(mode=0o700)
     with suppress(FileExistsError):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        os.fchmod(descriptor, 0o600)
         os.close(descriptor)
 
 

@@ -121,6 +121,16 @@ def test_busy(path: Path, ledger: SqlLedger) -> None:
     assert ledger.enroll([a_state()]) == 1
 
 
+def test_a_writer_is_alone_from_its_beginning(path: Path, ledger: SqlLedger) -> None:
+    """A writing transaction keeps other processes' writers out before it reads, not from its first write."""
+    with (
+        closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other,
+        ledger._database.writing(),
+        pytest.raises(sqlite3.OperationalError, match="locked"),
+    ):
+        other.execute("BEGIN IMMEDIATE")
+
+
 def test_full_disk(ledger: SqlLedger) -> None:
     """When the disk is full a commit writes nothing, says so, and goes through once there is space again."""
     ledger.enroll([a_state()])

@@ -104,8 +104,8 @@ def test_upgrades_run_once_and_whole(tmp_path: Path) -> None:
     database, ledger_id = sqlite.in_file(path, BEGINNING, 1.0, create=False)
     with pytest.raises(LedgerUnusable):
         migrations.ready(database, BEGINNING, create=False, upgrades=(second, broken))
-    for _ in "12":
-        assert migrations.ready(database, BEGINNING, create=False, upgrades=(second, third)) == ledger_id
+    for upgrades in ((second,), (second, third), (second, third)):
+        assert migrations.ready(database, BEGINNING, create=False, upgrades=upgrades) == ledger_id
     database.close()
     assert done == ["second", "second", "third"]
     with pytest.raises(LedgerUnusable, match="newer"):
