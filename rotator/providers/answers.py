@@ -16,7 +16,8 @@ from rotator.errors import EffectError, Refused, Unknown
 LONGEST_WAIT = 3600.0  # seconds: no server makes us wait longer before we look again
 _PLAIN_WAIT = 5.0  # where a server asks to wait and does not say how long
 _EPOCH = 1_000_000_000  # X-RateLimit-Reset above this is a time, below it a number of seconds
-_SECONDS = re.compile(r"-?\d{1,15}(\.\d{1,6})?")
+_DATE = re.compile(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT", re.ASCII)
+_SECONDS = re.compile(r"-?\d{1,15}(\.\d{1,6})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,13 @@ class Answer:
 
 
 def _http_date(text: str) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
+    """A date in the one form that HTTP sends; the library's parser would also take two dates for one."""
+    if not _DATE.fullmatch(text.strip()):
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    try:
+        return parsedate_to_datetime(text.strip()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _capped(seconds: float) -> float:
@@ -78,7 +81,7 @@ def retry_seconds(headers: Mapping[str, str], now: datetime, plain: float = _PLA
     text = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
         return _capped(float(text))
-    if text.isdigit():
+    if text.isascii() and text.isdecimal():
         return LONGEST_WAIT
     at = _http_date(text)
     return plain if at is None else _capped((at - now).total_seconds())

@@ -5,7 +5,7 @@ Facts from the FatTail API docs, pages Authentication and Endpoints.
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar, Literal, Self
 
@@ -135,14 +135,12 @@ class FatTail(Managed):
     # answers
 
     def _record(self, row: Mapping[str, Any]) -> KeyRecord:
-        scopes = texts(row.get("scopes"))
-        return KeyRecord(
-            key_id(row.get("id")),
-            text(row.get("name")),
-            is_live(row, self._clock.now()),
-            moment(row.get("created_at")),
-            {} if scopes is None else {"scopes": scopes},
-        )
+        scopes, made = texts(row.get("scopes")), moment(row.get("created_at"))
+        granted: dict[str, Any] = {} if scopes is None else {"scopes": scopes}
+        if made is not None and "expires_at" in row:
+            granted["expires_in_days"] = _days(made, row["expires_at"])
+        live = is_live(row, self._clock.now())
+        return KeyRecord(key_id(row.get("id")), text(row.get("name")), live, made, granted)
 
     def _issued(self, payload: object) -> Issued:
         row = unwrapped(payload)
@@ -151,20 +149,11 @@ class FatTail(Managed):
         prefix = row.get("key_prefix")
         if isinstance(prefix, str) and not api_key.startswith(prefix):
             raise garbage("the new key does not begin with its own prefix")
-        granted: dict[str, Any] = {"expires_in_days": self._days(row.get("expires_at"))}
+        granted: dict[str, Any] = {"expires_in_days": _days(self._clock.now(), row.get("expires_at"))}
         scopes = texts(row.get("scopes"))
         if scopes is not None:
             granted["scopes"] = scopes
         return Issued(identity, Credential({"key_id": identity, "api_key": api_key}), granted)
-
-    def _days(self, expires_at: object) -> float | None:
-        """Days until an expiry; none where there is none (the docs: null means that it never expires)."""
-        if expires_at is None:
-            return None
-        at = moment(expires_at)
-        if at is None:
-            raise garbage("expires_at is not a time")
-        return round((at - self._clock.now()) / _DAY, 2)
 
     def _judged(self, answer: Answer, call: Call) -> Probe:  # noqa: ARG002 - the answer says it all
         """LIVE: 200 with the agent and the key's scopes. DEAD: 401 with the documented ``error`` text."""
@@ -175,6 +164,16 @@ class FatTail(Managed):
         if documented and answer.status == HTTPStatus.UNAUTHORIZED:
             return Probe(Verdict.DEAD, "refused (401)")
         return Probe(Verdict.UNKNOWN, f"http-{answer.status}")
+
+
+def _days(made: datetime, expires_at: object) -> float | None:
+    """The days that a key was given; None where it never expires, that is where no expiry is told."""
+    if expires_at is None:
+        return None
+    at = moment(expires_at)
+    if at is None:
+        raise garbage("expires_at is not a time")
+    return round((at - made) / _DAY, 2)
 
 
 def _alive(body: object) -> Probe:

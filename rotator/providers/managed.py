@@ -127,7 +127,7 @@ class Managed(ABC):
             return self._judged(
                 self._api.call(call, Budget(self._clock), tries=1, learns=not self.counts_keys), call
             )
-        except EffectError as error:
+        except (EffectError, NeedsPerson) as error:
             return Probe(Verdict.UNKNOWN, error.kind)
 
     def revoke(self, key_id: str) -> None:
