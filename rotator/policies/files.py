@@ -26,7 +26,7 @@ def read_all(path: Path) -> tuple[list[Source], list[Problem]]:
     try:
         names = _names(path)
     except OSError as error:
-        return [], [_unreadable(path, error)]
+        return [], [unreadable(path, error)]
     problems = _wrong_folder(path) if path.is_dir() else []
     sources = []
     for count, name in enumerate(names):
@@ -98,7 +98,7 @@ def _wrong_folder(path: Path) -> list[Problem]:
             for found in sorted(path.glob("*.yml"))
         ]
     except OSError as error:
-        problems.append(_unreadable(path, error))
+        problems.append(unreadable(path, error))
     return problems
 
 
@@ -110,7 +110,7 @@ def _read(name: Path) -> str | Problem:
             wrong = _wrong_file(name, found)
             return wrong or _text(name, file.read(LARGEST + 1))
     except OSError as error:
-        return _unreadable(name, error)
+        return unreadable(name, error)
 
 
 def _wrong_file(name: Path, found: os.stat_result) -> Problem | None:
@@ -145,7 +145,8 @@ def _too_large(name: Path) -> Problem:
     return Problem(str(name), 0, f"The file is larger than {size} MiB.", "Use a folder of several files.")
 
 
-def _unreadable(name: Path, error: OSError) -> Problem:
+def unreadable(name: Path, error: OSError) -> Problem:
+    """Why the system did not give us a file, and what to do."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         if name.name == MAIN and name.parent.is_dir():
             return Problem(

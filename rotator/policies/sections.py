@@ -15,7 +15,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
@@ -96,7 +95,7 @@ def _cron(text: str) -> str:
 def _timezone(text: str) -> str:
     try:
         ZoneInfo(text)
-    except (ValueError, OSError):  # a name that is unknown, or one that is a folder or a path
+    except (KeyError, ValueError, OSError):  # unknown; a path; a folder
         raise wrong(
             f"{shown(text)} is not a time zone.", "Write a name such as Europe/London or UTC."
         ) from None
@@ -139,9 +138,8 @@ def _tag(text: str) -> str:
 Name = Annotated[
     str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
 ]
-_Spelled = PlainSerializer(durations.text, return_type=str)
-Duration = Annotated[timedelta, BeforeValidator(_duration), _Spelled, WithJsonSchema(_DURATION_SCHEMA)]
-Positive = Annotated[timedelta, BeforeValidator(_positive), _Spelled, WithJsonSchema(_DURATION_SCHEMA)]
+Duration = Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Positive = Annotated[timedelta, BeforeValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)]
 Cron = Annotated[str, AfterValidator(_cron), WithJsonSchema({"type": "string", "examples": ["0 9 * * tue"]})]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Secret = Annotated[str, Field(min_length=1, max_length=2048), AfterValidator(_secret)]
@@ -197,9 +195,15 @@ class Common(Section):
     )
     timezone: Timezone = Field(default="UTC", description="Of `cron` and `windows`.")
     windows: list[Annotated[WindowSection, AfterValidator(_opens)]] = Field(default=[])
-    jitter: Duration = Field(default=timedelta(0), description="A random delay up to this, drawn once.")
+    jitter: Duration = Field(
+        default=timedelta(0),
+        description="A random delay up to this, drawn once.",
+        json_schema_extra={"default": "0s"},
+    )
     grace: Duration = Field(
-        default=timedelta(hours=24), description="Both keys live this long after promotion."
+        default=timedelta(hours=24),
+        description="Both keys live this long after promotion.",
+        json_schema_extra={"default": "24h"},
     )
     tags: Tags = Field(default={}, description="For choosing policies; added to those of `defaults`.")
     owner: str | None = Field(default=None, min_length=1, max_length=200)

@@ -51,8 +51,10 @@ def _finding(
 ) -> Finding:
     place = _place(data, error["loc"], missing=error["type"] == "missing")
     key = ".".join(str(part) for part in (*path[2:], *place) if isinstance(part, str))
+    if error["type"] == "missing":
+        return Finding((*path, *place), *_missing((*path[2:], *place)))
     message, remedy = _words(model, _at(data, place), place, error, known)
-    named = f"{shown_key(key)}: {message}" if key and error["type"] not in _SELF_NAMED else message
+    named = f"{shown_key(key)}: {message}" if key and error["type"] != "extra_forbidden" else message
     return Finding((*path, *place), named, remedy)
 
 
@@ -131,7 +133,7 @@ def _own(_model: type[BaseModel], _place: Path, error: dict[str, Any], _known: S
     return str(error["ctx"]["message"]), str(error["ctx"]["remedy"])
 
 
-def _missing(_model: type[BaseModel], place: Path, _error: dict[str, Any], _known: Sequence[str]) -> _Words:
+def _missing(place: Path) -> _Words:
     key = str(place[-1]) if place else "a key"
     inside = ".".join(str(part) for part in place[:-1] if isinstance(part, str))
     return f"{key} is missing{f' in {inside}' if inside else ''}.", f"Add `{key}:`."
@@ -153,14 +155,12 @@ def _short(_model: type[BaseModel], _place: Path, _error: dict[str, Any], _known
 
 _SPECIAL: Mapping[str, Callable[[type[BaseModel], Path, dict[str, Any], Sequence[str]], _Words]] = {
     WRONG: _own,
-    "missing": _missing,
     "extra_forbidden": _extra,
     "literal_error": _choice,
     "enum": _choice,
     "string_too_short": _short,
     "too_short": _short,
 }
-_SELF_NAMED = frozenset({"missing", "extra_forbidden"})
 
 
 # --- which keys there are --------------------------------------------------------------------------------
