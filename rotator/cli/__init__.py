@@ -60,11 +60,9 @@ def explained(error: RotatorError) -> tuple[str, int]:
 
 def _fault(error: Exception) -> str:
     """Of a fault of ours: its class and where, never its text, which may hold anything."""
-    where = error.__traceback__
-    while where is not None and where.tb_next is not None:
-        where = where.tb_next
-    at = f" at {where.tb_frame.f_globals.get('__name__', '?')}:{where.tb_lineno}" if where else ""
-    return f"{type(error).__name__}{at}: this is a fault in rotator. Please report this line."
+    from rotator.telemetry.logs import where  # noqa: PLC0415
+
+    return f"{type(error).__name__} at {where(error)}: this is a fault in rotator. Please report this line."
 
 
 def _told(text: str, code: int) -> int:

@@ -12,7 +12,9 @@ from rotator.model import Change, Policy
 from rotator.people import Declaration
 
 
-@click.command(epilog="Example: rotator adopt market-maker --key-id 1047")
+@click.command(
+    short_help="Tell which key a secret holds.", epilog="Example: rotator adopt market-maker --key-id 1047"
+)
 @click.argument("name")
 @click.option("--key-id", required=True, metavar="ID", help="The key's id, as the provider lists it.")
 @click.option(
@@ -35,7 +37,10 @@ def adopt(
         if read_one(ledger, policy.target.id) is None:
             raise Wrong(f"{name} was not taken on yet. Run `rotator tick`, and adopt then.")
         said = Declaration(session.person(), reason or "no reason given", ledger.now())
-        _proposed(ledger, policy, key_id, said, debt_id)  # what is plainly wrong costs no call
+        try:
+            _proposed(ledger, policy, key_id, said, debt_id)  # what is plainly wrong costs no call
+        except people.Impossible as error:
+            raise Wrong(str(error)) from None
         listed = world.provider(policy.provider).find()
         _refuse(people.unfit(key_id, listed, ledger.id))
         _refuse(people.claimed_by(key_id, read_all(ledger).values(), policy.target.id))
@@ -62,7 +67,8 @@ def _refuse(why: str | None) -> None:
 
 
 @click.command(
-    epilog='Example: rotator settle 5f0c1b2a9d3e --reason "support closed the account, ticket 4711"'
+    short_help="Declare a key dead that no probe can prove.",
+    epilog='Example: rotator settle 5f0c1b2a9d3e --reason "support closed the account, ticket 4711"',
 )
 @click.argument("debt")
 @click.option("--reason", required=True, metavar="TEXT", help="How you know that the key is dead.")

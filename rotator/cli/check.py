@@ -12,7 +12,7 @@ from rotator.errors import PolicyError
 from rotator.model import Policy
 
 
-@click.command(epilog="Example: rotator validate ./policies")
+@click.command(short_help="Check policy files, offline.", epilog="Example: rotator validate ./policies")
 @click.argument("path", required=False)
 @json_option
 @click.pass_obj
@@ -62,9 +62,10 @@ def described(policy: Policy) -> dict[str, str | None]:
 
 
 @click.command(
+    short_help="JSON Schema of the policy file, for editors.",
     epilog="\b\nExample: rotator schema > rotator.schema.json\n"
     "Then begin the policy file with:\n"
-    "         # yaml-language-server: $schema=rotator.schema.json"
+    "         # yaml-language-server: $schema=rotator.schema.json",
 )
 def schema() -> None:
     """Print the JSON Schema of the policy file, for editors."""

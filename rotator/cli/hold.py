@@ -15,7 +15,10 @@ from rotator.model import Change, Event, Order, Policy, SecretState
 LONGEST = timedelta(days=30)
 
 
-@click.command(epilog='Example: rotator pause market-maker --for 2h --reason "release freeze"')
+@click.command(
+    short_help="Hold a policy for a while.",
+    epilog='Example: rotator pause market-maker --for 2h --reason "release freeze"',
+)
 @click.argument("name")
 @click.option(
     "--for", "long", default="24h", show_default=True, metavar="D", callback=duration, help="How long."
@@ -44,7 +47,7 @@ def pause(options: Options, *, name: str, long: timedelta, reason: str, as_json:
     )
 
 
-@click.command(epilog="Example: rotator resume market-maker")
+@click.command(short_help="End a pause.", epilog="Example: rotator resume market-maker")
 @click.argument("name")
 @json_option
 @click.pass_obj

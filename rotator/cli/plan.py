@@ -12,7 +12,7 @@ from rotator.cli.reading import read_all
 from rotator.cli.select import named
 
 
-@click.command(epilog="Example: rotator plan")
+@click.command(short_help="What is due and why, what it would do and cost.", epilog="Example: rotator plan")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @json_option
 @click.pass_obj

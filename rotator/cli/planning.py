@@ -68,8 +68,8 @@ def plan_rows(
 
 def next_due(policy: Policy, known: Known | None, now: datetime) -> tuple[datetime | None, str]:
     """When a policy rotates next, and why; or why that cannot be told."""
-    if known is None:
-        return now, "not taken on yet: the first pass looks at the secret, and plans by its age"
+    if known is None or (known.state.looked_at is None and not known.orders and known.rotation is None):
+        return None, "not taken on yet: the first pass looks at the secret, and plans by its age"
     if known.rotation is not None and not known.rotation.phase.ended:
         return known.rotation.look_at or now, f"under way ({known.rotation.phase}): {known.rotation.reason}"
     found = due.next_rotation(policy, known.state, known.orders, now)

@@ -19,6 +19,7 @@ LONGEST_REASON = 500
 
 
 @click.command(
+    short_help="Rotate now, whatever the schedule says.",
     name="run-now",
     epilog='\b\nExamples: rotator run-now market-maker --reason "new employee saw it"\n'
     '          rotator run-now --provider build --revoke-now --reason "leaked in a public log"',

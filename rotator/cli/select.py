@@ -6,12 +6,17 @@ from collections.abc import Iterable, Sequence
 from rotator.cli.options import Wrong
 from rotator.model import Policy
 
+FEW = 8  # names that may be listed in a sentence
+
 
 def near(name: str, names: Iterable[str]) -> str:
     """A hint at the names that are spelled nearly the same, or at where names are listed."""
-    found = difflib.get_close_matches(name, list(names), n=3)
+    known = list(names)
+    found = difflib.get_close_matches(name, known, n=3)
+    if not found and len(known) > FEW:
+        return "`rotator validate` lists every policy."
     if not found:
-        return "`rotator status` lists every policy."
+        return f"There is: {', '.join(known)}." if known else "There is none at all."
     return f"Did you mean {' or '.join(repr(other) for other in found)}?"
 
 

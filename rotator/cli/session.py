@@ -13,6 +13,7 @@ from rotator.cli.options import NotDone, Options, Wrong
 from rotator.errors import LedgerUnusable
 from rotator.interfaces import Clock, Ledger
 from rotator.model import Change
+from rotator.people import Impossible
 
 if TYPE_CHECKING:
     from rotator.policies import Book
@@ -107,7 +108,7 @@ def change(ledger: Ledger, clock: Clock, secret_id: str, decide: Callable[[], Ch
     """Write what ``decide`` answers, under a claim of our own, and make the secret due.
 
     Waits up to half a minute for a worker that acts on the secret; ``decide`` reads the records only once
-    nobody else can change them. Raises NotDone, and whatever ``decide`` raises.
+    nobody else can change them. Raises NotDone, and Wrong for what ``decide`` finds Impossible.
     """
     holder = f"person-{os.getpid()}-{os.urandom(4).hex()}"
     end = clock.monotonic() + PATIENCE
@@ -117,5 +118,7 @@ def change(ledger: Ledger, clock: Clock, secret_id: str, decide: Callable[[], Ch
         clock.sleep(_PAUSE)
     try:
         ledger.commit(claim, decide())
+    except Impossible as error:
+        raise Wrong(str(error)) from None
     finally:
         ledger.release(claim, ledger.now())

@@ -14,7 +14,9 @@ from rotator.model import Event, Policy
 from rotator.people import Known, StatusRow, status_row
 
 
-@click.command(epilog="Example: rotator status")
+@click.command(
+    short_help="Every policy: state, age, next due, who must act.", epilog="Example: rotator status"
+)
 @click.argument("name", required=False)
 @json_option
 @click.pass_obj
@@ -53,6 +55,9 @@ def _unknown(name: str, rows: Sequence[StatusRow]) -> list[StatusRow]:
     raise Wrong(f"There is no policy {name!r}. {near(name, [row.policy for row in rows])}")
 
 
+STUCK = ("blocked", "conflict")
+
+
 def _overview(rows: Sequence[StatusRow], now: datetime) -> None:
     """The table of all policies, what waits for people, and which keys must still die."""
     output.table(
@@ -63,7 +68,7 @@ def _overview(rows: Sequence[StatusRow], now: datetime) -> None:
                 row.provider,
                 row.state,
                 output.span(row.age),
-                output.moment(row.paused_until or row.next_due, now),
+                "when mended" if row.state in STUCK else output.moment(row.paused_until or row.next_due, now),
                 row.act[0].who if row.act else "-",
             )
             for row in rows
@@ -119,7 +124,9 @@ def _details(row: StatusRow, now: datetime) -> None:
     _acts(row)
 
 
-@click.command(epilog="Example: rotator history market-maker")
+@click.command(
+    short_help="What happened to a secret, step by step.", epilog="Example: rotator history market-maker"
+)
 @click.argument("name")
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=200, show_default=True, help="How many steps."

@@ -17,7 +17,10 @@ MOST_BYTES = 65536
 _USABLE = re.compile(r"[\x21-\x7e]{1,16384}")  # printable ASCII without blanks: fit for a header
 
 
-@click.command(epilog="Example: rotator submit --admin fat < session.json")
+@click.command(
+    short_help="Bring a provider's fresh session or admin key.",
+    epilog="Example: rotator submit --admin fat < session.json",
+)
 @click.argument("name", required=False)
 @click.option("--admin", "provider", metavar="PROVIDER", help="The provider whose admin credential this is.")
 @json_option
@@ -40,9 +43,8 @@ def submit(options: Options, *, name: str | None, provider: str | None, as_json:
     if as_json:
         output.document({"provider": ref.name, "accepted": True, "policies": count})
         return
-    click.echo(
-        f"{ref.name} accepts it, and it is in its store. What waited for it goes on: {count} secret(s)."
-    )
+    whom = "one secret" if count == 1 else f"{count} secrets"
+    click.echo(f"{ref.name} accepts it, and it is in its store. What waited for it goes on: {whom}.")
 
 
 def _no_kind(name: str | None, names: list[str]) -> NoReturn:

@@ -25,7 +25,9 @@ def _tick_option(command: Callable[..., object]) -> Callable[..., object]:
     )(command)
 
 
-@click.command(epilog="Example: rotator --policies ./policies daemon")
+@click.command(
+    short_help="Run the long-running worker.", epilog="Example: rotator --policies ./policies daemon"
+)
 @_tick_option
 @click.pass_obj
 def daemon(options: Options, beat: timedelta) -> int:
@@ -56,7 +58,7 @@ def daemon(options: Options, beat: timedelta) -> int:
         )
 
 
-@click.command(epilog="Example: rotator tick")
+@click.command(short_help="Make one pass over what is due, then end.", epilog="Example: rotator tick")
 @click.pass_obj
 def tick(options: Options) -> int:
     """Make one pass over what is due, then end: for cron, a Kubernetes CronJob, a scheduled task.
@@ -81,7 +83,9 @@ def tick(options: Options) -> int:
             worker.close()
 
 
-@click.command(epilog="Example: rotator health")
+@click.command(
+    short_help="For a container's health check: is the worker alive?", epilog="Example: rotator health"
+)
 @_tick_option
 @json_option
 @click.pass_obj
@@ -101,7 +105,7 @@ def health(options: Options, *, beat: timedelta, as_json: bool) -> int:
     return 0 if good else 1
 
 
-@click.command(epilog="Example: rotator demo")
+@click.command(short_help="Everything on this machine, in about a minute.", epilog="Example: rotator demo")
 def demo() -> int:
     """Show everything on this machine in about a minute; nothing is installed and nothing is left behind."""
     try:
