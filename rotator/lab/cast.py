@@ -15,14 +15,14 @@ CALM = "30d"  # the schedule of every policy once the demo has been seen
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One policy. ``before``: the secret holds a key, an object without a key, or has no version at all."""
+    """One policy. ``before``: the secret holds a key, or has no version at all."""
 
     policy: str
     provider: str
     secret: str
     every: str
     key: Mapping[str, Any]
-    before: Literal["key", "object", "nothing"]
+    before: Literal["key", "nothing"]
     grace: str = "5s"
     others: Mapping[str, str] = field(default_factory=dict)  # fields of the secret that are not ours
 
@@ -49,7 +49,7 @@ CAST = (
         "exchange-trading",
         "b2",
         "prod/exchange/trading",
-        "10s",
+        "25s",
         {"isInfo": True, "isTrade": True, "ipWhiteList": ["127.0.0.1"]},
         "key",
     ),
@@ -57,9 +57,9 @@ CAST = (
         "prediction-bot",
         "fat",
         "prod/bot/fattail",
-        "1h",
+        "10s",
         {"scopes": ["read"], "expires_in_days": 90},
-        "object",
+        "key",
         others={"owner": "desk-b"},
     ),
     Part(
@@ -72,7 +72,8 @@ CAST = (
         grace="24h",
     ),
 )
-FAILS = "prediction-bot"  # the provider grants its first key more than was asked
+FAILS = "prediction-bot"  # the provider grants its first new key more than was asked
+TWICE = "market-maker"  # rotated two times before the end
 LEAKED = "arbitrage-bot"  # the key of the incident
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from rotator.interfaces import Ledger
@@ -15,6 +15,8 @@ from rotator.lab.cast import CAST, Part, provider_of
 from rotator.lab.scene import Scene, ours
 from rotator.lab.screen import short
 from rotator.model import Debt
+
+_COLUMNS = ("policy", "key", "says", "revoked", "proven dead", "it was")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,9 @@ def show(console: Console, scene: Scene, ledger: Ledger, began: datetime, more: 
     """Print every key and every finding; whether all hold."""
     dead = {debt.key_id: debt for debt in ledger.debts(ended=True) if debt.key_id and debt.proof}
     table = Table(
-        "policy",
-        "key",
-        "the provider says",
-        "revoked at",
-        "proven dead at",
-        "because it was",
+        *(Column(name, no_wrap=True) for name in _COLUMNS),
         box=SIMPLE_HEAD,
+        pad_edge=False,
         title="What the providers themselves say",
         title_justify="left",
     )

@@ -41,15 +41,19 @@ class Command:
         """What it has printed so far."""
         return self.output.read_text(encoding="utf-8", errors="replace")
 
-    def end(self) -> None:
-        """Ask it to end and wait; it ends between effects."""
+    def ask(self) -> None:
+        """Ask it to end; it ends between effects."""
         if self.code is None:
             self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(_PATIENCE)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+
+    def end(self) -> None:
+        """Ask it to end, and wait; one that takes too long, or a person who presses Ctrl-C again, ends it."""
+        self.ask()
+        try:
+            self.process.wait(_PATIENCE)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            self.process.kill()
+            self.process.wait()
 
 
 class Scene:
@@ -59,6 +63,7 @@ class Scene:
         self.lab = Lab()
         self._all = ExitStack()
         self._commands: list[Command] = []
+        self._made: list[str] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as made:
@@ -103,6 +108,7 @@ class Scene:
             config=Config(proxies={}, retries={"total_max_attempts": 2}),
         )
         made.callback(self._secrets.close)
+        made.callback(self._empty_store)
 
     def _furnish(self) -> None:
         """Admin secrets, the secrets as they were before rotator, keys of others, and the policy file."""
@@ -116,12 +122,16 @@ class Scene:
     def _put(self, secret: str, fields: dict[str, str] | None) -> None:
         value = {} if fields is None else {"SecretString": json.dumps(fields)}
         self._secrets.create_secret(Name=secret, **value)
+        self._made.append(secret)
+
+    def _empty_store(self) -> None:
+        """The local Secrets Manager keeps what it holds for as long as this process lives."""
+        for secret in self._made:
+            self._secrets.delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
 
     def _before(self, part: Part) -> dict[str, str] | None:
         if part.before == "nothing":
             return None
-        if part.before == "object":
-            return dict(part.others)
         key = provider_of(part, self.lab).create(f"{part.policy} before rotator", **initial_settings(part))
         return {**key, **part.others}
 
@@ -182,7 +192,9 @@ class Scene:
         }
 
     def _end_commands(self) -> None:
-        for command in reversed(self._commands):
+        for command in self._commands:
+            command.ask()
+        for command in self._commands:
             command.end()
 
     def written(self) -> bytes:

@@ -89,9 +89,10 @@ class Screen:
         """One step of a worker, from the ledger."""
         if event.kind in _QUIET:
             return
-        policy = event.data.get("policy", "").ljust(self._width)
+        policy, key_id = event.data.get("policy", "").ljust(self._width), event.data.get("key_id", "")
+        told = event.text.replace(key_id, short(key_id)) if key_id else event.text
         style = _STYLES.get(event.kind, "")
-        self._line(Text(f"  {policy}  ") + Text(event.kind.ljust(9), style=style) + Text(f" {event.text}"))
+        self._line(Text(f"  {policy}  ") + Text(event.kind.ljust(9), style=style) + Text(f" {told}"))
 
     def show(self, rows: Sequence[Row]) -> None:
         """Draw the table anew, where there is a terminal."""

@@ -75,7 +75,7 @@ class LocalProvider(ABC):
         self._lock = threading.RLock()
         self._keys: dict[str, Key] = {}
         self._calls: list[Call] = []
-        self._faults: list[tuple[str, Fault]] = []
+        self._faults: list[tuple[str, bytes, Fault]] = []
         self._late: list[Request] = []
         self._timers: list[threading.Timer] = []
         self._widen: Widen | None = None
@@ -180,10 +180,12 @@ class LocalProvider(ABC):
         """How many requests fit a pattern such as :attr:`ISSUE`."""
         return sum(matches(pattern, Request(c.method, c.path, "", {})) for c in self.calls)
 
-    def fail_next(self, pattern: str, fault: Fault, times: int = 1) -> None:
-        """Act ``fault`` out for the next ``times`` requests that fit; the first told comes first."""
+    def fail_next(self, pattern: str, fault: Fault, times: int = 1, *, body: str = "") -> None:
+        """Act ``fault`` out for the next ``times`` requests that fit, and hold ``body``; first told, first
+        done.
+        """
         with self._lock:
-            self._faults.extend([(pattern, fault)] * times)
+            self._faults.extend([(pattern, body.encode(), fault)] * times)
 
     def land(self) -> int:
         """Do now what a :class:`Late` without seconds has put off; how many requests that were."""
@@ -207,8 +209,8 @@ class LocalProvider(ABC):
 
     def _next_fault(self, request: Request) -> Fault | None:
         with self._lock:
-            for index, (pattern, fault) in enumerate(self._faults):
-                if matches(pattern, request):
+            for index, (pattern, body, fault) in enumerate(self._faults):
+                if matches(pattern, request) and body in request.body:
                     del self._faults[index]
                     return fault
         return None

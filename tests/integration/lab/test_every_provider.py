@@ -169,7 +169,7 @@ def test_garbage_comes_with_the_status_of_success(
 def test_slow_is_slow_and_stopping_does_not_wait(provider: LocalProvider) -> None:
     """A client that waits less than the delay gives up, and the provider stops without waiting it out."""
     provider.fail_next("*", Slow(30))
-    with httpx.Client(timeout=0.05) as client, pytest.raises(httpx.ReadTimeout):
+    with httpx.Client(timeout=0.05, verify=False) as client, pytest.raises(httpx.ReadTimeout):
         listed(client, provider)
     provider.stop()
 
