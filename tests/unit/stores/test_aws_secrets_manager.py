@@ -255,3 +255,29 @@ def test_missing_rights_are_named(service: FakeSecretsManager, store: AwsSecrets
         store.look(WHERE)
     assert "secretsmanager:DescribeSecret" in raised.value.todo
     assert isinstance(raised.value, RotatorError)
+
+
+def test_a_write_that_is_not_confirmed_is_unknown(service: FakeSecretsManager, clock: ManualClock) -> None:
+    """A write whose answer does not name our token is in doubt before anything is read back."""
+
+    class Unconfirmed(Altered):
+        def put_secret_value(self, **_: Any) -> dict[str, str]:
+            return {"ARN": "a", "VersionId": "another"}
+
+    settings = service.store().settings
+    store = AwsSecretsManager(settings, clock, clients=lambda r: Unconfirmed(service.client(r)))
+    with pytest.raises(Unknown, match="PutSecretValue"):
+        store.stage(WHERE, key(), push(), current(service.store()))
+
+
+def test_discard_leaves_a_promoted_version_alone(
+    service: FakeSecretsManager, store: AwsSecretsManager
+) -> None:
+    """AWSPENDING is taken off candidates only; the current version loses nothing but our own mark."""
+    onto = current(store)
+    staged = store.stage(WHERE, key(), push(), onto)
+    store.promote(WHERE, staged.version, onto.version)
+    store.keep(WHERE, staged.version, "rotator-one")
+    store.discard(WHERE, staged.version, "rotator-one")
+    labels = service.client().describe_secret(SecretId="app/one")["VersionIdsToStages"]
+    assert labels[staged.version] == ["AWSCURRENT", "AWSPENDING"]
