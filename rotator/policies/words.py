@@ -1,6 +1,7 @@
 """What pydantic finds, in words of ours: what is wrong with which key, and what would be right."""
 
 import json
+import re
 import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -27,6 +28,8 @@ _EXPECTED: Mapping[str, str] = {
     "model_type": "a mapping of keys to values",
     "model_attributes_type": "a mapping of keys to values",
 }
+_SUBJECT = re.compile(r"^[A-Z][a-z]+ should")  # pydantic speaks of Input, String, List, …
+_LONGEST = 300  # characters of an adapter's own words
 _YAML_1_1 = frozenset({"yes", "no", "on", "off", "y", "n"})
 
 
@@ -102,10 +105,9 @@ def _words(
         return _SPECIAL[kind](model, place, error, known)
     if kind in _EXPECTED:
         return _type_words(_EXPECTED[kind], value)
-    said = str(error["msg"]).removeprefix("Value error, ").strip()
+    said = _SUBJECT.sub("it should", str(error["msg"]).removeprefix("Value error, ").strip()[:_LONGEST])
     first, _, rest = said.partition(". ")
-    first = first.replace("Input should", "it should")
-    return (first if first.endswith((".", "!", "?")) else f"{first}."), rest
+    return (first if first.endswith((".", "!", "?")) else f"{first}."), rest or "Correct this value."
 
 
 def _type_words(expected: str, value: object) -> _Words:
