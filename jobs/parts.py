@@ -34,12 +34,12 @@ class Worker(Protocol):
 class Busy(Protocol):
     """A worker that can say what it is doing."""
 
-    def running(self) -> Sequence[str]:
-        """Names of the policies that are being worked on."""
+    def busy(self) -> Sequence[str]:
+        """The secrets that are being worked on."""
         ...
 
 
 def still_running(worker: Worker) -> str:
-    """The policies that a worker is busy with, as a list for people."""
-    names = worker.running() if isinstance(worker, Busy) else ()
+    """The secrets that a worker is busy with, as a list for people."""
+    names = worker.busy() if isinstance(worker, Busy) else ()
     return ", ".join(sorted(names)) or "not known"

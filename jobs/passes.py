@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from jobs.parts import Worker
-from rotator.errors import RotatorError
+from rotator.errors import PolicyError, RotatorError
 from rotator.interfaces import Clock
 from rotator.model import Event, Level
 from rotator.telemetry.logs import error_text, where
@@ -74,11 +74,13 @@ class Passes:
 
     def reload(self) -> None:
         """Take over changed policies; wrong ones change nothing, and people are told once."""
-        kept = "The policies cannot be used as they are now; the last good ones stay in force."
+        kept = "the last good ones stay in force."
         try:
             self._reload_policies()
+        except PolicyError as error:
+            self._policies.wrong(f"The policies cannot be used as they are now; {kept}", error)
         except Exception as error:  # noqa: BLE001 - the boundary: a file must not stop the revocations
-            self._policies.wrong(kept, error)
+            self._policies.wrong(f"Changed policies could not be taken over yet; {kept}", error)
         else:
             self._policies.right()
 

@@ -56,7 +56,7 @@ class FakeWorker:
         sys.stdin.readline()
         say("effect over")
 
-    def running(self) -> Sequence[str]:
+    def busy(self) -> Sequence[str]:
         return ["orders"]
 
     def stop(self) -> None:

@@ -196,5 +196,5 @@ def test_files_that_could_not_be_read_are_tried_again() -> None:
 
 
 def test_a_worker_that_does_not_say_what_it_does_is_no_obstacle(worker: Worker) -> None:
-    """The last words name policies only where the worker knows them."""
+    """The last words name secrets only where the worker knows them."""
     assert still_running(worker) == "not known"
