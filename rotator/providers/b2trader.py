@@ -77,10 +77,14 @@ class B2Trader(Managed):
     )
     Settings: ClassVar[type[BaseModel]] = B2TraderKey
     Options: ClassVar[type[Pace]] = B2TraderOptions
+    proof_fields: ClassVar[tuple[str, ...]] = ("public_key", "private_key")
     rate: ClassVar[float] = 0.5
 
     def wanted(self, key: Mapping[str, Any], old: KeyRecord | None) -> Mapping[str, Any]:
-        """The policy's flags and addresses; what it leaves out is as with the key in use."""
+        """The policy's flags and addresses; what it leaves out is as with the key in use.
+
+        Not so ``isWithdraw``: the right to move money out must be written.
+        """
         asked = {name: settled(name, key, old) for name in ("isInfo", "isTrade", "ipWhiteList")}
         withdraw = key.get("isWithdraw")
         return asked if withdraw is None else {**asked, "isWithdraw": withdraw}

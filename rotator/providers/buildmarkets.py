@@ -65,6 +65,7 @@ class Buildmarkets(Managed):
     )
     Settings: ClassVar[type[BaseModel]] = BuildmarketsKey
     Options: ClassVar[type[Pace]] = BuildmarketsOptions
+    proof_fields: ClassVar[tuple[str, ...]] = ("api_key", "api_secret")
     rate: ClassVar[float] = 5.0
     burst: ClassVar[int] = 5
     counts_keys: ClassVar[bool] = True

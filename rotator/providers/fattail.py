@@ -67,6 +67,7 @@ class FatTail(Managed):
     )
     Settings: ClassVar[type[BaseModel]] = FatTailKey
     Options: ClassVar[type[Pace]] = Pace
+    proof_fields: ClassVar[tuple[str, ...]] = ("api_key",)
     rate: ClassVar[float] = 0.5
     burst: ClassVar[int] = 10
     counts_keys: ClassVar[bool] = True

@@ -16,7 +16,7 @@ from rotator.providers.admin import Admin
 from rotator.providers.answers import Answer, unwelcome
 from rotator.providers.http import Api, Budget
 from rotator.providers.network import Call, Network
-from rotator.providers.parsing import garbage, in_path, next_page, rows
+from rotator.providers.parsing import garbage, in_path, next_page, rows, usable
 
 _PAGES = 100
 _LIST_FRESH = 60.0  # seconds in which a list still tells whether there is room for one more key
@@ -50,6 +50,7 @@ class Managed(ABC):
     rate: ClassVar[float]
     burst: ClassVar[int] = 1
     counts_keys: ClassVar[bool] = False
+    proof_fields: ClassVar[tuple[str, ...]]  # of a credential, without which no probe can be sent
 
     def __init__(self, ref: ProviderRef, admin: Admin | None, clock: Clock, network: Network) -> None:
         self._ref = ref
@@ -119,9 +120,11 @@ class Managed(ABC):
 
     def probe(self, credential: Credential) -> Probe:
         """One request with the key itself; whatever goes wrong is UNKNOWN."""
-        missing = [name for name in self.traits.fields if not credential.get(name)]
-        if missing:
-            return Probe(Verdict.UNKNOWN, f"incomplete: no {' and no '.join(missing)}")
+        for name in self.proof_fields:
+            if not credential.get(name):
+                return Probe(Verdict.UNKNOWN, f"incomplete: no {name}")
+            if not usable(credential.get(name)):
+                return Probe(Verdict.UNKNOWN, f"malformed: {name}")
         try:
             call = self._probe_call(credential)
             return self._judged(

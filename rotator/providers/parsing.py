@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import quote
 
 from rotator.errors import Refused, Unknown
@@ -38,9 +38,14 @@ def in_path(text: str) -> str:
 def secret(row: Mapping[str, Any], name: str) -> str:
     """A secret field of an answer: 8 to 1024 printable ASCII characters. Raises Unknown (``garbage``)."""
     value = row.get(name)
-    if not isinstance(value, str) or not _SECRET.fullmatch(value):
+    if not usable(value):
         raise garbage(f"{name} is missing, empty or holds characters that no key may hold")
     return value
+
+
+def usable(value: object) -> TypeGuard[str]:
+    """Whether a value can be a key, or part of one, and can stand in a header."""
+    return isinstance(value, str) and _SECRET.fullmatch(value) is not None
 
 
 def distinct(*values: str) -> None:
@@ -114,7 +119,11 @@ def next_page(payload: object, seen: int) -> str | None:
     told = told if isinstance(told, dict) else payload
     cursor = told.get("next_cursor")
     if isinstance(cursor, str | int) and not isinstance(cursor, bool) and cursor != "":
-        return None if told.get("has_more") is False else f"?cursor={quote(str(cursor), safe='')}"
+        return (
+            None
+            if told.get("has_more") is False
+            else f"?cursor={quote(str(cursor), safe='', errors='replace')}"
+        )
     total = told.get("total")
     more = told.get("has_more") is True
     if more or (isinstance(total, int) and not isinstance(total, bool) and total > seen):

@@ -11,7 +11,8 @@ from rotator.providers import adapter, make
 from rotator.providers.admin import Admin
 from rotator.providers.network import Network, Surroundings
 from rotator.testing.clock import ManualClock
-from rotator.testing.provider_contract import HOLD_SECONDS, Mishap, ProviderContract, Step, Subject
+from rotator.testing.provider_contract import ProviderContract
+from rotator.testing.provider_subject import HOLD_SECONDS, Mishap, Step, Subject
 
 
 class Elsewhere(ThreadingHTTPServer):

@@ -261,3 +261,10 @@ def test_effects_end_in_time(server: lab.Buildmarkets, clock: ManualClock, netwo
             act()
         assert isinstance(caught.value, EffectError)
     assert clock.monotonic() - began < 25
+
+
+def test_probe_needs_no_key_id(server: lab.Buildmarkets, clock: ManualClock, network: Network) -> None:
+    """A secret whose key_id is not written can be probed all the same."""
+    fields = server.create("x")
+    del fields["key_id"]
+    assert made(server, clock, network).probe(Credential(fields)).verdict is Verdict.LIVE

@@ -196,3 +196,10 @@ def test_expiry_is_a_backstop(days: int | None, fine: bool) -> None:
         key={} if days is None else {"expires_in_days": days},
     )
     assert (FatTail.check(policy) is None) is fine
+
+
+def test_probe_needs_no_key_id(server: lab.FatTail, clock: ManualClock, network: Network) -> None:
+    """A secret whose key_id is not written can be probed all the same."""
+    fields = server.create("x")
+    del fields["key_id"]
+    assert made(server, clock, network).probe(Credential(fields)).verdict is Verdict.LIVE
