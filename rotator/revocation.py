@@ -85,10 +85,12 @@ def _waits(desk: Desk, debt: Debt) -> Again | None:
 
 
 def _visible(desk: Desk, debt: Debt) -> Debt:
-    """Grace begins when the last replica shows the new version."""
+    """Grace begins when the rotation is over and the last replica shows the new version."""
     current = desk.state.current
     if debt.not_before is not None or current is None:
         return debt
+    if desk.world.ledger.rotation(debt.secret) is not None:
+        raise Unknown("rotation-under-way", "waiting for the rotation that is under way")
     if not desk.store(debt.policy).shown(debt.policy.target, current.version, current.since):
         raise Unknown("replicas-behind", "a replica does not show the new version yet")
     seen = replace(debt, not_before=desk.now() + debt.grace, looks=0, look_at=None)

@@ -138,9 +138,9 @@ def _owe_found(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> N
                 rotation.policy,
                 DebtReason.REPLACED,
                 ours,
-                grace=rotation.policy.grace,
-                not_before=desk.now() + rotation.policy.grace,
-                urgent=False,
+                grace=rotation.grace,
+                not_before=None,
+                urgent=rotation.urgent,
             )
         )
     if debts or rotation.old != ours:

@@ -5,9 +5,10 @@ what the store holds must be accepted by the provider; and at the end, what is a
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
@@ -70,8 +71,8 @@ class Strike:
     hit: str | None = None
 
 
-class Violation(AssertionError):
-    """A rule was broken; the message says which."""
+class Violation(BaseException):
+    """A rule was broken; the message says which. Nothing that runs may swallow it."""
 
 
 class Struck:
@@ -108,6 +109,8 @@ class Sim:
     adopted: bool = True
     calls: list[str] = field(default_factory=list)
     crashed: bool = False
+    instant: Counter[tuple[datetime, str]] = field(default_factory=Counter)
+    left_at: dict[str, datetime] = field(default_factory=dict)
     outside: Callable[["Sim", str], None] = lambda _sim, _name: None
 
     def __post_init__(self) -> None:
@@ -120,7 +123,7 @@ class Sim:
         self.foreign = self.provider.add("of somebody else")
         held = {"key_id": self.old.key_id, "secret": self.old.secret, "note": "theirs"}
         self.store.put(SECRET, "v0", held, current=True)
-        self.changed_at = self.clock.now()
+        self.current_key: str | None = self.old.key_id
         self.ledger = self._opened()
         self._enroll()
 
@@ -202,12 +205,18 @@ class Sim:
         return self._failed(name, Unknown("struck", f"{strike.fault} in the simulation"))
 
     def _done(self, name: str, act: Callable[[], Any], args: tuple[Any, ...]) -> Any:
+        self._seen()
         current = self.store.secrets[SECRET].current
+        self._paced(name)
         if name == "provider.revoke":
-            self._allowed(str(args[0]))
+            self._revocable(str(args[0]))
+        if name == "provider.issue":
+            self._issuable()
         answer = act()
-        if self.store.secrets[SECRET].current != current:
-            self.changed_at = self.clock.now()
+        self._seen()
+        published = self.store.secrets[SECRET].current != current
+        if published and name not in ("store.promote", "store.seed"):
+            raise Violation(f"{name} published a version that was not promoted")
         self.check()
         return answer
 
@@ -234,13 +243,40 @@ class Sim:
             f"block {state and state.block}, now {self.clock.now()}, next {self.ledger.next_due()}"
         )
 
-    def _allowed(self, key_id: str) -> None:
-        """A key that consumers read, or read a moment ago, is not revoked."""
+    def _revocable(self, key_id: str) -> None:
+        """A key that consumers read, or read a moment ago, or that is not ours, is not revoked."""
         value = self.store.value(SECRET)
         if value.get("key_id") == key_id:
             raise Violation(f"revoke of the current key {key_id}")
-        if key_id == self.old.key_id and self.clock.now() < self.changed_at + self.policy.grace:
+        if key_id != self.old.key_id:
+            return
+        left = self.left_at.get(key_id, self.clock.now() - self.policy.grace)
+        if self.clock.now() < left + self.policy.grace or not self.store.replicas_show:
             raise Violation(f"revoke of {key_id} before its grace was over")
+        if value.get("key_id") == self.foreign.key_id:
+            raise Violation(f"revoke of {key_id} while the secret holds somebody else's key")
+        if not self.adopted:
+            raise Violation(f"revoke of {key_id}, which nobody adopted")
+
+    def _seen(self) -> None:
+        """Note when a key left the secret: its grace is counted from then."""
+        key_id = self.store.value(SECRET).get("key_id")
+        if key_id != self.current_key:
+            if self.current_key is not None:
+                self.left_at[self.current_key] = self.clock.now()
+            self.current_key = key_id
+
+    def _issuable(self) -> None:
+        """No key is asked for where the principal has no room."""
+        live = sum(key.live for key in self.provider.keys.values())
+        if live >= (self.provider.traits.key_limit or live + 1):
+            raise Violation("issue beyond the principal's limit")
+
+    def _paced(self, name: str) -> None:
+        """Nothing is tried again and again in the same instant."""
+        self.instant[self.clock.now(), name] += 1
+        if name != "ledger.commit" and self.instant[self.clock.now(), name] > 12:
+            raise Violation(f"{name} is repeated without a back-off")
 
     def check(self) -> None:
         """At every instant: what the store holds is accepted; no foreign key was touched; no label twice."""

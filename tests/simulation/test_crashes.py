@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.sim import Fault, Sim, Strike
+from tests.simulation.sim import Fault, Sim, Strike, Violation
 
 
 def calls_of(folder: Path) -> int:
@@ -36,7 +36,7 @@ def test_one_fault_at_every_call_loses_nothing(tmp_path: Path, fault: Fault) -> 
         try:
             sim.run()
             sim.ended_well()
-        except AssertionError as violation:
+        except Violation as violation:
             pytest.fail(f"{fault} at call {nth}, {sim.strikes[0].hit}: {violation}\n{sim.calls}")
         sim.ledger.close()
         if sim.strikes[0].hit is None:

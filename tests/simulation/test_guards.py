@@ -1,0 +1,396 @@
+"""Each rule's guard, taken away, turns the simulation red; in place, the same scenario is green.
+
+A guard whose removal nobody notices is not held by any test.
+"""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotator import backoff, owing, revocation, rotation, setbacks, verifying
+from rotator.desk import Desk
+from rotator.errors import Conflict, Unknown
+from rotator.interfaces import Stored
+from rotator.model import (
+    Attempt,
+    Change,
+    Credential,
+    Debt,
+    DebtReason,
+    Issued,
+    Phase,
+    Probe,
+    Provenance,
+    Rotation,
+    Verdict,
+    token_for,
+)
+from tests.simulation.sim import SECRET, TARGET, Fault, Sim, Strike, Violation
+
+Patch = pytest.MonkeyPatch
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A rule, how its guard is taken away, and the scenario in which that must be seen."""
+
+    rule: str
+    remove: Callable[[Patch], None]
+    scenario: Callable[[Path], None]
+
+
+# --- scenarios --------------------------------------------------------------------------------------------
+
+
+def struck(call: str, fault: Fault) -> Callable[[Path], None]:
+    """One whole rotation, the first such call struck."""
+
+    def scenario(folder: Path) -> None:
+        quiet = Sim(folder)
+        quiet.order()
+        quiet.run()
+        nth = quiet.calls.index(call) + 1
+        quiet.ledger.close()
+        (folder / "again").mkdir()
+        sim = Sim(folder / "again", strikes=[Strike(nth, fault)])
+        sim.order()
+        sim.run()
+        sim.ended_well()
+
+    return scenario
+
+
+def with_sim(
+    prepare: Callable[[Sim], None], *, adopted: bool = True, days: int = 3
+) -> Callable[[Path], None]:
+    """A rotation in a world that was prepared, looked at for some days; only the checker judges."""
+
+    def scenario(folder: Path) -> None:
+        sim = Sim(folder, adopted=adopted)
+        prepare(sim)
+        sim.order()
+        worker, end = sim.start(), sim.clock.now() + timedelta(days=days)
+        while sim.clock.now() < end:
+            due = sim.ledger.due(1)
+            if due:
+                worker.work(due[0])
+            else:
+                sim._wait()
+        if not sim.old.live:
+            assert_dead_for_good(sim)
+
+    return scenario
+
+
+def assert_dead_for_good(sim: Sim) -> None:
+    """What the ledger calls dead is dead."""
+    for debt in sim.ledger.debts(ended=True):
+        if debt.phase.ended and sim.provider.keys[debt.key_id or ""].live:
+            raise Violation(f"{debt.key_id} was called dead and lives")
+
+
+def no_version(sim: Sim) -> None:
+    """The secret has never had a version."""
+    secret = sim.store.secrets[SECRET]
+    secret.versions.clear()
+    secret.history.clear()
+    secret.current = None
+
+
+def useless_keys(sim: Sim) -> None:
+    """The provider answers with values that do not work."""
+    issue = sim.provider.issue
+
+    def useless(label: str, wanted: Any) -> Issued:
+        issued = issue(label, wanted)
+        return replace(issued, credential=Credential({"key_id": issued.key_id, "secret": "useless"}))
+
+    sim.provider.issue = useless  # type: ignore[method-assign]
+
+
+def blind_probe(sim: Sim) -> None:
+    """Useless keys, and a probe that accepts anything."""
+    useless_keys(sim)
+    bend(sim.provider, "probe", lambda _: Probe(Verdict.LIVE))
+
+
+def bend(adapter: object, method: str, behave: Callable[..., object]) -> None:
+    """Let one method of a fake behave otherwise."""
+    setattr(adapter, method, behave)
+
+
+def behind(sim: Sim) -> None:
+    """A replica that never shows the new version."""
+    sim.store.replicated, sim.store.replicas_show = True, False
+
+
+def rewritten_after(sim: Sim) -> None:
+    """After the promotion somebody puts their own key into the secret."""
+
+    def outside(sim: Sim, name: str) -> None:
+        promoted = "store.promote" in sim.calls[:-1]
+        if promoted and name == "store.look" and "theirs" not in sim.store.secrets[SECRET].versions:
+            held = {"key_id": sim.foreign.key_id, "secret": sim.foreign.secret}
+            sim.store.put(SECRET, "theirs", held, current=True)
+
+    sim.outside = outside
+
+
+def rewritten_before(sim: Sim) -> None:
+    """Just before the promotion somebody puts their own key into the secret."""
+
+    def outside(sim: Sim, name: str) -> None:
+        if name == "store.promote" and "theirs" not in sim.store.secrets[SECRET].versions:
+            held = {"key_id": sim.foreign.key_id, "secret": sim.foreign.secret}
+            sim.store.put(SECRET, "theirs", held, current=True)
+
+    sim.outside = outside
+
+
+def late_promote(sim: Sim) -> None:
+    """The first promote is not answered, and lands once some key has been revoked."""
+    promote, sent = sim.store.promote, list[tuple[Any, ...]]()
+
+    def slow(*args: Any) -> str:
+        if sent:
+            return promote(*args)
+        sent.append(args)
+        raise Unknown("timeout", "no answer")
+
+    def lands(sim: Sim, _: str) -> None:
+        if sent and sim.provider.revoked:
+            with contextlib.suppress(Conflict):
+                promote(*sent[0])
+
+    sim.outside = lands
+    bend(sim.store, "promote", slow)
+
+
+def owed_by_mistake(key: Callable[[Sim], str], provenance: Provenance) -> Callable[[Sim], None]:
+    """A ledger that somebody wrote to: it owes the death of a key that must live."""
+
+    def prepare(sim: Sim) -> None:
+        debt = Debt(
+            id="mistake",
+            secret=TARGET.id,
+            policy=sim.policy,
+            reason=DebtReason.STRAY,
+            key_id=key(sim),
+            provenance=provenance,
+            since=sim.clock.now(),
+            not_before=sim.clock.now(),
+            urgent=True,
+        )
+        claim = sim.ledger.claim(TARGET.id, "mistake", timedelta(seconds=9))
+        state = sim.ledger.secret(TARGET.id)
+        assert claim is not None
+        assert state is not None
+        sim.ledger.commit(claim, Change(state, debts=(debt,)))
+        sim.ledger.release(claim, sim.clock.now())
+
+    return prepare
+
+
+def deaf_provider(sim: Sim) -> None:
+    """Revocation is only said; after it, everything is refused and nothing is listed, for a while."""
+    probe, find, said = sim.provider.probe, sim.provider.find, list[str]()
+    bend(sim.provider, "revoke", said.append)
+    bend(sim.provider, "probe", lambda c: Probe(Verdict.DEAD) if said else probe(c))
+    bend(sim.provider, "find", lambda: [] if said else find())
+
+
+def full(sim: Sim) -> None:
+    """The principal's limit is reached by keys of others."""
+    sim.provider.add("theirs")
+    sim.provider.add("theirs too")
+
+
+def silent_list(sim: Sim) -> None:
+    """The provider's list does not answer."""
+
+    def silent() -> None:
+        raise Unknown("timeout", "no answer")
+
+    bend(sim.provider, "find", silent)
+
+
+def ended_wrong(sim: Sim) -> None:
+    """Nothing special: the end is judged by whether what is called dead is dead."""
+
+
+def called_dead(prepare: Callable[[Sim], None]) -> Callable[[Path], None]:
+    """A scenario whose end compares the ledger's dead keys with the provider's."""
+
+    def scenario(folder: Path) -> None:
+        kept: list[Sim] = []
+
+        def remember(sim: Sim) -> None:
+            prepare(sim)
+            kept.append(sim)
+
+        with_sim(remember, days=1)(folder)
+        assert_dead_for_good(kept[0])
+
+    return scenario
+
+
+# --- guards -----------------------------------------------------------------------------------------------
+
+
+def without_intent(patch: Patch) -> None:
+    """Issue without writing it down first."""
+    write = Desk.write
+
+    def forgetful(desk: Desk, **what: Any) -> None:
+        if not (what.get("rotation") and what["rotation"].phase is Phase.ISSUING):
+            write(desk, **what)
+
+    patch.setattr(Desk, "write", forgetful)
+
+
+def without_seed(patch: Patch) -> None:
+    """Stage into a secret that has no version."""
+    empty = Stored("", None, Credential({}), Credential({}))
+
+    def staged_at_once(desk: Desk, one: Rotation) -> setbacks.Step:
+        return rotation._issue(desk, replace(one, expected=""), empty, ())
+
+    patch.setattr(rotation, "_seed", staged_at_once)
+
+
+def one_token(patch: Patch) -> None:
+    """The same token for every attempt."""
+
+    def same(desk: Desk, number: int) -> Attempt:
+        token = token_for(desk.world.ledger.id, "0" * 32)
+        return Attempt(token=token, number=number, push=token)
+
+    patch.setattr(setbacks, "fresh_attempt", same)
+
+
+def given_up_in_doubt(patch: Patch) -> None:
+    """Abort after promoting was written."""
+
+    def give_up(desk: Desk, one: Rotation) -> setbacks.Step:
+        forgotten = replace(one, attempt=replace(one.attempt, promoted_at=None))
+        return setbacks.give_up(desk, forgotten, "in-doubt", "gave up")
+
+    patch.setattr(rotation, "_resolve", give_up)
+
+
+def conflict_is_ours(patch: Patch) -> None:
+    """Take any change of the current version for our own."""
+    patch.setattr(rotation, "holds_same", lambda *_: True)
+
+
+def grace_from_nothing(patch: Patch) -> None:
+    """Owe the old key's death at once."""
+    owed = rotation._owed_for_old
+    patch.setattr(
+        rotation, "_owed_for_old", lambda desk, one: replace(owed(desk, one), not_before=desk.now())
+    )
+
+
+def replicas_forgotten(patch: Patch) -> None:
+    """Count grace from the promotion, whatever replicas show."""
+    patch.setattr(
+        revocation, "_visible", lambda desk, debt: replace(debt, not_before=debt.not_before or desk.now())
+    )
+
+
+def everything_adopted(patch: Patch) -> None:
+    """Take a key that was there before us for our own."""
+    identify = owing.identify
+
+    def generous(*args: Any) -> Any:
+        found = identify(*args)
+        return found and replace(found, provenance=Provenance.ADOPTED)
+
+    patch.setattr(rotation, "identify", generous)
+
+
+def refusal_is_death(patch: Patch) -> None:
+    """Believe a refusal without asking whether the current key is accepted."""
+
+    def hasty(desk: Desk, debt: Debt, evidence: revocation.Evidence) -> str | None:
+        return None if evidence.listed else "refused"
+
+    patch.setattr(revocation, "_proof", hasty)
+
+
+def nothing(*_: object, **__: object) -> None:
+    """Check nothing."""
+
+
+def gone(module: object, name: str, instead: object) -> Callable[[Patch], None]:
+    """Take one function away."""
+    return lambda patch: patch.setattr(module, name, instead)
+
+
+def current_key(sim: Sim) -> str:
+    """The key that the secret holds."""
+    return sim.old.key_id
+
+
+def foreign_key(sim: Sim) -> str:
+    """Somebody else's key."""
+    return sim.foreign.key_id
+
+
+GUARDS = [
+    Guard("1 intent before effect", without_intent, struck("provider.issue", Fault.CRASH_AFTER)),
+    Guard(
+        "2 sweep by label", gone(rotation, "strays_of", lambda *_: []), struck("provider.issue", Fault.LOST)
+    ),
+    Guard("3 the first version is an empty one", without_seed, with_sim(no_version)),
+    Guard("4 one token per attempt", one_token, struck("provider.issue", Fault.LOST)),
+    Guard(
+        "5 verify before promoting",
+        gone(rotation, "probed", lambda *_: Probe(Verdict.LIVE)),
+        with_sim(useless_keys),
+    ),
+    Guard(
+        "5 the negative control",
+        gone(verifying, "_controlled", lambda _desk, _rotation, _stored, probe: probe),
+        with_sim(blind_probe),
+    ),
+    Guard("6 only forward from promoting", given_up_in_doubt, with_sim(late_promote)),
+    Guard("6 a conflict is told, not taken", conflict_is_ours, with_sim(rewritten_before)),
+    Guard("7 grace", grace_from_nothing, struck("store.promote", Fault.LOST)),
+    Guard("7 grace waits for replicas", replicas_forgotten, with_sim(behind)),
+    Guard(
+        "8 what is in service is not revoked",
+        gone(revocation, "_not_in_service", nothing),
+        with_sim(owed_by_mistake(current_key, Provenance.ADOPTED)),
+    ),
+    Guard(
+        "8 the secret holds what we promoted",
+        gone(revocation, "_ours_is_current", nothing),
+        with_sim(rewritten_after),
+    ),
+    Guard("8 issued by us or adopted", everything_adopted, with_sim(ended_wrong, adopted=False)),
+    Guard(
+        "8 a foreign label is refused",
+        gone(revocation, "_ours_to_revoke", nothing),
+        with_sim(owed_by_mistake(foreign_key, Provenance.ISSUED)),
+    ),
+    Guard("10 dead is proven", refusal_is_death, called_dead(deaf_provider)),
+    Guard("12 slots are reserved", gone(rotation, "_slot", lambda *_: True), with_sim(full)),
+    Guard("15 back-off", gone(backoff, "after_looks", lambda _: timedelta(0)), with_sim(silent_list, days=1)),
+]
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.rule)
+def test_a_guard_taken_away_is_noticed(guard: Guard, tmp_path: Path, monkeypatch: Patch) -> None:
+    """Green with the guard, red without it."""
+    for name in ("with", "without"):
+        (tmp_path / name).mkdir()
+    guard.scenario(tmp_path / "with")
+    guard.remove(monkeypatch)
+    with pytest.raises(Violation):
+        guard.scenario(tmp_path / "without")
