@@ -8,6 +8,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import NoCredentialsError
 
 import rotator
 from rotator.stores import aws_errors
@@ -117,9 +118,10 @@ def _role(
     def sts(service: str, **given: Any) -> Any:
         return source.create_client(service, region_name=settings.region, config=_CONFIG, **given)
 
+    own = source.get_credentials()
+    if own is None:
+        raise NoCredentialsError
     named = {"RoleSessionName": "rotator"}
     outside = {"ExternalId": settings.external_id} if settings.external_id else {}
-    fetcher = AssumeRoleCredentialFetcher(
-        sts, source.get_credentials(), role_arn, extra_args={**named, **outside}
-    )
+    fetcher = AssumeRoleCredentialFetcher(sts, own, role_arn, extra_args={**named, **outside})
     return DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)

@@ -9,28 +9,20 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
+from rotator import durations
+
 TYPE = "aws-secrets-manager"
 NAME_MAX = 512  # characters (Secrets Manager API, CreateSecret, Name)
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]+")
 _ARN = re.compile(r"arn:(aws[a-z-]*):secretsmanager:([a-z0-9-]+):([0-9]{12}):secret:(.*)", re.DOTALL)
 _ARN_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):role/[\w+=,.@/-]+")
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
 def _duration(value: object) -> timedelta:
-    """``10m``, ``1d12h`` or a timedelta; anything else is a ValueError."""
     if isinstance(value, timedelta):
         return value
-    found = _DURATION.fullmatch(value) if isinstance(value, str) and value else None
-    if found is None:
-        raise ValueError("a duration is written like 45s, 10m, 12h or 1d12h")
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-
-
-def _text(value: timedelta) -> str:
-    return f"{int(value.total_seconds())}s"
+    return durations.parse(value if isinstance(value, str) else "")
 
 
 class Settings(BaseModel):
@@ -44,7 +36,10 @@ class Settings(BaseModel):
     external_id: Annotated[str, Field(min_length=2, max_length=1224)] | None = None
     profile: Annotated[str, Field(min_length=1)] | None = None
     replica_delay: Annotated[
-        timedelta, BeforeValidator(_duration, json_schema_input_type=str), PlainSerializer(_text)
+        timedelta,
+        BeforeValidator(_duration, json_schema_input_type=str),
+        PlainSerializer(durations.text),
+        Field(json_schema_extra={"default": "10m"}),
     ] = timedelta(minutes=10)
 
     @model_validator(mode="after")

@@ -187,9 +187,10 @@ def test_no_credentials_need_a_person(
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(NeedsPerson, match="credentials"):
         store.look(WHERE)
-    other = AwsSecretsManager(store.settings.model_copy(update={"profile": "nobody"}), ManualClock())
-    with pytest.raises(NeedsPerson, match="credentials"):
-        other.look(WHERE)
+    for more in ({"profile": "nobody"}, {"role_arn": "arn:aws:iam::210987654321:role/rotator"}):
+        other = AwsSecretsManager(store.settings.model_copy(update=more), ManualClock())
+        with pytest.raises(NeedsPerson, match="credentials"):
+            other.look(WHERE)
 
 
 def test_values_are_not_logged(

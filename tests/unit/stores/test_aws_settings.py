@@ -16,6 +16,7 @@ def test_settings_of_the_manual() -> None:
     assert settings.replica_delay == timedelta(minutes=10)
     given = Settings.model_validate({"region": "eu-west-1", "replica_delay": "1m30s"})
     assert given.replica_delay == timedelta(seconds=90)
+    assert Settings.model_json_schema()["properties"]["replica_delay"]["default"] == "10m"
     assert Settings.model_validate_json(given.model_dump_json()) == given
 
 
@@ -33,6 +34,7 @@ def test_settings_of_the_manual() -> None:
         {"region": "eu-west-1", "profile": ""},
         {"region": "eu-west-1", "replica_delay": "soon"},
         {"region": "eu-west-1", "replica_delay": ""},
+        {"region": "eu-west-1", "replica_delay": 600},
     ],
 )
 def test_wrong_settings(wrong: dict[str, Any]) -> None:
