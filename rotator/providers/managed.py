@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rotator.errors import EffectError, NeedsPerson, Refused, RotatorError, Scope, Unknown
+from rotator.errors import EffectError, NeedsPerson, NotSent, Refused, RotatorError, Scope, Unknown
 from rotator.interfaces import Clock
 from rotator.model import Credential, Issued, KeyRecord, Policy, Probe, ProviderRef, Traits, Verdict
 from rotator.providers.admin import Admin
@@ -229,10 +229,20 @@ class Managed(ABC):
             return
         counted = self._counted
         if counted is None or self._clock.monotonic() - counted[0] > _LIST_FRESH:
-            self._listed(budget)
+            self._look_first(budget)
             counted = self._counted
         if counted is not None and counted[1] >= self.traits.key_limit:
             raise self._full(counted[1])
+
+    def _look_first(self, budget: Budget) -> None:
+        """List, where a failure cannot mean that a key was made. Raises NotSent in place of Unknown."""
+        try:
+            self._listed(budget)
+        except Unknown as error:
+            failed = NotSent(error.kind, f"No key was asked for: {error.message}", retry_at=error.retry_at)
+        else:
+            return
+        raise failed
 
     def _full(self, live: int) -> Refused:
         return Refused(

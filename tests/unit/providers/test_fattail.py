@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from rotator import lab
-from rotator.errors import NeedsPerson, Refused, Scope, Unknown
+from rotator.errors import NeedsPerson, NotSent, Refused, Scope, Unknown
 from rotator.model import Credential, Policy, ProviderRef, StoreRef, Target, Verdict
 from rotator.providers.admin import Admin
 from rotator.providers.fattail import FatTail
@@ -91,6 +91,16 @@ def test_eleventh_key_is_a_limit_whatever_its_status(
     with pytest.raises(Refused) as caught:
         provider.issue("label", WANTED)
     assert caught.value.kind == "key-limit"
+
+
+def test_failed_look_before_making_a_key_is_not_sent(
+    server: lab.FatTail, clock: ManualClock, network: Network
+) -> None:
+    """Where the list cannot be read first, no key was asked for: nothing has to be looked for afterwards."""
+    server.fail_next(server.LIST, lab.Refuse(500), 9)
+    with pytest.raises(NotSent):
+        made(server, clock, network).issue("label", WANTED)
+    assert server.count(server.ISSUE) == 0
 
 
 @pytest.mark.parametrize("status", [400, 422])
