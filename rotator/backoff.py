@@ -18,12 +18,12 @@ def after_failures(failures: int) -> timedelta:
 
 def after_looks(looks: int) -> timedelta:
     """How long after an error the same step is tried again: doubling from 2 seconds to 10 minutes."""
-    return min(_FIRST * 2 ** min(looks, 16), _PATIENT)
+    return min(_FIRST * (1 << min(looks, 16)), _PATIENT)
 
 
 def while_verifying(looks: int) -> timedelta:
     """How long until a key that is not yet accepted is probed again: doubling from 1 to 15 seconds."""
-    return min(timedelta(seconds=1) * 2 ** min(looks, 16), _VERIFYING)
+    return min(timedelta(seconds=1) * (1 << min(looks, 16)), _VERIFYING)
 
 
 def while_blocked(looks: int) -> timedelta:

@@ -101,7 +101,7 @@ def _go_on(desk: Desk, live: Rotation, orders: Mapping[str, Order], policy: Poli
         grace = live.grace if run.grace is None else run.grace
         live = replace(live, urgent=True, grace=grace, look_at=None)
         told = desk.event("joined", f"{run.by} asked to rotate now: {run.reason}", rotation=live)
-        desk.write(rotation=live, events=[told], orders_done=["run"])
+        desk.write(rotation=live, events=[told], orders_done=[run])
     elif run is not None:
         live = replace(live, look_at=None)
     return rotation.advance(desk, live)
@@ -131,7 +131,7 @@ def _rotate(desk: Desk, policy: Policy, found: Due, run: Order | None) -> Again 
     if desk.world.stopping():
         return Again(desk.now())
     reason = f"{run.by}: {run.reason}" if run else found.why
-    rotation.begin(desk, policy, reason, urgent=run is not None, grace=run.grace if run else None)
+    rotation.begin(desk, policy, reason, run)
     return Ended()
 
 

@@ -135,7 +135,7 @@ class Desk:
         debts: Iterable[Debt] = (),
         events: Iterable[Event] = (),
         frees: Iterable[str] = (),
-        orders_done: Iterable[str] = (),
+        orders_done: Iterable[Order] = (),
     ) -> None:
         """Commit state, rotation, debts and events at once, under the claim. Raises Fenced."""
         state = state or self.state

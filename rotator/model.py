@@ -486,7 +486,7 @@ class Change:
     debts: tuple[Debt, ...] = ()
     events: tuple[Event, ...] = ()
     frees: tuple[str, ...] = ()  # slots (tokens) whose keys are dead
-    orders_done: tuple[str, ...] = ()  # kinds of orders that are carried out
+    orders_done: tuple[Order, ...] = ()  # carried out; one given meanwhile stays
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from rotator import backoff
-from rotator.desk import Desk
+from rotator.desk import Desk, holds_nothing
 from rotator.errors import EffectError, NeedsPerson, Scope, Unknown
 from rotator.interfaces import Stored
 from rotator.model import (
@@ -215,17 +215,20 @@ def _proof(desk: Desk, debt: Debt, evidence: Evidence) -> str | None:
     """By what the key is proven dead, or None: it may live.
 
     A refusal counts if the same request was LIVE for this value before the revoke and is LIVE for the
-    current key now. Where keys are listed the id must be gone or revoked as well; without a baseline the
-    list decides alone.
+    current key now. Where keys are listed the id must be gone or revoked as well; without a baseline, or a
+    current key to compare with, the list decides alone.
     """
-    provider = desk.provider(debt.policy)
+    provider, current = desk.provider(debt.policy), evidence.current
+    secrets = provider.traits.secret_fields
     if evidence.listed:
         return None
-    if debt.baseline_at is None or evidence.old is None:
+    nothing_to_compare = current is None or holds_nothing(current.credential, secrets)
+    if debt.baseline_at is None or evidence.old is None or nothing_to_compare:
         return "no longer listed as live" if provider.traits.lists else None
-    if provider.probe(evidence.old.credential).verdict is not Verdict.DEAD or evidence.current is None:
+    assert current is not None, "a key to compare with is a current one"
+    if provider.probe(evidence.old.credential).verdict is not Verdict.DEAD:
         return None
-    if provider.probe(evidence.current.credential).verdict is not Verdict.LIVE:
+    if provider.probe(current.credential).verdict is not Verdict.LIVE:
         return None
     gone = ", and no longer listed as live" if provider.traits.lists else ""
     return f"accepted before the revoke, refused after it while the current key is accepted{gone}"

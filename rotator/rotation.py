@@ -28,6 +28,7 @@ from rotator.model import (
     Ended,
     KeyRecord,
     Level,
+    Order,
     Phase,
     Policy,
     Probe,
@@ -42,7 +43,7 @@ from rotator.verifying import Objection, counted, probed
 _STALE = timedelta(minutes=5)  # a verification older than this is done again before promoting
 
 
-def begin(desk: Desk, policy: Policy, reason: str, *, urgent: bool, grace: timedelta | None) -> Rotation:
+def begin(desk: Desk, policy: Policy, reason: str, order: Order | None = None) -> Rotation:
     """Write down that a rotation has begun; nothing outside has happened yet."""
     rotation = Rotation(
         id=desk.world.random_hex(),
@@ -52,11 +53,11 @@ def begin(desk: Desk, policy: Policy, reason: str, *, urgent: bool, grace: timed
         began_at=desk.now(),
         phase=Phase.PLANNED,
         attempt=setbacks.fresh_attempt(desk, 1),
-        grace=policy.grace if grace is None else grace,
-        urgent=urgent,
+        grace=order.grace if order and order.grace is not None else policy.grace,
+        urgent=order is not None,
     )
     began = desk.event("began", f"rotation began: {reason}", rotation=rotation)
-    desk.write(rotation=rotation, events=[began], orders_done=["run"] if urgent else [])
+    desk.write(rotation=rotation, events=[began], orders_done=[order] if order else [])
     return rotation
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, delete, select, update
 
-from rotator.ledger.codec import DEBT, EVENT, ROTATION, SECRET
+from rotator.ledger.codec import DEBT, EVENT, ORDER, ROTATION, SECRET
 from rotator.ledger.part import HELD, PROLONG, Part, change_held, held, unclaimed
 from rotator.ledger.schema import (
     ATTEMPTS,
@@ -53,8 +53,9 @@ class Claims(Part):
             if change.frees:
                 connection.execute(delete(SLOTS).where(SLOTS.c.token.in_(change.frees)))
             if change.orders_done:
+                docs = [ORDER.encode(order) for order in change.orders_done]
                 done = delete(ORDERS).where(ORDERS.c.secret == claim.secret)
-                connection.execute(done.where(ORDERS.c.kind.in_(change.orders_done)))
+                connection.execute(done.where(ORDERS.c.doc.in_(docs)))
 
     def renew(self, claim: Claim) -> None:
         """Prolong a claim by its first time to live, before an effect. Raises Fenced."""

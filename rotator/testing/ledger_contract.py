@@ -126,9 +126,8 @@ class LedgerContract:
         ledger.give("one", an_order())
         assert ledger.reserve(old, "tests", "slot", frozenset(), 1)
         clock.advance(MINUTE)
-        full = Change(
-            a_state(failures=9), a_rotation(), (a_debt(),), (Event("one", "x", "x"),), ("slot",), ("run",)
-        )
+        event = Event("one", "x", "x")
+        full = Change(a_state(failures=9), a_rotation(), (a_debt(),), (event,), ("slot",), (an_order(),))
         for _ in ("over", "taken over"):
             with pytest.raises(Fenced):
                 ledger.commit(old, full)
@@ -243,7 +242,7 @@ class LedgerContract:
     # orders, events, facts, locks
 
     def test_orders(self, ledger: Ledger) -> None:
-        """An order makes its secret due, replaces one of its kind, and ends when done or withdrawn."""
+        """An order makes its secret due, replaces one of its kind, and ends when that very one is done."""
         claim = self.claimed(ledger)
         ledger.give("one", an_order(reason="first"))
         ledger.give("one", an_order())
@@ -253,7 +252,9 @@ class LedgerContract:
         assert ledger.due(1) == ["one"]
         assert ledger.orders("one") == {"run": an_order(), "pause": an_order("pause")}
         assert ledger.all_orders() == {"one": ledger.orders("one"), "two": {"run": an_order()}}
-        ledger.commit(self.claimed(ledger), Change(a_state(), orders_done=("run",)))
+        ledger.commit(self.claimed(ledger), Change(a_state(), orders_done=(an_order(reason="first"),)))
+        assert set(ledger.orders("one")) == {"run", "pause"}
+        ledger.commit(self.claimed(ledger), Change(a_state(), orders_done=(an_order(),)))
         assert list(ledger.orders("one")) == ["pause"]
         assert [ledger.withdraw("one", "pause") for _ in "12"] == [True, False]
         assert ledger.orders("one") == {}
