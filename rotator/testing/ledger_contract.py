@@ -252,9 +252,10 @@ class LedgerContract:
         assert ledger.due(1) == ["one"]
         assert ledger.orders("one") == {"run": an_order(), "pause": an_order("pause")}
         assert ledger.all_orders() == {"one": ledger.orders("one"), "two": {"run": an_order()}}
-        ledger.commit(self.claimed(ledger), Change(a_state(), orders_done=(an_order(reason="first"),)))
+        claim = self.claimed(ledger)
+        ledger.commit(claim, Change(a_state(), orders_done=(an_order(reason="first"),)))
         assert set(ledger.orders("one")) == {"run", "pause"}
-        ledger.commit(self.claimed(ledger), Change(a_state(), orders_done=(an_order(),)))
+        ledger.commit(claim, Change(a_state(), orders_done=(an_order(),)))
         assert list(ledger.orders("one")) == ["pause"]
         assert [ledger.withdraw("one", "pause") for _ in "12"] == [True, False]
         assert ledger.orders("one") == {}
