@@ -32,6 +32,7 @@ from rotator.telemetry.sentry import Alarms
 log = logging.getLogger(__name__)
 
 PATIENCE = timedelta(seconds=50)  # platforms send SIGKILL 60 s after SIGTERM
+SLICE = timedelta(seconds=0.25)  # between two looks whether the work is over
 LAST = timedelta(seconds=5)  # of those 60, for telling the last alarms
 
 
@@ -91,10 +92,10 @@ class _Ending(threading.Thread):
     def run(self) -> None:
         """Wait, then end things in their order."""
         self._stop_asked.wait()
-        log.info("asked to stop: what is in flight ends, nothing new begins")
         self._deadline = self._clock.monotonic() + self._patience.total_seconds()
         self._watchdog.expect_end(self._patience, "it was asked to stop and the pass did not end")
         self._worker.stop()
+        log.info("asked to stop: what is in flight ends, nothing new begins")
         if self.scheduler is not None:
             self.ticking.wait()
             self.scheduler.shutdown(wait=True)
@@ -156,10 +157,11 @@ def _beat(heartbeat: Path, watchdog: Watchdog) -> None:
 
 def _end(worker: Worker, passes: Passes, notifier: Alarms, watchdog: Watchdog, ending: _Ending) -> int:
     """After the last tick: wait for what is in flight, tell what is untold."""
-    left = ending.left()
-    watchdog.expect_end(left + LAST, "it was asked to stop and the end took too long")
-    if not worker.drain(left):
-        give_up(worker, "it was asked to stop and work did not end")
+    watchdog.expect_end(ending.left() + LAST, "it was asked to stop and the end took too long")
+    while not worker.drain(min(ending.left(), SLICE)):
+        if not ending.left():
+            give_up(worker, "it was asked to stop and work did not end")
+        worker.stop()  # again: a step that ended meanwhile may have asked for its next one
     passes.tell()
     notifier.flush(LAST / 2)
     watchdog.dismiss()

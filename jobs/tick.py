@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from jobs import signals
-from jobs.daemon import LAST, PATIENCE
+from jobs.daemon import LAST, PATIENCE, SLICE
 from jobs.parts import Worker
 from jobs.passes import Passes
 from jobs.watchdog import Watchdog, give_up
@@ -16,7 +16,6 @@ from rotator.telemetry.sentry import Alarms
 log = logging.getLogger(__name__)
 
 LONGEST = timedelta(hours=1)
-_SLICE = timedelta(seconds=0.25)
 
 
 def run(
@@ -52,12 +51,14 @@ def run(
 def _drain(worker: Worker, stop: threading.Event, watchdog: Watchdog, patience: timedelta) -> None:
     """Wait until all is over, and pass a signal on; the watchdog ends a wait that is too long."""
     stopped = False
-    while not worker.drain(_SLICE):
+    while not worker.drain(SLICE):
         if stop.is_set() and not stopped:
             stopped = True
-            log.info("asked to stop: what is in flight ends, nothing new begins")
             watchdog.expect_end(patience, "it was asked to stop and work did not end")
             worker.stop()
+            log.info("asked to stop: what is in flight ends, nothing new begins")
+        elif stopped:
+            worker.stop()  # each time: a step that ended meanwhile may have asked for its next one
 
 
 def _nothing() -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ ROOT = Path(__file__).parents[3]
 class Process:
     """A running script; its lines are waited for, never slept for."""
 
-    def __init__(self, settings: dict[str, Any], environment: dict[str, str], *, read_log: bool) -> None:
+    def __init__(
+        self, argument: str, environment: dict[str, str], *, script: str = "script", read_log: bool = True
+    ) -> None:
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.daemon.script", json.dumps(settings)],
+            [sys.executable, "-m", f"tests.integration.daemon.{script}", argument],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -50,8 +53,11 @@ class Process:
 
     def hears(self, text: str) -> None:
         """Wait for a line on standard output."""
-        while self.said.get(timeout=DEADLINE) != text:
-            pass
+        with suppress(queue.Empty):
+            while self.said.get(timeout=DEADLINE) != text:
+                pass
+            return
+        pytest.fail(f"{text!r} was not said; the log: {[*self.logged.queue]}")
 
     def logs(self, text: str) -> dict[str, Any]:
         """Wait for an event in the log."""
@@ -96,7 +102,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         environment = {**clean, "SENTRY_DSN": dsn}
         settings.setdefault("heartbeat", str(tmp_path / "state" / "heartbeat"))
-        begun.append(Process(settings, environment, read_log=read_log))
+        begun.append(Process(json.dumps(settings), environment, read_log=read_log))
         return begun[-1]
 
     yield begin
@@ -253,3 +259,18 @@ def test_a_single_tick_that_hangs_is_given_up_after_sigterm(start: Start) -> Non
     assert process.ends() == 1
     assert time.monotonic() - began < DEADLINE
     assert "Still running: orders" in process.logs("work did not end")["event"]
+
+
+def test_the_real_worker_ends_between_two_effects(tmp_path: Path) -> None:
+    """SIGTERM while a key is being issued: its value is stored, nothing more is done, and the end is soon."""
+    process = Process(str(tmp_path), dict(os.environ), script="rotating")
+    try:
+        process.hears("effect begun")
+        process.popen.send_signal(signal.SIGTERM)
+        process.logs("asked to stop")
+        process.popen.send_signal(signal.SIGTERM)
+        process.go_on()
+        assert process.ends() == 0
+        assert [*process.said.queue] == ["effect over", "stage", "phase staged key key-2", "returned 0"]
+    finally:
+        process.close()
