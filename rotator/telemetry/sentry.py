@@ -164,17 +164,6 @@ class SentryNotifier:
         }
 
 
-def notifier_for(dsn: str | None, *, clock: Clock, tick: timedelta) -> "SentryNotifier | QuietNotifier":
-    """The notifier for a DSN. A wrong DSN is logged and costs the alarms to Sentry, nothing else."""
-    if not dsn:
-        return QuietNotifier()
-    try:
-        return SentryNotifier(dsn, clock=clock, tick=tick)
-    except ValueError as error:
-        log.error("%s Alarms go to the log only.", str(error))  # noqa: TRY400 - our own sentence says it all
-        return QuietNotifier()
-
-
 def before_send(event: Any, hint: Any) -> Any:
     """A new event of what is allowed to leave, values scrubbed; check-ins as they are."""
     del hint

@@ -16,8 +16,7 @@ from jobs import daemon, signals, tick
 from jobs.harden import harden
 from rotator.errors import LedgerUnusable
 from rotator.telemetry import logs
-from rotator.telemetry.sentry import notifier_for
-from rotator.wiring import SystemClock
+from rotator.wiring import SystemClock, notifier
 
 FOREVER = threading.Event()
 
@@ -79,7 +78,7 @@ def main() -> int:
     logs.configure("info", json=True, stream=sys.stderr)
     clock = SystemClock()
     every = timedelta(seconds=settings.get("tick", 60))
-    notifier = notifier_for(os.environ.get("SENTRY_DSN"), clock=clock, tick=every)
+    tells = notifier(clock, every)
     worker = FakeWorker(settings.get("does", "nothing"))
     patience = timedelta(seconds=settings.get("patience", 30))
     if settings.get("early"):
@@ -92,13 +91,13 @@ def main() -> int:
         except BlockingIOError:
             os.set_blocking(2, True)
     if settings.get("single"):
-        return tick.run(worker, notifier=notifier, clock=clock, stop=stop, patience=patience)
+        return tick.run(worker, notifier=tells, clock=clock, stop=stop, patience=patience)
     return daemon.run(
         worker,
         tick=every,
         heartbeat=Path(settings["heartbeat"]),
         reload=lambda: None,
-        notifier=notifier,
+        notifier=tells,
         clock=clock,
         stop=stop,
         patience=patience,
