@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from rotator.errors import NeedsPerson, Scope
-from rotator.model import Credential, Issued, KeyRecord, Probe, Traits, Verdict
+from rotator.model import Credential, Issued, KeyRecord, Policy, Probe, Traits, Verdict
 from rotator.providers.answers import Answer
 from rotator.providers.b2trader_signing import clocks_agree, sign, signed_query
 from rotator.providers.http import Budget
@@ -79,6 +79,13 @@ class B2Trader(Managed):
     Options: ClassVar[type[Pace]] = B2TraderOptions
     proof_fields: ClassVar[tuple[str, ...]] = ("public_key", "private_key")
     rate: ClassVar[float] = 0.5
+
+    @classmethod
+    def check(cls, policy: Policy) -> str | None:
+        """A request is signed with the private key and names the public one: consumers need both."""
+        if policy.target.fields.get("public_key", "public_key") is None:
+            return "public_key must be written, since a request names it beside its signature"
+        return None
 
     def wanted(self, key: Mapping[str, Any], old: KeyRecord | None) -> Mapping[str, Any]:
         """The policy's flags and addresses; what it leaves out is as with the key in use.
