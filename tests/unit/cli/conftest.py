@@ -1,0 +1,132 @@
+"""A whole rotator in one process: a local provider over HTTP, a faithful store, a ledger in a file."""
+
+import io
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs import harden, signals
+from rotator import stores, wiring
+from rotator.cli import run
+from rotator.lab import Buildmarkets
+from rotator.telemetry import logs
+from rotator.testing.fake_secrets_manager import FakeSecretsManager
+
+FASTER = 20
+
+
+class FastClock:
+    """The wall clock, twenty times faster; deadlines stay as they are."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._base = datetime.now(UTC)
+
+    def now(self) -> datetime:
+        """The time, running ahead."""
+        return self._base + timedelta(seconds=(time.monotonic() - self._began) * FASTER)
+
+    def monotonic(self) -> float:
+        """Seconds as they are."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """As long as the wall clock takes."""
+        time.sleep(seconds / FASTER)
+
+
+@dataclass
+class Said:
+    """What a command line answered."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """The one document on standard output."""
+        return json.loads(self.out)
+
+
+@dataclass
+class Rig:
+    """What a command line meets."""
+
+    folder: Path
+    provider: Buildmarkets
+    service: FakeSecretsManager
+    capture: pytest.CaptureFixture[str]
+    patch: pytest.MonkeyPatch
+
+    def say(self, *args: str, stdin: str = "") -> Said:
+        """Run a command line here; nothing that it says may hold a secret."""
+        self.patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        paths = ["--policies", str(self.folder / "rotator.yaml"), "--ledger", f"sqlite:///{self.folder}/l.db"]
+        code = run([*paths, *args])
+        captured = self.capture.readouterr()
+        for value in self.provider.values():
+            assert value not in captured.out + captured.err
+        return Said(code, captured.out, captured.err)
+
+    def secret(self, name: str, value: dict[str, str]) -> None:
+        """Make a secret."""
+        self.service.client().create_secret(
+            Name=name, SecretString=json.dumps(value), ClientRequestToken=f"made-{name}".ljust(40, "-")
+        )
+
+    def read(self, name: str) -> dict[str, str]:
+        """What consumers read."""
+        found = self.service.client().get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
+        value: dict[str, str] = json.loads(found["SecretString"])
+        return value
+
+
+POLICIES = """
+version: 1
+stores:
+  aws: {{type: aws-secrets-manager, region: eu-west-1}}
+providers:
+  build: {{type: buildmarkets, base_url: "{url}", admin: {{store: aws, secret: admin}}}}
+defaults: {{every: 30d, grace: 24h}}
+policies:
+  - name: orders
+    provider: build
+    store: aws
+    secret: prod/orders
+    key: {{scopes: ["accounts:read"]}}
+    tags: {{team: a}}
+  - name: quotes
+    provider: build
+    store: aws
+    secret: prod/quotes
+    key: {{scopes: ["accounts:read"]}}
+"""
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Rig]:
+    """Two policies: ``orders`` holds a key that was there before, whose id nobody said; ``quotes`` ours."""
+    clock = FastClock()
+    service = FakeSecretsManager(clock)
+    monkeypatch.setattr(wiring, "SystemClock", lambda: clock)
+    monkeypatch.setattr(stores, "make", lambda _ref, _clock: service.store())
+    monkeypatch.setattr(logs, "configure", lambda *_args, **_more: None)
+    monkeypatch.setattr(harden, "harden", lambda: None)  # it would last as long as this process
+    monkeypatch.setattr(signals, "catch", threading.Event)
+    monkeypatch.delenv("SENTRY_DSN", raising=False)
+    with Buildmarkets(limits=()) as provider:
+        rig = Rig(tmp_path, provider, service, capsys, monkeypatch)
+        (tmp_path / "rotator.yaml").write_text(POLICIES.format(url=provider.url))
+        rig.secret("admin", provider.admin)
+        old = provider.create("made by hand", scopes=["accounts:read"])
+        rig.secret("prod/orders", {name: old[name] for name in ("api_key", "api_secret")})
+        rig.secret("prod/quotes", {})
+        yield rig

@@ -1,0 +1,113 @@
+import json
+
+from rotator.lab import LocalKey
+from tests.unit.cli.conftest import Rig
+
+
+def keys(rig: Rig) -> list[LocalKey]:
+    """Every key that the provider ever made."""
+    return rig.provider.keys()
+
+
+def old_key(rig: Rig) -> str:
+    """The id of the key that a person made before rotator came."""
+    return next(key.key_id for key in keys(rig) if key.label == "made by hand")
+
+
+def test_a_reading_command_makes_no_ledger(rig: Rig) -> None:
+    """Before the first pass plan, status and history answer, and no file is made."""
+    assert rig.say("plan", "--json").json()["policies"][0]["due_now"] is False
+    assert rig.say("status", "--json").json()["policies"][0]["state"] == "not taken on yet"
+    assert rig.say("history", "orders", "--json").json()["events"] == []
+    assert not (rig.folder / "l.db").exists()
+    assert rig.provider.calls == ()
+
+
+def test_run_now_rotates_and_tells_what_is_covered(rig: Rig) -> None:
+    """A secret without a key gets one, one whose old key is nobody's waits for a person: exit code 1."""
+    said = rig.say("run-now", "--all", "--reason", "leak", "--revoke-now", "--yes", "--json")
+    found = {one["policy"]: one["state"] for one in said.json()["policies"]}
+    assert found == {"orders": "waiting for a person", "quotes": "rotated"}
+    assert said.code == 1
+    assert rig.provider.accepts(rig.read("prod/orders"))
+
+    again = rig.say("run-now", "quotes", "--reason", "leak", "--revoke-now", "--yes")
+    assert again.code == 0
+    assert "proven dead" in again.out
+    assert [key.live for key in keys(rig) if key.label.startswith("quotes")] == [False, True]
+
+    events = rig.say("history", "quotes", "--json").json()["events"]
+    assert [event["kind"] for event in events][-1] == "dead"
+
+
+def test_adopt_lets_the_old_key_die(rig: Rig) -> None:
+    """Nobody's key is not revoked by guess; once a person says whose it is, it dies as any other."""
+    rig.say("run-now", "orders", "--reason", "leak", "--revoke-now", "--yes")
+    todo = rig.say("status", "orders", "--json").json()["policies"][0]["act"][0]["todo"]
+    assert todo.startswith("rotator adopt orders --key-id ")
+    assert rig.say("adopt", "orders", "--key-id", "nobody's").code == 2
+    assert rig.say("adopt", "orders", "--key-id", rig.read("prod/orders")["key_id"]).code == 2
+    foreign = rig.provider.add_foreign(f"x r1-{'f' * 8}-{'0' * 32}").key_id
+    assert rig.say("adopt", "orders", "--key-id", foreign).code == 2
+
+    assert rig.say("adopt", "orders", "--key-id", old_key(rig)).code == 0
+    assert rig.say("run-now", "orders", "--reason", "leak", "--revoke-now", "--yes").code == 0
+    assert not next(key for key in keys(rig) if key.key_id == old_key(rig)).live
+    assert next(key for key in keys(rig) if key.key_id == foreign).live
+
+
+def test_settle_closes_a_debt_on_a_persons_word(rig: Rig) -> None:
+    """An open debt is settled once, with who and why; the key itself is not touched."""
+    rig.say("run-now", "orders", "--reason", "leak", "--yes")
+    (row,) = rig.say("status", "orders", "--json").json()["policies"]
+    debt = row["debts"][0]["debt"]
+    assert rig.say("settle", debt, "--reason", "account closed").code == 0
+    assert rig.say("settle", debt, "--reason", "account closed").code == 2
+    assert rig.say("settle", "no-such-debt", "--reason", "account closed").code == 2
+    assert next(key for key in keys(rig) if key.key_id == old_key(rig)).live
+    events = rig.say("history", "orders", "--json").json()["events"]
+    assert "never proven: account closed" in events[-1]["text"]
+
+
+def test_a_pause_holds_until_run_now_overrides_it_with_yes(rig: Rig) -> None:
+    """A paused policy is shown as paused; run-now with --yes ends the pause; resume says if there was one."""
+    assert rig.say("pause", "quotes", "--for", "2h", "--reason", "freeze").code == 0
+    assert rig.say("status", "quotes", "--json").json()["policies"][0]["paused_until"]
+    assert rig.say("run-now", "quotes", "--reason", "leak", "--yes").code == 0
+    assert rig.say("resume", "quotes", "--json").json()["was_paused"] is False
+    kinds = [event["kind"] for event in rig.say("history", "quotes", "--json").json()["events"]]
+    assert kinds[0] == "paused"
+
+
+def test_a_fresh_admin_credential_is_tried_before_it_is_written(rig: Rig) -> None:
+    """A refused credential is not written; an accepted one is, and ends its provider's block."""
+    rig.provider.renew_admin()
+    blocked = rig.say("run-now", "quotes", "--reason", "leak", "--yes")
+    assert blocked.code == 1
+    assert "submit --admin build" in blocked.out
+    stale = rig.read("admin")
+    for wrong in ("{", "[]", '{"api_key": "x"}', '{"api_key": 1, "api_secret": "x"}'):
+        assert rig.say("submit", "--admin", "build", stdin=wrong).code == 2
+    refused = rig.say("submit", "--admin", "build", stdin='{"api_key": "wrong", "api_secret": "wrong"}')
+    assert refused.code == 2
+    assert rig.read("admin") == stale
+
+    fresh = rig.provider.admin
+    assert rig.say("submit", "--admin", "build", stdin=json.dumps(fresh)).code == 0
+    assert rig.read("admin") == fresh
+    assert rig.say("run-now", "quotes", "--reason", "leak", "--yes").code == 0
+
+
+def test_run_now_without_a_terminal_needs_yes(rig: Rig) -> None:
+    """Where nobody can be asked, nothing is rotated without --yes; a dry run shows the plan alone."""
+    assert rig.say("run-now", "--all", "--reason", "leak").code == 2
+    assert rig.say("run-now", "--all", "--dry-run", "--json").json()["dry_run"] is True
+    assert not (rig.folder / "l.db").exists()
+
+
+def test_tick_makes_one_pass(rig: Rig) -> None:
+    """A pass takes secrets on, and gives a key to the one that has none; afterwards status says so."""
+    assert rig.say("tick").code == 0
+    rows = rig.say("status", "--json").json()["policies"]
+    assert [row["state"] for row in rows] == ["current", "current"]
+    assert "rotator adopt orders" in rig.say("status").out

@@ -1,0 +1,75 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rotator.cli.coverage import Asked, Coverage, outcome
+from rotator.model import Block, Debt, DebtPhase, Order, Phase, Provenance, Rotation
+from rotator.people import Known
+from tests.unit.cli.records import NOW, debt, known, policy, rotation
+
+POLICY = policy()
+BEFORE = NOW - timedelta(minutes=2)
+RUN = {"run": Order("run", "ann", "leak", BEFORE)}
+BLOCK = Block("k", "reason", "todo", NOW)
+PROMOTED = rotation(POLICY, Phase.PROMOTED, ended_at=NOW)
+FAILED = rotation(POLICY, Phase.FAILED, ended_at=NOW, error="not-verified")
+OLD = rotation(POLICY, Phase.PROMOTED, ended_at=BEFORE - timedelta(days=1))
+DEAD = debt(POLICY, phase=DebtPhase.DEAD, ended_at=NOW)
+UNKNOWN = debt(POLICY, provenance=Provenance.UNKNOWN, key_id=None)
+TIRED = known(POLICY, failures=4, failed_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("given", "last", "debts", "expected"),
+    [
+        (replace(known(POLICY), orders=RUN), OLD, [], Coverage.WORKING),
+        (replace(known(POLICY), rotation=rotation(POLICY, Phase.STAGED)), OLD, [], Coverage.WORKING),
+        (known(POLICY), PROMOTED, [debt(POLICY)], Coverage.ROTATED),
+        (known(POLICY), PROMOTED, [], Coverage.ROTATED),
+        (known(POLICY), PROMOTED, [UNKNOWN], Coverage.WAITING),
+        (known(POLICY), PROMOTED, [debt(POLICY, block=BLOCK)], Coverage.WAITING),
+        (known(POLICY), FAILED, [], Coverage.FAILED),
+        (known(POLICY, block=BLOCK), OLD, [], Coverage.WAITING),
+        (known(POLICY), OLD, [], Coverage.UNCOVERED),
+        (known(POLICY), None, [], Coverage.UNCOVERED),
+        (replace(TIRED, orders=RUN), OLD, [], Coverage.UNCOVERED),
+    ],
+    ids=[
+        "queued",
+        "under-way",
+        "grace-began",
+        "no-old-key",
+        "unadopted",
+        "old-key-blocked",
+        "failed",
+        "blocked",
+        "withdrawn",
+        "never-began",
+        "held-back",
+    ],
+)
+def test_an_order_is_covered_once_its_grace_has_begun(
+    given: Known, last: Rotation | None, debts: Sequence[Debt], expected: Coverage
+) -> None:
+    """A new key in service covers an order, unless nobody may revoke the old one."""
+    found = outcome(POLICY, given, last, debts, asked=Asked(BEFORE, dead=False), now=NOW)
+    assert found.state is expected
+    assert found.why
+
+
+def test_without_grace_an_order_is_covered_by_a_proof() -> None:
+    """With --revoke-now an order is covered only once the old key is proven dead."""
+    asked = Asked(BEFORE, dead=True)
+    going = outcome(POLICY, known(POLICY), PROMOTED, [debt(POLICY)], asked=asked, now=NOW)
+    done = outcome(POLICY, known(POLICY), PROMOTED, [DEAD], asked=asked, now=NOW)
+    assert (going.state, done.state) == (Coverage.WORKING, Coverage.ROTATED)
+    assert "proven dead" in done.why
+
+
+def test_a_declared_death_is_not_called_proven() -> None:
+    """A key that a person settled is said to be declared dead."""
+    settled = replace(DEAD, phase=DebtPhase.SETTLED)
+    asked = Asked(BEFORE, dead=True)
+    assert "not proven" in outcome(POLICY, known(POLICY), PROMOTED, [settled], asked=asked, now=NOW).why
