@@ -131,7 +131,7 @@ class SecretStore(Protocol):
         ...
 
     def read(self, target: Target, version: str | None = None) -> Stored | None:
-        """One version; the current one if ``version`` is None; None if it is not there. May be called twice.
+        """One version; if ``version`` is None the current one, read afresh; None if it is not there.
 
         A version's own id is always used or compared, never a stale default.
         """
@@ -337,6 +337,10 @@ class Notifier(Protocol):
 
     def tell(self, event: Event) -> None:
         """Hand an alarm on. Never raises; may be called twice for one event."""
+        ...
+
+    def flush(self, timeout: timedelta) -> bool:
+        """Wait, at most so long, until everything handed on was taken; whether it was. Never raises."""
         ...
 
 

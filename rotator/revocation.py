@@ -124,8 +124,7 @@ def _pay(desk: Desk, debt: Debt) -> Again | Ended:
 
 def _recheck(desk: Desk, debt: Debt) -> Evidence:
     """Read what is current, the old value and the provider's record; NeedsPerson if the key must live."""
-    look = desk.store(debt.policy).look(debt.policy.target)
-    current = desk.store(debt.policy).read(debt.policy.target, look.current) if look.current else None
+    current = desk.store(debt.policy).read(debt.policy.target)
     old = desk.version(debt.policy, debt.version) if debt.version else None
     _not_in_service(desk, debt, current, old)
     if debt.reason is DebtReason.REPLACED:

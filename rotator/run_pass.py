@@ -24,6 +24,8 @@ from rotator.policies import Book
 CLAIM = timedelta(seconds=90)  # longer than an effect may last, and renewed before each
 SOON = timedelta(seconds=30)  # what is due again within this time is not left to the next pass
 _FAULT_PAUSE = timedelta(minutes=10)
+_TAKEN = timedelta(seconds=2)
+_NOTHING_SOON = 5.0
 _LEDGER_PAUSE = timedelta(seconds=5)
 _BUSY_PAUSE = timedelta(seconds=2)
 
@@ -46,6 +48,7 @@ class Worker:
         self._memory = Memory()
         self._state = threading.Condition()
         self._running: set[str] = set()
+        self._handed: set[int] = set()  # alarms told in this process and not yet taken
         self._soon: list[tuple[datetime, str]] = []
         self._closing = False
         self._waker: threading.Thread | None = None
@@ -116,7 +119,8 @@ class Worker:
         finally:
             with self._state:
                 self._running.discard(secret_id)
-                if next_at is not None and next_at <= self.world.ledger.now() + SOON:
+                soon = self.world.ledger.now() + SOON
+                if next_at is not None and next_at <= soon and not self.world.stopping():
                     heapq.heappush(self._soon, (next_at, secret_id))
                 self._state.notify_all()
 
@@ -177,22 +181,21 @@ class Worker:
         """Submit again what is due within seconds, until the worker closes."""
         while not self._closing:
             with self._state:
-                due = self._popped()
-                if due is None:
-                    self._state.wait(0.5 if self._soon else 5.0)
+                wait = self._until_next()
+                if wait > 0:
+                    self._state.wait(wait)
                     continue
+                _, due = heapq.heappop(self._soon)
             if not self.world.stopping():
                 self._submit(due)
+            with self._state:
+                self._state.notify_all()
 
-    def _popped(self) -> str | None:
-        """The next one whose time has come; waits for it no longer than it takes."""
+    def _until_next(self) -> float:
+        """Seconds until the first of them is due; a few where there is none: whoever adds one wakes us."""
         if not self._soon:
-            return None
-        wait = (self._soon[0][0] - self.world.ledger.now()).total_seconds()
-        if wait > 0:
-            self._state.wait(min(wait, 0.5))
-            return None
-        return heapq.heappop(self._soon)[1]
+            return _NOTHING_SOON
+        return (self._soon[0][0] - self.world.ledger.now()).total_seconds()
 
     # the end
 
@@ -214,11 +217,17 @@ class Worker:
             return tuple(sorted(self._running))
 
     def tell_alarms(self) -> None:
-        """Hand alarms that nobody has heard yet to the notifier."""
-        alarms = self.world.ledger.untold()
-        for event in alarms:
-            self._notifier.tell(event)
-        self.world.ledger.told(event.seq for event in alarms)
+        """Hand each alarm to the notifier once; the ledger forgets it when people's side took it.
+
+        What was handed over but not taken is told again by the next process.
+        """
+        for event in self.world.ledger.untold():
+            if event.seq not in self._handed:
+                self._notifier.tell(event)
+                self._handed.add(event.seq)
+        if self._handed and self._notifier.flush(_TAKEN):
+            self.world.ledger.told(self._handed)
+            self._handed.clear()
 
     def close(self) -> None:
         """End the threads; waits for what is running."""

@@ -266,3 +266,7 @@ class Told:
     def tell(self, event: Event) -> None:
         """Remember."""
         self.events.append(replace(event))
+
+    def flush(self, timeout: timedelta) -> bool:
+        """All is taken at once."""
+        return True

@@ -134,7 +134,7 @@ def rewritten_after(sim: Sim) -> None:
 
     def outside(sim: Sim, name: str) -> None:
         promoted = "store.promote" in sim.calls[:-1]
-        if promoted and name == "store.look" and "theirs" not in sim.store.secrets[SECRET].versions:
+        if promoted and name == "store.read" and "theirs" not in sim.store.secrets[SECRET].versions:
             held = {"key_id": sim.foreign.key_id, "secret": sim.foreign.secret}
             sim.store.put(SECRET, "theirs", held, current=True)
 
