@@ -2,14 +2,13 @@
 
 import click
 
-from rotator import people
-from rotator.cli import output, session
+from rotator.cli import declaring, output, session
+from rotator.cli.declaring import Declaration
 from rotator.cli.options import Options, Wrong, json_option
 from rotator.cli.reading import read_all, read_one
 from rotator.cli.select import named
 from rotator.interfaces import Ledger
 from rotator.model import Change, Policy
-from rotator.people import Declaration
 
 
 @click.command(
@@ -39,11 +38,11 @@ def adopt(
         said = Declaration(session.person(), reason or "no reason given", ledger.now())
         try:
             _proposed(ledger, policy, key_id, said, debt_id)  # what is plainly wrong costs no call
-        except people.Impossible as error:
+        except declaring.Impossible as error:
             raise Wrong(str(error)) from None
         listed = world.provider(policy.provider).find()
-        _refuse(people.unfit(key_id, listed, ledger.id))
-        _refuse(people.claimed_by(key_id, read_all(ledger).values(), policy.target.id))
+        _refuse(declaring.unfit(key_id, listed, ledger.id))
+        _refuse(declaring.claimed_by(key_id, read_all(ledger).values(), policy.target.id))
         session.change(
             ledger, world.clock, policy.target.id, lambda: _proposed(ledger, policy, key_id, said, debt_id)
         )
@@ -58,7 +57,7 @@ def adopt(
 def _proposed(ledger: Ledger, policy: Policy, key_id: str, said: Declaration, debt_id: str | None) -> Change:
     known = read_one(ledger, policy.target.id)
     assert known is not None, "a secret is never forgotten"
-    return people.adoption(known, key_id, said, debt_id)
+    return declaring.adoption(known, key_id, said, debt_id)
 
 
 def _refuse(why: str | None) -> None:
@@ -92,7 +91,7 @@ def settle(options: Options, *, debt: str, reason: str, as_json: bool) -> None:
             state, current = ledger.secret(found.secret), ledger.debt(debt)
             assert state is not None, "a secret is never forgotten"
             assert current is not None, "nor is a debt"
-            return people.settlement(state, current, said)
+            return declaring.settlement(state, current, said)
 
         session.change(ledger, world.clock, found.secret, decided)
     if as_json:

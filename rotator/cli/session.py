@@ -9,11 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rotator.cli.declaring import Impossible
 from rotator.cli.options import NotDone, Options, Wrong
 from rotator.errors import LedgerUnusable
 from rotator.interfaces import Clock, Ledger
 from rotator.model import Change
-from rotator.people import Impossible
 
 if TYPE_CHECKING:
     from rotator.policies import Book
