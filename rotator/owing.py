@@ -12,9 +12,11 @@ from rotator.model import (
     Debt,
     DebtPhase,
     DebtReason,
+    Event,
     KeyRecord,
     Policy,
     Provenance,
+    Rotation,
     token_in,
 )
 
@@ -93,6 +95,19 @@ def owe(
     )
 
 
+def replaced(desk: Desk, rotation: Rotation, key: CurrentKey, *, not_before: datetime | None) -> Debt:
+    """The debt of a key whose place a rotation takes; its grace is the rotation's."""
+    return owe(
+        desk,
+        rotation.policy,
+        DebtReason.REPLACED,
+        key,
+        grace=rotation.grace,
+        not_before=not_before,
+        urgent=rotation.urgent,
+    )
+
+
 def _issuer(desk: Desk, policy: Policy, key: CurrentKey) -> Policy:
     """The policy under which a key was issued: a policy may have moved to another provider since."""
     if key.token is None:
@@ -149,3 +164,18 @@ def _accounted(desk: Desk) -> set[str]:
     ids = {current.key_id if current else None, rotation.attempt.key_id if rotation else None}
     ids |= {debt.key_id for debt in ledger.debts(desk.state.id)}
     return {key_id for key_id in ids if key_id}
+
+
+def events_of(desk: Desk, debts: Iterable[Debt]) -> list[Event]:
+    """An event for each new debt."""
+    return [desk.event("owed", _of_debt(debt), debt=debt, key_id=debt.key_id) for debt in debts]
+
+
+def _of_debt(debt: Debt) -> str:
+    """What is owed and why, for people."""
+    reasons = {
+        DebtReason.REPLACED: "was replaced",
+        DebtReason.ABANDONED: "was given up before it came into service",
+        DebtReason.STRAY: "carries our label, but its creation was lost",
+    }
+    return f"key {debt.key_id or 'of unknown id'} {reasons[debt.reason]}: it must die"

@@ -20,10 +20,10 @@ from rotator.due import settings_digest
 from rotator.durations import text as every
 from rotator.errors import Conflict, EffectError, NeedsPerson, NotSent, Refused, Unknown
 from rotator.interfaces import Stored
+from rotator.looking import look, owe_found, slot
 from rotator.model import (
     Again,
     CurrentKey,
-    Debt,
     DebtReason,
     Ended,
     KeyRecord,
@@ -36,7 +36,7 @@ from rotator.model import (
     Rotation,
     label_for,
 )
-from rotator.owing import holds_same, identify, owe, strays_of
+from rotator.owing import events_of, holds_same, replaced, strays_of
 from rotator.setbacks import Step
 from rotator.verifying import Objection, counted, probed
 
@@ -94,28 +94,13 @@ def _plan(desk: Desk, rotation: Rotation) -> Step:
     held = desk.held(policy, urgent=rotation.urgent)
     if held is not None:
         return Again(held.until)
-    look = desk.store(policy).look(policy.target)
-    if look.current is None:
+    seen = look(desk, rotation)
+    if seen is None:
         return _seed(desk, rotation)
-    onto = desk.store(policy).read(policy.target, look.current)
-    if onto is None:
-        raise Unknown("version-missing", "the store names a current version that it does not return")
-    provider = desk.provider(policy)
-    listed = provider.find() if provider.traits.lists else ()
-    desk.provider_answers(policy)
-    old = identify(desk, policy, onto)
-    record = next((key for key in listed if old is not None and key.key_id == old.key_id), None)
-    rotation = replace(
-        rotation,
-        wanted=provider.wanted(policy.key, record),
-        expected=onto.version,
-        old=old,
-        replicated=look.replicated,
-    )
-    _owe_found(desk, rotation, listed)
-    if not _slot(desk, rotation, listed):
-        return setbacks.no_slot(desk, rotation, listed)
-    return _issue(desk, rotation, onto, listed)
+    owe_found(desk, seen)
+    if not slot(desk, seen):
+        return setbacks.no_slot(desk, seen.rotation, seen.listed)
+    return _issue(desk, seen.rotation, seen.onto, seen.listed)
 
 
 def _seed(desk: Desk, rotation: Rotation) -> Step:
@@ -126,37 +111,6 @@ def _seed(desk: Desk, rotation: Rotation) -> Step:
     desk.write(rotation=rotation, events=[seeding])
     desk.store(rotation.policy).seed(rotation.policy.target, setbacks.token(desk))
     return rotation
-
-
-def _owe_found(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> None:
-    """Owe what the look found: strays of lost attempts, and our own key if somebody replaced it by hand."""
-    debts = strays_of(desk, rotation.policy, listed)
-    ours, state = desk.state.current, desk.state
-    if ours is not None and (rotation.old is None or ours.key_id != rotation.old.key_id):
-        debts.append(
-            owe(
-                desk,
-                rotation.policy,
-                DebtReason.REPLACED,
-                ours,
-                grace=rotation.grace,
-                not_before=None,
-                urgent=rotation.urgent,
-            )
-        )
-    if debts or rotation.old != ours:
-        found = [desk.event("owed", setbacks.of_debt(debt), debt=debt, key_id=debt.key_id) for debt in debts]
-        desk.write(state=replace(state, current=rotation.old), rotation=rotation, debts=debts, events=found)
-
-
-def _slot(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> bool:
-    """Whether the principal has room for one more live key, and it is reserved for this attempt."""
-    limit = desk.provider(rotation.policy).traits.key_limit
-    if limit is None:
-        return True
-    live = frozenset(record.key_id for record in listed if record.live)
-    principal = rotation.policy.provider.principal
-    return desk.world.ledger.reserve(desk.claim, principal, rotation.attempt.token, live, limit)
 
 
 # --- issuing: one effect from here to the store ----------------------------------------------------------
@@ -351,14 +305,14 @@ def _resolve(desk: Desk, rotation: Rotation) -> Step:
     """In doubt the store decides: ours, done; still the expected one, send again; else a conflict."""
     policy, attempt = rotation.policy, rotation.attempt
     assert attempt.version is not None, "a promoting attempt has a version"
-    look = desk.store(policy).look(policy.target)
-    if look.current == attempt.version:
+    at_store = desk.store(policy).look(policy.target).current
+    if at_store == attempt.version:
         return _promoted(desk, rotation, attempt.version)
-    if look.current == rotation.expected:
+    if at_store == rotation.expected:
         rotation = replace(rotation, phase=Phase.PROMOTING)
         desk.write(state=replace(desk.state, block=None), rotation=rotation)
         return _send_promote(desk, rotation)
-    current = desk.version(policy, look.current) if look.current else None
+    current = desk.version(policy, at_store) if at_store else None
     candidate = desk.version(policy, attempt.version)
     before = desk.version(policy, rotation.expected or "")
     if current and candidate and holds_same(desk, policy, current, candidate):
@@ -402,23 +356,9 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
         failed_at=None,
         block=None,
     )
-    debts = [_owed_for_old(desk, rotation)] if rotation.old else []
+    begins = None if rotation.replicated else now + rotation.grace  # with replicas when the last one shows it
+    debts = [replaced(desk, rotation, rotation.old, not_before=begins)] if rotation.old else []
     text = f"key {attempt.key_id} is current; grace of the old one: {every(rotation.grace)}"
     told = desk.event("promoted", text, rotation=ended, key_id=attempt.key_id)
-    desk.write(state=state, rotation=ended, debts=debts, events=[told, *setbacks.owed_events(desk, debts)])
+    desk.write(state=state, rotation=ended, debts=debts, events=[told, *events_of(desk, debts)])
     return ended
-
-
-def _owed_for_old(desk: Desk, rotation: Rotation) -> Debt:
-    """The debt of the key that was replaced; its grace begins when every replica shows the new version."""
-    assert rotation.old is not None, "only a key that was there is owed"
-    not_before = None if rotation.replicated else desk.now() + rotation.grace
-    return owe(
-        desk,
-        rotation.policy,
-        DebtReason.REPLACED,
-        rotation.old,
-        grace=rotation.grace,
-        not_before=not_before,
-        urgent=rotation.urgent,
-    )

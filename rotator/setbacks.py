@@ -16,7 +16,6 @@ from rotator.model import (
     CurrentKey,
     Debt,
     DebtReason,
-    Event,
     KeyRecord,
     Level,
     Phase,
@@ -25,7 +24,7 @@ from rotator.model import (
     Rotation,
     token_for,
 )
-from rotator.owing import owe
+from rotator.owing import events_of, owe, replaced
 
 Step = Rotation | Again
 
@@ -117,7 +116,7 @@ def give_up(
     )
     text = f"attempt {rotation.attempt.number} given up: {why}"
     told = desk.event("given-up", text, level=Level.WARNING, rotation=rotation, error=kind)
-    desk.write(rotation=planned, debts=debts, events=[told, *owed_events(desk, debts)], frees=frees)
+    desk.write(rotation=planned, debts=debts, events=[told, *events_of(desk, debts)], frees=frees)
     return planned
 
 
@@ -148,7 +147,7 @@ def _fail(
     todo = f" To do: {blocked.todo}" if blocked else ""
     text = f"rotation failed, the old key stays in service: {why}{todo}"
     told = desk.event("failed", text, level=Level.ALARM, rotation=rotation, error=kind)
-    events = [told, *owed_events(desk, debts)]
+    events = [told, *events_of(desk, debts)]
     desk.write(state=state, rotation=failed, debts=debts, events=events, frees=frees)
     return failed
 
@@ -171,21 +170,11 @@ def supersede(desk: Desk, rotation: Rotation) -> Rotation:
     """
     debts = _abandoned(desk, rotation)
     if rotation.old is not None:
-        not_before = desk.now() + rotation.grace
-        old = owe(
-            desk,
-            rotation.policy,
-            DebtReason.REPLACED,
-            rotation.old,
-            grace=rotation.grace,
-            not_before=not_before,
-            urgent=rotation.urgent,
-        )
-        debts.append(old)
+        debts.append(replaced(desk, rotation, rotation.old, not_before=desk.now() + rotation.grace))
     ended = replace(rotation, phase=Phase.FAILED, ended_at=desk.now(), look_at=None)
     told = desk.event("superseded", "a person asked to rotate again", rotation=rotation)
     state = replace(desk.state, current=None, block=None)
-    desk.write(state=state, rotation=ended, debts=debts, events=[told, *owed_events(desk, debts)])
+    desk.write(state=state, rotation=ended, debts=debts, events=[told, *events_of(desk, debts)])
     return ended
 
 
@@ -206,18 +195,3 @@ def no_slot(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> Agai
     names = ", ".join(f"{record.key_id} ({record.label})" for record in live)
     todo = f"revoke at the provider a key that nobody needs: {names}"
     return _blocked(desk, rotation, NeedsPerson("no-slot", f"{message}.", todo=todo))
-
-
-def owed_events(desk: Desk, debts: Iterable[Debt]) -> list[Event]:
-    """An event for each new debt."""
-    return [desk.event("owed", of_debt(debt), debt=debt, key_id=debt.key_id) for debt in debts]
-
-
-def of_debt(debt: Debt) -> str:
-    """What is owed and why, for people."""
-    reasons = {
-        DebtReason.REPLACED: "was replaced",
-        DebtReason.ABANDONED: "was given up before it came into service",
-        DebtReason.STRAY: "carries our label, but its creation was lost",
-    }
-    return f"key {debt.key_id or 'of unknown id'} {reasons[debt.reason]}: it must die"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rotator import backoff, owing, revocation, rotation, setbacks, verifying
+from rotator import backoff, looking, owing, revocation, rotation, setbacks, verifying
 from rotator.desk import Desk
 from rotator.errors import Conflict, Unknown
 from rotator.interfaces import Stored
@@ -20,6 +20,7 @@ from rotator.model import (
     Attempt,
     Change,
     Credential,
+    CurrentKey,
     Debt,
     DebtReason,
     Issued,
@@ -253,6 +254,12 @@ def without_intent(patch: Patch) -> None:
     patch.setattr(Desk, "write", forgetful)
 
 
+def without_sweep(patch: Patch) -> None:
+    """Look for no strays."""
+    for module in (rotation, looking):
+        patch.setattr(module, "strays_of", lambda *_: [])
+
+
 def without_seed(patch: Patch) -> None:
     """Stage into a secret that has no version."""
     empty = Stored("", None, Credential({}), Credential({}))
@@ -290,10 +297,12 @@ def conflict_is_ours(patch: Patch) -> None:
 
 def grace_from_nothing(patch: Patch) -> None:
     """Owe the old key's death at once."""
-    owed = rotation._owed_for_old
-    patch.setattr(
-        rotation, "_owed_for_old", lambda desk, one: replace(owed(desk, one), not_before=desk.now())
-    )
+    owed = owing.replaced
+
+    def hasty(desk: Desk, one: Rotation, key: CurrentKey, **_: Any) -> Debt:
+        return owed(desk, one, key, not_before=desk.now())
+
+    patch.setattr(rotation, "replaced", hasty)
 
 
 def replicas_forgotten(patch: Patch) -> None:
@@ -311,7 +320,7 @@ def everything_adopted(patch: Patch) -> None:
         found = identify(*args)
         return found and replace(found, provenance=Provenance.ADOPTED)
 
-    patch.setattr(rotation, "identify", generous)
+    patch.setattr(looking, "identify", generous)
 
 
 def refusal_is_death(patch: Patch) -> None:
@@ -344,9 +353,7 @@ def foreign_key(sim: Sim) -> str:
 
 GUARDS = [
     Guard("1 intent before effect", without_intent, struck("provider.issue", Fault.CRASH_AFTER)),
-    Guard(
-        "2 sweep by label", gone(rotation, "strays_of", lambda *_: []), struck("provider.issue", Fault.LOST)
-    ),
+    Guard("2 sweep by label", without_sweep, struck("provider.issue", Fault.LOST)),
     Guard("3 the first version is an empty one", without_seed, with_sim(no_version)),
     Guard("4 one token per attempt", one_token, struck("provider.issue", Fault.LOST)),
     Guard(
@@ -380,7 +387,7 @@ GUARDS = [
         with_sim(owed_by_mistake(foreign_key, Provenance.ISSUED)),
     ),
     Guard("10 dead is proven", refusal_is_death, called_dead(deaf_provider)),
-    Guard("12 slots are reserved", gone(rotation, "_slot", lambda *_: True), with_sim(full)),
+    Guard("12 slots are reserved", gone(rotation, "slot", lambda *_: True), with_sim(full)),
     Guard("15 back-off", gone(backoff, "after_looks", lambda _: timedelta(0)), with_sim(silent_list, days=1)),
 ]
 
