@@ -30,9 +30,10 @@ def adopt(
     A key that was there before rotator is never revoked by guess. The id is looked up at the provider
     first: it must be listed there, live, and nobody else's.
     """
-    policy = named(session.book(options).policies, name)
+    policies = session.book(options).policies
     with session.world(options, create=False) as world:
         ledger = world.ledger
+        policy = _deleted(ledger, name) or named(policies, name)
         if read_one(ledger, policy.target.id) is None:
             raise Wrong(f"{name} was not taken on yet. Run `rotator tick`, and adopt then.")
         said = Declaration(session.person(), reason or "no reason given", ledger.now())
@@ -52,6 +53,12 @@ def adopt(
     click.echo(
         f"Key {key_id} of {name} is adopted: rotator revokes it once it is replaced and its grace is over."
     )
+
+
+def _deleted(ledger: Ledger, name: str) -> Policy | None:
+    """The policy of this name as it was when it was deleted, where an old key of it still waits."""
+    gone = (state.id for state, _ in ledger.secrets() if state.gone and state.policy == name)
+    return next((debt.policy for secret in gone for debt in ledger.debts(secret)), None)
 
 
 def _proposed(ledger: Ledger, policy: Policy, key_id: str, said: Declaration, debt_id: str | None) -> Change:

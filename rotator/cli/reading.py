@@ -1,6 +1,6 @@
 """From the ledger to what :mod:`rotator.people` shows; nothing is written here."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rotator.interfaces import Ledger
 from rotator.model import Debt
@@ -26,18 +26,26 @@ def read_all(ledger: Ledger) -> dict[str, Known]:
     }
 
 
+def read_some(ledger: Ledger, secret_ids: Iterable[str]) -> dict[str, Known]:
+    """Those of these secrets that the ledger knows, by id: cheap where a ledger is large."""
+    blocks = blocked_providers(ledger)
+    found = {}
+    for secret_id in secret_ids:
+        state = ledger.secret(secret_id)
+        if state is not None:
+            found[secret_id] = Known(
+                state=state,
+                rotation=ledger.rotation(secret_id),
+                debts=tuple(ledger.debts(secret_id)),
+                orders=ledger.orders(secret_id),
+                provider_block=blocks.get(state.principal),
+            )
+    return found
+
+
 def read_one(ledger: Ledger, secret_id: str) -> Known | None:
     """One secret, or None where the ledger does not know it."""
-    state = ledger.secret(secret_id)
-    if state is None:
-        return None
-    return Known(
-        state=state,
-        rotation=ledger.rotation(secret_id),
-        debts=tuple(ledger.debts(secret_id)),
-        orders=ledger.orders(secret_id),
-        provider_block=blocked_providers(ledger).get(state.principal),
-    )
+    return read_some(ledger, [secret_id]).get(secret_id)
 
 
 def blocked_providers(ledger: Ledger) -> Mapping[str, ProviderBlock]:

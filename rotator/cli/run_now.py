@@ -8,10 +8,10 @@ import click
 
 from rotator.cli import output, session
 from rotator.cli.coverage import Coverage, Outcome
-from rotator.cli.options import Options, Wrong, duration, json_option, tags
+from rotator.cli.options import NotDone, Options, Wrong, duration, json_option, tags
 from rotator.cli.ordering import Wish, carry_out
 from rotator.cli.planning import PlanRow, plan_rows
-from rotator.cli.reading import read_all
+from rotator.cli.reading import read_some
 from rotator.cli.select import select
 from rotator.model import Policy
 
@@ -121,7 +121,7 @@ def _planned(
     asked = [policy if grace is None else replace(policy, grace=grace) for policy in chosen]
     with session.reading(options) as ledger:
         now = ledger.now() if ledger else datetime.now(UTC)
-        known = read_all(ledger) if ledger else {}
+        known = read_some(ledger, [policy.target.id for policy in chosen]) if ledger else {}
     return plan_rows(asked, known, traits, now), now
 
 
@@ -147,7 +147,8 @@ def _confirmed(count: int, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise Wrong("Nobody can be asked here: give --yes to rotate, or --dry-run to only see the plan.")
-    click.confirm(f"Rotate {count} {'policy' if count == 1 else 'policies'} now?", abort=True, err=True)
+    if not click.confirm(f"Rotate {count} {'policy' if count == 1 else 'policies'} now?", err=True):
+        raise NotDone("Nothing was done.")
 
 
 def _told(outcomes: Sequence[Outcome], *, as_json: bool) -> int:

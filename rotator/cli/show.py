@@ -8,8 +8,9 @@ import click
 from rotator.cli import output, session
 from rotator.cli.options import Options, Wrong, json_option
 from rotator.cli.planning import next_due
-from rotator.cli.reading import read_all
+from rotator.cli.reading import read_all, read_some
 from rotator.cli.select import near
+from rotator.interfaces import Ledger
 from rotator.model import Event, Policy
 from rotator.people import Known, StatusRow, status_row
 
@@ -22,10 +23,12 @@ from rotator.people import Known, StatusRow, status_row
 @click.pass_obj
 def status(options: Options, *, name: str | None, as_json: bool) -> None:
     """Show every policy: where it stands, its key's age, when it is due next, who must act."""
-    policies = session.book(options).policies
+    book = session.book(options)
+    one = book.by_name.get(name or "")
+    policies = book.policies if one is None else (one,)
     with session.reading(options) as ledger:
         now = ledger.now() if ledger else datetime.now(UTC)
-        known = read_all(ledger) if ledger else {}
+        known = _read(ledger, one)
     rows = status_rows(policies, known, now)
     if name is not None:
         rows = [row for row in rows if row.policy == name] or _unknown(name, rows)
@@ -36,6 +39,13 @@ def status(options: Options, *, name: str | None, as_json: bool) -> None:
     else:
         for row in rows:
             _details(row, now)
+
+
+def _read(ledger: Ledger | None, one: Policy | None) -> dict[str, Known]:
+    """What the ledger knows: of one policy, where one is asked for."""
+    if ledger is None:
+        return {}
+    return read_all(ledger) if one is None else read_some(ledger, [one.target.id])
 
 
 def status_rows(policies: Sequence[Policy], known: Mapping[str, Known], now: datetime) -> list[StatusRow]:

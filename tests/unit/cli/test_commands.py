@@ -111,3 +111,17 @@ def test_tick_makes_one_pass(rig: Rig) -> None:
     rows = rig.say("status", "--json").json()["policies"]
     assert [row["state"] for row in rows] == ["current", "current"]
     assert "rotator adopt orders" in rig.say("status").out
+
+
+def test_the_old_key_of_a_deleted_policy_can_still_be_adopted(rig: Rig) -> None:
+    """A debt outlives its policy: status lists it, and a person may still say whose key it is."""
+    rig.say("run-now", "orders", "--reason", "leak", "--revoke-now", "--yes")
+    path = rig.folder / "rotator.yaml"
+    text = path.read_text()
+    path.write_text(text[: text.index("  - name: orders")] + text[text.index("  - name: quotes") :])
+    rig.say("tick")
+    gone = [row for row in rig.say("status", "--json").json()["policies"] if row["gone"]]
+    assert [row["policy"] for row in gone] == ["orders"]
+    assert rig.say("adopt", "orders", "--key-id", old_key(rig)).code == 0
+    rig.say("tick")
+    assert not next(key for key in keys(rig) if key.key_id == old_key(rig)).live
