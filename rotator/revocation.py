@@ -221,7 +221,8 @@ def _proof(desk: Desk, debt: Debt, evidence: Evidence) -> str | None:
     secrets = provider.traits.secret_fields
     if evidence.listed:
         return None
-    nothing_to_compare = current is None or holds_nothing(current.credential, secrets)
+    elsewhere = desk.state.principal != debt.policy.provider.principal  # the policy moved to another provider
+    nothing_to_compare = elsewhere or current is None or holds_nothing(current.credential, secrets)
     if debt.baseline_at is None or evidence.old is None or nothing_to_compare:
         return "no longer listed as live" if provider.traits.lists else None
     assert current is not None, "a key to compare with is a current one"

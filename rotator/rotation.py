@@ -34,6 +34,7 @@ from rotator.model import (
     Probe,
     Provenance,
     Rotation,
+    Verdict,
     label_for,
 )
 from rotator.owing import events_of, holds_same, replaced, strays_of
@@ -164,12 +165,12 @@ def _issued(rotation: Rotation) -> str:
 
 def _sweep(desk: Desk, rotation: Rotation) -> Step:
     """The outcome of issue is unknown: owe what carries its label, then try again under a new one."""
-    traits = desk.provider(rotation.policy).traits
+    provider = desk.provider(rotation.policy)
     sent = rotation.attempt.issued_at or rotation.began_at
-    visible = sent + traits.visibility_delay
+    visible = sent + provider.traits.visibility_delay
     if visible > desk.now():
         return Again(visible)
-    listed = desk.provider(rotation.policy).find()
+    listed = provider.find() if provider.traits.lists else ()
     desk.provider_answers(rotation.policy)
     strays = strays_of(desk, rotation.policy, listed)
     return setbacks.give_up(
@@ -233,7 +234,7 @@ def _verify(desk: Desk, rotation: Rotation) -> Step:
     done = rotation.attempt
     if done.first_success and done.successes >= plan.successes and now - done.first_success >= plan.over:
         return _verified(desk, rotation, probe)
-    if now >= attempt.staged_at + plan.deadline:
+    if probe.verdict is not Verdict.LIVE and now >= attempt.staged_at + plan.deadline:
         why = f"the key was not accepted within {every(plan.deadline)}: {probe.why or probe.verdict}"
         return setbacks.give_up(desk, rotation, "not-verified", why)
     spaced = plan.over / max(1, plan.successes - 1)

@@ -222,6 +222,37 @@ def test_a_create_that_lands_after_the_sweep_dies_at_the_next_rotation(sim: Sim)
     sim.ended_well()
 
 
+def test_a_worker_that_was_away_during_verification_does_not_waste_the_candidate(sim: Sim) -> None:
+    """The deadline ends keys that are not accepted, not keys that nobody probed meanwhile."""
+    sim.order()
+    until(sim, lambda: live(sim) is Phase.STAGED)
+    sim.clock.advance(timedelta(hours=3))
+    sim.run()
+    sim.ended_well()
+    assert sim.calls.count("provider.issue") == 1
+
+
+def test_a_policy_that_moves_to_another_provider_revokes_the_old_key_where_it_was_issued(sim: Sim) -> None:
+    """A debt names the provider that issued its key, whatever the policy says now."""
+    sim.order()
+    sim.run()
+    first = sim.store.value(SECRET)["key_id"]
+    moved = replace(POLICY.provider, base_url="https://elsewhere.invalid")
+    sim.policy = replace(POLICY, provider=moved)
+    sim.order()
+    worker = sim.start()
+    for _ in range(200):
+        for secret in sim.ledger.due(1):
+            worker.work(secret)
+        if not sim.ledger.debts() and sim.provider.keys[first].live is False:
+            break
+        if sim.ledger.debts():
+            (debt,) = sim.ledger.debts()
+            assert debt.policy.provider.base_url == POLICY.provider.base_url
+        sim._wait()
+    sim.ended_well()
+
+
 # --- somebody else writes the secret ---------------------------------------------------------------------
 
 
