@@ -81,6 +81,7 @@ STYLES: Mapping[str, str] = {
     "old key waits": "bold yellow",
     "not covered": "bold yellow",
     "paused": "yellow",
+    "not taken on yet": "cyan",
     "gone": "dim",
     "current": "green",
     "rotated": "bold green",
