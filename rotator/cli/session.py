@@ -72,11 +72,12 @@ def reading(options: Options) -> Iterator[Ledger | None]:
 
 def heartbeat(options: Options) -> Path:
     """The file by which a worker shows that it lives: beside its ledger, or in the user's state folder."""
-    from rotator.ledger import default_url  # noqa: PLC0415
+    scheme = "sqlite:///"
+    address = (options.ledger or "").removeprefix(scheme)
+    if not address or "://" in address:
+        from rotator.ledger import default_url  # noqa: PLC0415 - a health check that needs it not is fast
 
-    address = (options.ledger or default_url()).removeprefix("sqlite:///")
-    if "://" in address:
-        address = default_url().removeprefix("sqlite:///")
+        address = default_url().removeprefix(scheme)
     ledger = Path(address).expanduser().absolute()
     return ledger.with_name(f"{ledger.name}.heartbeat")
 
