@@ -132,6 +132,7 @@ class Issued:
     key_id: str
     credential: Credential
     granted: Mapping[str, Any]
+    expires_at: datetime | None = None  # of a short-lived one
 
 
 # --- labels ----------------------------------------------------------------------------------------------
@@ -275,6 +276,11 @@ class Traits:
     control: bool = True  # whether a corrupted key may be probed (not where refusals cost an account)
     exclusive: bool = False  # a low rate limit: one worker at a time speaks for the principal
     verification: Verification = Verification()
+    revokes: bool = True  # False: a person revokes; then ``todo_revoke`` says how
+    provable: bool = True  # False: no probe can prove its death; a person settles the debt
+    expires: bool = False  # short-lived: its debt is settled when it expires
+    todo_issue: str = ""  # what a person must do where the provider cannot issue
+    todo_revoke: str = ""
     rights: tuple[str, ...] = ()  # what the admin credential must be allowed, for people
 
 
