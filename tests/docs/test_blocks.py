@@ -14,6 +14,7 @@ from rotator.cli import run
 from rotator.cli.root import COMMANDS, Lazy
 from rotator.policies import Book, load
 from rotator.stores.aws_secrets_manager import RIGHTS, ROLE_RIGHTS
+from rotator.telemetry import logs
 from tests.docs.pages import ROOT, Block, blocks
 
 EXAMPLE = next(block for block in blocks("yaml") if block.page.name == "policies.md")
@@ -177,6 +178,9 @@ def test_commands_that_need_no_network_work(
     for place in (tmp_path, folder):
         loaded(place, page.text)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        logs, "configure", lambda *_args, **_more: None
+    )  # it would last as long as this process
     monkeypatch.setenv("ROTATOR_LEDGER", f"sqlite:///{tmp_path}/ledger.sqlite")
     assert run(line.words[1:]) == (1 if "health" in line.words else 0)
     assert "".join(capsys.readouterr())

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("rotator", "jobs")
 
-STORIES = ("rotation", "revocation", "owing", "setbacks", "verifying", "desk", "caseload")
+STORIES = ("rotation", "revocation", "looking", "owing", "setbacks", "verifying", "desk", "caseload")
 WORDS = ("interfaces", "errors", "model")
 CALENDAR = ("due", "backoff", "durations", "cron", "windows")
 
