@@ -202,6 +202,10 @@ class Ledger(Protocol):
         """What is known of one secret."""
         ...
 
+    def children(self, secret_id: str) -> Sequence[SecretState]:
+        """The secrets whose parent is this one: tokens that are minted from it."""
+        ...
+
     def secrets(self) -> Iterator[tuple[SecretState, datetime | None]]:
         """Every secret with its next action's time, by id."""
         ...
@@ -358,6 +362,10 @@ class World(Protocol):
 
     def store(self, ref: StoreRef) -> SecretStore:
         """The adapter for a store, made once."""
+        ...
+
+    def renewed(self, ref: ProviderRef) -> None:
+        """A provider's admin or parent credential was replaced: read it anew at its next use."""
         ...
 
     def stopping(self) -> bool:

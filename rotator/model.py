@@ -187,6 +187,7 @@ class ProviderRef:
     base_url: str
     admin: AdminRef | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    kind: str | None = None  # of credential, where the type knows several; None: its first
 
     @property
     def principal(self) -> str:
@@ -225,9 +226,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is rotated, how often, and where it is kept. Exactly one of ``every`` and ``cron`` is set.
+    """What is rotated, how often, and where it is kept.
 
-    ``key`` holds the provider's own settings of a key (scopes, allow-lists). ``place`` is ``file:line``.
+    Exactly one of ``every``, ``cron`` and ``renew`` is set; ``renew`` is for tokens that expire: how long
+    before, or at which share of their life left. A token is minted from ``parent``, the canonical id of
+    the secret that holds its parent credential; its provider's ``admin`` names the same secret. ``key`` holds the provider's own settings of a key (scopes, allow-lists). ``place`` is ``file:line``.
     """
 
     name: str
@@ -241,6 +244,8 @@ class Policy:
     grace: timedelta = timedelta(hours=24)
     key: Mapping[str, Any] = field(default_factory=dict)
     kind: str = "key"
+    renew: timedelta | float | None = None
+    parent: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
     place: str = ""
@@ -304,6 +309,8 @@ class CurrentKey:
     provenance: Provenance
     since: datetime
     token: str | None = None  # of the attempt that made it: its slot
+    expires_at: datetime | None = None
+    made_with: str | None = None  # the version of the parent secret that a token was minted with
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +321,8 @@ class Block:
     reason: str
     todo: str
     since: datetime
+    told: int = 1  # times that people were told
+    told_at: datetime | None = None  # when they were told last; None: at ``since``
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +333,7 @@ class SecretState:
     policy: str  # the name it was last seen under
     principal: str
     enrolled_at: datetime
+    parent: str | None = None  # the secret that holds its parent credential
     jitter: float = 0.0  # share of the policy's jitter, drawn once and kept, in [0, 1)
     looked_at: datetime | None = None  # first look at the store: None until it was taken on
     spread_until: datetime | None = None  # what was overdue when taken on waits until then
@@ -372,6 +382,8 @@ class Attempt:
     staged_at: datetime | None = None
     successes: int = 0
     first_success: datetime | None = None
+    expires_at: datetime | None = None
+    made_with: str | None = None
     promoted_at: datetime | None = None  # when promote was first sent: from then on only forward
 
 
@@ -434,6 +446,7 @@ class Debt:
     token: str | None = None  # of the attempt that made the key: its slot
     version: str | None = None  # where its value may be read
     grace: timedelta = timedelta(0)
+    expires_at: datetime | None = None  # a short-lived key dies by itself
     not_before: datetime | None = None  # None until every replica shows the new version
     urgent: bool = False
     phase: DebtPhase = DebtPhase.OWED
@@ -473,7 +486,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a person asked for: ``run`` (rotate now) or ``pause`` (until ``until``)."""
+    """What was asked for: ``run`` (rotate now), ``pause`` (until ``until``), or ``renew``: a token whose
+    parent credential was replaced.
+    """
 
     kind: str
     by: str

@@ -179,8 +179,10 @@ class Worker:
 
     def _wake(self) -> None:
         """Submit again what is due within seconds, until the worker closes."""
-        while not self._closing:
+        while True:
             with self._state:
+                if self._closing:
+                    return
                 wait = self._until_next()
                 if wait > 0:
                     self._state.wait(wait)

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 from rotator import ledger as ledgers
 from rotator import providers, stores
 from rotator.interfaces import Clock, Ledger, Provider, SecretStore
-from rotator.model import Credential, ProviderRef, StoreRef, Traits
+from rotator.model import AdminRef, Credential, ProviderRef, StoreRef, Traits
 from rotator.providers.admin import Admin
 from rotator.providers.network import Network, Surroundings
 from rotator.telemetry.sentry import Alarms, QuietNotifier, SentryNotifier
@@ -48,6 +48,7 @@ class Wiring:
         self._network = network
         self._providers: list[tuple[ProviderRef, Provider]] = []
         self._stores: list[tuple[StoreRef, SecretStore]] = []
+        self._admins: list[tuple[AdminRef, Admin]] = []
         self._making = threading.RLock()
         self._stopping = False
 
@@ -67,7 +68,7 @@ class Wiring:
 
     def trial(self, ref: ProviderRef, credential: Credential) -> Provider:
         """An adapter of its own, whose admin credential is this one and is in no store yet."""
-        admin = Admin(lambda: credential, credential.names, ref.name, self.clock)
+        admin = Admin(lambda: credential, traits(ref.type).admin_fields, ref.name, self.clock)
         return providers.make(ref, admin, self.clock, self._network)
 
     def store(self, ref: StoreRef) -> SecretStore:
@@ -78,6 +79,13 @@ class Wiring:
                 known = stores.make(ref, self.clock)
                 self._stores.append((ref, known))
             return known
+
+    def renewed(self, ref: ProviderRef) -> None:
+        """Have the provider's admin or parent credential read anew at its next use."""
+        with self._making:
+            for known, admin in self._admins:
+                if known == ref.admin:
+                    admin.forget()
 
     def stop(self) -> None:
         """Begin no new effect from now on. May be called twice, from any thread and from a signal handler."""
@@ -108,7 +116,9 @@ class Wiring:
         if admin is None:
             return None
         fields = traits(ref.type).admin_fields
-        return Admin(lambda: self.store(admin.store).raw(admin.secret), fields, ref.name, self.clock)
+        made = Admin(lambda: self.store(admin.store).raw(admin.secret), fields, ref.name, self.clock)
+        self._admins.append((admin, made))
+        return made
 
 
 def _known(made: list[tuple[_Ref, _Adapter]], ref: _Ref) -> _Adapter | None:

@@ -48,10 +48,11 @@ def daemon(options: Options, beat: timedelta) -> int:
     from rotator.wiring import holder  # noqa: PLC0415
 
     harden()
+    # Looked at before the first reading: a change in between is taken over at the first tick.
+    reload = WhenChanged(lambda: stamp(Path(options.policies)), lambda: worker.use(session.book(options)))
     book = session.book(options)
     with session.world(options, level="info") as world, session.notifier(world.clock, beat) as tells:
         worker = Worker(world, book, tells, holder=holder())
-        reload = WhenChanged(lambda: stamp(Path(options.policies)), lambda: worker.use(session.book(options)))
         heart = session.heartbeat(options)
         return clock.run(
             worker, tick=beat, heartbeat=heart, reload=reload, notifier=tells, clock=world.clock, stop=stop

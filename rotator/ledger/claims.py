@@ -40,7 +40,12 @@ class Claims(Part):
         doc = SECRET.encode(state)
         with self._database.writing() as connection:
             now = self._now()
-            written = {"new_policy": state.policy, "new_principal": state.principal, "new_doc": doc}
+            written = {
+                "new_policy": state.policy,
+                "new_principal": state.principal,
+                "new_parent": state.parent,
+                "new_doc": doc,
+            }
             change_held(connection, claim, now, _WRITE, **written)
             if rotation:
                 self._write_rotation(connection, rotation)
@@ -101,7 +106,10 @@ _CLAIM = (
     .returning(SECRETS.c.epoch, SECRETS.c.nudges)
 )
 _WRITE = PROLONG.values(
-    policy=bindparam("new_policy"), principal=bindparam("new_principal"), doc=bindparam("new_doc")
+    policy=bindparam("new_policy"),
+    principal=bindparam("new_principal"),
+    parent=bindparam("new_parent"),
+    doc=bindparam("new_doc"),
 )
 _NEXT = case((SECRETS.c.nudges > bindparam("seen"), bindparam("this_moment")), else_=bindparam("planned"))
 _RELEASE = update(SECRETS).where(HELD).values(holder=None, claimed_until=None, next_at=_NEXT)

@@ -34,7 +34,6 @@ def prepare(path: Path, *, create: bool) -> None:
         if create and not os.path.lexists(path):
             _make(path)
         _check(path)
-        _close_to_others(path)
     except FileNotFoundError:
         raise LedgerUnusable(
             f"There is no ledger at {path}. See that the path is right; the first `rotator` command that "
@@ -80,7 +79,8 @@ def _check(path: Path) -> None:
         )
 
 
-def _close_to_others(path: Path) -> None:
+def close_to_others(path: Path) -> None:
+    """Let only our user read a file that is a ledger, and its side files."""
     for suffix in _SIDE_FILES:
         file = path.with_name(path.name + suffix)
         with suppress(FileNotFoundError):

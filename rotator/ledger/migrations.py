@@ -12,7 +12,15 @@ from rotator.ledger.schema import META, METADATA, instant
 
 # UPGRADES[0] brings version 1 to version 2, and so on. A released one is never edited.
 Upgrade = Callable[[Connection], None]
-UPGRADES: tuple[Upgrade, ...] = ()
+
+
+def _parents(connection: Connection) -> None:
+    """2: secrets are found by their parent."""
+    connection.exec_driver_sql("ALTER TABLE secrets ADD COLUMN parent TEXT")
+    connection.exec_driver_sql("CREATE INDEX secrets_of_parent ON secrets (parent, id)")
+
+
+UPGRADES: tuple[Upgrade, ...] = (_parents,)
 
 
 def ready(database: Database, now: datetime, *, create: bool, upgrades: Sequence[Upgrade] = UPGRADES) -> str:

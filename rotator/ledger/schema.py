@@ -51,7 +51,9 @@ SECRETS = Table(
     Column("ttl", BigInteger, nullable=False),  # of the claim: by it a commit prolongs
     Column("nudges", BigInteger, nullable=False),
     Column("doc", Text, nullable=False),
+    Column("parent", Text),  # since version 2
     Index("secrets_due", "next_at", "id"),
+    Index("secrets_of_parent", "parent", "id"),
 )
 
 ROTATIONS = Table(

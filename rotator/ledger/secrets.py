@@ -49,6 +49,12 @@ class Secrets(Part):
                 return
             page = columns.where(SECRETS.c.id > rows[-1].id)
 
+    def children(self, secret_id: str) -> Sequence[SecretState]:
+        """The secrets whose parent is this one."""
+        statement = select(SECRETS.c.doc).where(SECRETS.c.parent == secret_id).order_by(SECRETS.c.id)
+        with self._database.reading() as connection:
+            return [SECRET.decode(doc) for doc in connection.execute(statement).scalars()]
+
     def due(self, limit: int) -> Sequence[str]:
         """Ids whose next action is due and that nobody holds, oldest first."""
         now = self._now()
@@ -86,6 +92,7 @@ def _row(state: SecretState, now: int) -> dict[str, Any]:
         "id": state.id,
         "policy": state.policy,
         "principal": state.principal,
+        "parent": state.parent,
         "next_at": now,
         "epoch": 0,
         "ttl": 0,

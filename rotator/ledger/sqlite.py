@@ -51,6 +51,7 @@ def in_file(path: Path, now: datetime, patience: float, *, create: bool) -> tupl
     address = f"file:{quote(name)}?mode=rw"
     with translated(name):
         _prepare(address, name, patience, whole=path.stat().st_size <= SMALL)
+    files.close_to_others(path)
     engine = create_engine(
         "sqlite://",
         creator=lambda: _connect(address, patience),

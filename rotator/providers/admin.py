@@ -42,6 +42,11 @@ class Admin:
             self._kept = (credential, self._clock.monotonic())
             return credential
 
+    def forget(self) -> None:
+        """Read it anew at its next use: it was replaced."""
+        with self._lock:
+            self._kept = None
+
     def renewed(self, refused: Credential) -> Credential | None:
         """After a refusal: what the store holds now, or None if it is what was refused.
 

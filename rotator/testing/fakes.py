@@ -244,6 +244,9 @@ class FakeWorld:
         """The one store."""
         return self._store
 
+    def renewed(self, ref: ProviderRef) -> None:
+        """Nothing is kept here."""
+
     def stopping(self) -> bool:
         """Whether stop was called."""
         return self._stopping

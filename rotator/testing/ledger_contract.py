@@ -239,6 +239,14 @@ class LedgerContract:
         got = at_once(lambda n: ledger.reserve(claims[n], "tests", f"token-{n}", listed, 5), len(claims))
         assert sum(got) == 3
 
+    def test_children(self, ledger: Ledger) -> None:
+        """Secrets are found by their parent, as enrolled and as committed since."""
+        ledger.enroll([a_state("token", parent="two"), a_state("other", parent="three")])
+        assert [state.id for state in ledger.children("two")] == ["token"]
+        ledger.commit(self.claimed(ledger), Change(a_state(parent="two")))
+        assert [state.id for state in ledger.children("two")] == ["one", "token"]
+        assert ledger.children("one") == []
+
     # orders, events, facts, locks
 
     def test_orders(self, ledger: Ledger) -> None:

@@ -102,10 +102,11 @@ def test_upgrades_run_once_and_whole(tmp_path: Path) -> None:
         connection.exec_driver_sql("UPDATE facts SET note = 'third'")
 
     database, ledger_id = sqlite.in_file(path, BEGINNING, 1.0, create=False)
+    known = migrations.UPGRADES
     with pytest.raises(LedgerUnusable):
-        migrations.ready(database, BEGINNING, create=False, upgrades=(second, broken))
-    for upgrades in ((second,), (second, third), (second, third)):
-        assert migrations.ready(database, BEGINNING, create=False, upgrades=upgrades) == ledger_id
+        migrations.ready(database, BEGINNING, create=False, upgrades=(*known, second, broken))
+    for more in ((second,), (second, third), (second, third)):
+        assert migrations.ready(database, BEGINNING, create=False, upgrades=(*known, *more)) == ledger_id
     database.close()
     assert done == ["second", "second", "third"]
     with pytest.raises(LedgerUnusable, match="newer"):
