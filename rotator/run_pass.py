@@ -50,6 +50,7 @@ class Worker:
         self._running: set[str] = set()
         self._handed: set[int] = set()  # alarms told in this process and not yet taken
         self._soon: list[tuple[datetime, str]] = []
+        self._more = False  # the last look found more that is due than there was room for
         self._closing = False
         self._waker: threading.Thread | None = None
         self.use(book)
@@ -86,6 +87,7 @@ class Worker:
         if room <= 0:
             return 0
         found = self.world.ledger.due(room if only is None else 1_000_000)
+        self._more = only is None and len(found) == room and not self.world.stopping()
         return sum(self._submit(secret) for secret in found if only is None or secret in only)
 
     def _submit(self, secret_id: str) -> bool:
@@ -183,15 +185,26 @@ class Worker:
             with self._state:
                 if self._closing:
                     return
-                wait = self._until_next()
+                refill = self._more and len(self._running) < self._threads * 2
+                wait = 0.0 if refill else self._until_next()
                 if wait > 0:
                     self._state.wait(wait)
                     continue
-                _, due = heapq.heappop(self._soon)
-            if not self.world.stopping():
+                due = None if refill else heapq.heappop(self._soon)[1]
+            if due is None:
+                self._refill()
+            elif not self.world.stopping():
                 self._submit(due)
             with self._state:
                 self._state.notify_all()
+
+    def _refill(self) -> None:
+        """Take up more of what is due, so that a long queue need not wait for the clock's next pass."""
+        self._more = False
+        try:
+            self.run_pass()
+        except LedgerUnusable as error:  # the next pass tries again
+            log.error("the ledger failed: %s", error)  # noqa: TRY400
 
     def _until_next(self) -> float:
         """Seconds until the first of them is due; a few where there is none: whoever adds one wakes us."""
@@ -205,13 +218,16 @@ class Worker:
         """Let no new effect begin; what is under way ends at its next step."""
         self.world.stop()
         with self._state:
+            self._more = False
             self._soon.clear()
             self._state.notify_all()
 
     def drain(self, timeout: timedelta) -> bool:
         """Wait until nothing runs and nothing is due again soon; whether that was so within ``timeout``."""
         with self._state:
-            return self._state.wait_for(lambda: not self._running and not self._soon, timeout.total_seconds())
+            return self._state.wait_for(
+                lambda: not (self._running or self._soon or self._more), timeout.total_seconds()
+            )
 
     def busy(self) -> tuple[str, ...]:
         """The secrets that are being worked now."""
@@ -235,6 +251,7 @@ class Worker:
         """End the threads; waits for what is running."""
         with self._state:
             self._closing = True
+            self._more = False
             self._soon.clear()
             self._state.notify_all()
         if self._pool is not None and self._waker is not None:

@@ -194,3 +194,11 @@ def test_a_fleet_that_is_known_costs_nothing_at_the_next_start(rig: Rig) -> None
     assert rig.ledger.due(10) == []
     again.use(Book(policies=(replace(rig.policies[0], every=timedelta(days=1)), rig.policies[1])))
     assert rig.ledger.due(10) == ["fake|one"]
+
+
+def test_a_queue_longer_than_the_pool_is_worked_without_another_pass(tmp_path: Path) -> None:
+    """What one pass had no room for is taken up as soon as there is some, not at the clock's next tick."""
+    names = tuple(f"secret-{number:02d}" for number in range(40))
+    many = Rig(tmp_path, names)  # its one pass has room for sixteen
+    assert all("taken-on" in many.kinds(name) for name in names)
+    many.close()
