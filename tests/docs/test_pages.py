@@ -188,7 +188,9 @@ def test_what_people_must_act_upon_is_told(heading: str, calls: dict[str, int], 
     """The tables of blocks, refusals and setbacks have each kind of the source, and no other."""
     told = column(OPERATIONS, heading)
     assert len(told) == len(set(told))
-    assert set(told) == kinds(calls) | also
+    known = kinds(calls) | also
+    assert known - set(told) == set(), f"docs/operations.md, table {heading!r}: these need a row"
+    assert set(told) - known == set(), f"docs/operations.md, table {heading!r}: these are no more"
 
 
 def alarms() -> set[str]:
