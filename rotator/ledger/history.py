@@ -1,6 +1,6 @@
 """Rotations, attempts, debts and events, read back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ class History(Part):
 
     def rotation(self, secret_id: str) -> Rotation | None:
         """The live rotation of a secret; there is at most one."""
-        docs = self._docs(select(ROTATIONS.c.doc).where(ROTATIONS.c.live == secret_id))
+        docs = self._docs(_LIVE, {"its_secret": secret_id})
         return ROTATION.decode(docs[0]) if docs else None
 
     def rotations(self, secret_id: str, limit: int = 20) -> Sequence[Rotation]:
@@ -28,14 +28,15 @@ class History(Part):
 
     def attempt(self, token: str) -> tuple[str, str] | None:
         """(secret id, rotation id) of the attempt with this token; None if the ledger never drew it."""
-        statement = select(ATTEMPTS.c.secret, ATTEMPTS.c.rotation).where(ATTEMPTS.c.token == token)
         with self._database.reading() as connection:
-            row = connection.execute(statement).one_or_none()
+            row = connection.execute(_ATTEMPT, {"its_token": token}).one_or_none()
         return (row.secret, row.rotation) if row else None
 
     def debts(self, secret_id: str | None = None, *, ended: bool = False) -> Sequence[Debt]:
         """Debts that are open, of one secret or of all, oldest first; with ``ended`` the paid ones too."""
-        statement = select(DEBTS.c.doc).order_by(DEBTS.c.since, DEBTS.c.seq)
+        if secret_id is not None and not ended:
+            return [DEBT.decode(doc) for doc in self._docs(_OWED, {"its_secret": secret_id})]
+        statement = _DEBTS
         if secret_id is not None:
             statement = statement.where(DEBTS.c.secret == secret_id)
         if not ended:
@@ -44,7 +45,7 @@ class History(Part):
 
     def debt(self, debt_id: str) -> Debt | None:
         """One debt."""
-        docs = self._docs(select(DEBTS.c.doc).where(DEBTS.c.id == debt_id))
+        docs = self._docs(_DEBT, {"its_id": debt_id})
         return DEBT.decode(docs[0]) if docs else None
 
     def events(self, secret_id: str | None = None, limit: int = 200) -> Sequence[Event]:
@@ -65,15 +66,21 @@ class History(Part):
             with self._database.writing() as connection:
                 connection.execute(_TELL, rows)
 
-    def _docs(self, statement: Select[Any]) -> list[str]:
+    def _docs(self, statement: Select[Any], values: Mapping[str, Any] | None = None) -> list[str]:
         with self._database.reading() as connection:
-            return [str(doc) for doc in connection.execute(statement).scalars()]
+            return [str(doc) for doc in connection.execute(statement, values).scalars()]
 
     def _events(self, statement: Select[tuple[int, int, str]]) -> Sequence[Event]:
         with self._database.reading() as connection:
             return [_event(row) for row in connection.execute(statement)]
 
 
+# Statements of the hot path are built once: building one costs more than running it.
+_LIVE = select(ROTATIONS.c.doc).where(ROTATIONS.c.live == bindparam("its_secret"))
+_ATTEMPT = select(ATTEMPTS.c.secret, ATTEMPTS.c.rotation).where(ATTEMPTS.c.token == bindparam("its_token"))
+_DEBTS = select(DEBTS.c.doc).order_by(DEBTS.c.since, DEBTS.c.seq)
+_OWED = _DEBTS.where(DEBTS.c.secret == bindparam("its_secret"), DEBTS.c.open.is_(True))
+_DEBT = select(DEBTS.c.doc).where(DEBTS.c.id == bindparam("its_id"))
 _TELL = update(EVENTS).where(EVENTS.c.seq == bindparam("its_seq")).values(untold=False)
 _EVENT = select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.doc)
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import bindparam, delete, func, or_, select
 
 from rotator.ledger.codec import ORDER
 from rotator.ledger.part import Part, make_due
@@ -36,9 +36,9 @@ class Notes(Part):
 
     def orders(self, secret_id: str) -> Mapping[str, Order]:
         """Orders by kind. Read before every effect."""
-        statement = select(ORDERS.c.kind, ORDERS.c.doc).where(ORDERS.c.secret == secret_id)
         with self._database.reading() as connection:
-            return {row.kind: ORDER.decode(row.doc) for row in connection.execute(statement)}
+            rows = connection.execute(_ORDERS, {"its_secret": secret_id}).all()
+        return {row.kind: ORDER.decode(row.doc) for row in rows}
 
     def all_orders(self) -> Mapping[str, Mapping[str, Order]]:
         """Every order: by secret, then by kind."""
@@ -52,7 +52,7 @@ class Notes(Part):
     def fact(self, key: str) -> str | None:
         """A fact, as text."""
         with self._database.reading() as connection:
-            return connection.execute(select(FACTS.c.value).where(FACTS.c.key == key)).scalar()
+            return connection.execute(_FACT, {"its_key": key}).scalar()
 
     def facts(self, prefix: str) -> Mapping[str, str]:
         """Every fact whose key begins with ``prefix``."""
@@ -90,3 +90,8 @@ class Notes(Part):
         """Give a lock back; silent if it is not ours."""
         with self._database.writing() as connection:
             connection.execute(delete(LOCKS).where(LOCKS.c.name == name, LOCKS.c.holder == holder))
+
+
+# Statements of the hot path are built once: building one costs more than running it.
+_ORDERS = select(ORDERS.c.kind, ORDERS.c.doc).where(ORDERS.c.secret == bindparam("its_secret"))
+_FACT = select(FACTS.c.value).where(FACTS.c.key == bindparam("its_key"))

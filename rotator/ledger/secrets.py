@@ -33,7 +33,7 @@ class Secrets(Part):
     def secret(self, secret_id: str) -> SecretState | None:
         """What is known of one secret."""
         with self._database.reading() as connection:
-            doc = connection.execute(select(SECRETS.c.doc).where(SECRETS.c.id == secret_id)).scalar()
+            doc = connection.execute(_ONE, {"its_id": secret_id}).scalar()
         return None if doc is None else SECRET.decode(doc)
 
     def secrets(self) -> Iterator[tuple[SecretState, datetime | None]]:
@@ -79,6 +79,7 @@ class Secrets(Part):
             make_due(connection, ids, self._now())
 
 
+_ONE = select(SECRETS.c.doc).where(SECRETS.c.id == bindparam("its_id"))
 DUE = (
     select(SECRETS.c.id)
     .where(SECRETS.c.next_at <= bindparam("now"), unclaimed(bindparam("now")))
