@@ -14,10 +14,18 @@ if TYPE_CHECKING:
 
 GROUP = "rotator.providers"  # entry points of other people's adapters
 
-_TABLE = {
-    "b2trader": "rotator.providers.b2trader:B2Trader",
-    "buildmarkets": "rotator.providers.buildmarkets:Buildmarkets",
-    "fattail": "rotator.providers.fattail:FatTail",
+_TABLE = {  # by type, then by kind; the first kind is the default
+    "b2trader": {"key": "rotator.providers.b2trader:B2Trader"},
+    "buildmarkets": {"key": "rotator.providers.buildmarkets:Buildmarkets"},
+    "fattail": {"key": "rotator.providers.fattail:FatTail"},
+    "figure": {
+        "client": "rotator.providers.figure:FigureClient",
+        "access-token": "rotator.providers.figure:FigureToken",
+    },
+    "fintechstudios": {
+        "access-key": "rotator.providers.fintechstudios:FintechAccessKey",
+        "token": "rotator.providers.fintechstudios:FintechToken",
+    },
 }
 
 
@@ -26,15 +34,19 @@ def names() -> tuple[str, ...]:
     return tuple(sorted({*_TABLE, *_others()}))
 
 
-def adapter(provider_type: str) -> type[Any]:
-    """The adapter's class, imported when first asked for. Raises KeyError for an unknown type.
+def adapter(provider_type: str, kind: str | None = None) -> type[Any]:
+    """The adapter's class, imported when first asked for; of the type's default kind where none is named.
 
-    An adapter has ``traits``, the pydantic models ``Settings`` (a policy's ``key:``) and ``Options`` (the
-    provider's section), ``kinds``, ``check(policy) -> str | None``, and is made with (ref, admin, clock,
-    network). Its module must not import an HTTP library: loading policies imports it.
+    Raises KeyError for an unknown type, and for a kind that a type of ours does not have. An adapter has
+    ``traits``, the pydantic models ``Settings`` (a policy's ``key:``) and ``Options`` (the provider's
+    section), ``kinds`` (all of its type, the default first), ``check(policy) -> str | None``, and is made
+    with (ref, admin, clock, network); one whose credential a person issues has ``shape(fields) -> str |
+    None`` as well. Its module must not import an HTTP library: loading policies imports it. Other people's
+    adapters are one class for all kinds.
     """
     if provider_type in _TABLE:
-        module, _, name = _TABLE[provider_type].partition(":")
+        kinds = _TABLE[provider_type]
+        module, _, name = kinds[next(iter(kinds)) if kind is None else kind].partition(":")
         return cast("type[Any]", getattr(import_module(module), name))
     return cast("type[Any]", _others()[provider_type].load())
 
@@ -45,6 +57,11 @@ def _others() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=GROUP) if entry.name not in _TABLE}
 
 
-def make(ref: ProviderRef, admin: "Admin | None", clock: Clock, network: "Network") -> Provider:
-    """The adapter for a provider. Raises KeyError for an unknown type, NeedsPerson for unusable options."""
-    return cast("Provider", adapter(ref.type)(ref, admin, clock, network))
+def make(
+    ref: ProviderRef, admin: "Admin | None", clock: Clock, network: "Network", kind: str | None = None
+) -> Provider:
+    """The adapter for a provider and a kind of credential.
+
+    Raises KeyError for an unknown type or kind, NeedsPerson for unusable options.
+    """
+    return cast("Provider", adapter(ref.type, kind)(ref, admin, clock, network))

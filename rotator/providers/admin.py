@@ -16,14 +16,21 @@ class Admin:
     """Reads the admin credential of one provider. Threads share it.
 
     ``read`` asks the store; ``fields`` are those that must be there; ``name`` is the provider's name in the
-    policies, for what people are told.
+    policies, for what people are told. ``in_headers`` are the fields that headers carry, all where it is
+    None: a password in a body may hold blanks.
     """
 
     def __init__(
-        self, read: Callable[[], Credential], fields: tuple[str, ...], name: str, clock: Clock
+        self,
+        read: Callable[[], Credential],
+        fields: tuple[str, ...],
+        name: str,
+        clock: Clock,
+        in_headers: tuple[str, ...] | None = None,
     ) -> None:
         self._read = read
         self._fields = fields
+        self._in_headers = fields if in_headers is None else in_headers
         self._name = name
         self._clock = clock
         self._lock = threading.Lock()
@@ -89,7 +96,7 @@ class Admin:
             raise self._needed(
                 "admin-incomplete", f"The admin secret of {self._name} has no {' and no '.join(missing)}."
             )
-        unfit = [name for name in self._fields if not _USABLE.fullmatch(found.get(name) or "")]
+        unfit = [name for name in self._in_headers if not _USABLE.fullmatch(found.get(name) or "")]
         if unfit:
             raise self._needed(
                 "admin-malformed",

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -34,6 +34,9 @@ class Pace(Part):
     """Options of every provider's section."""
 
     requests_per_second: float | None = Field(default=None, gt=0, le=10_000)
+
+
+OptionsT = TypeVar("OptionsT", bound=Pace)
 
 
 class Managed(ABC):
@@ -65,14 +68,7 @@ class Managed(ABC):
 
     @classmethod
     def _options(cls, ref: ProviderRef) -> Pace:
-        with suppress(ValidationError):
-            return cls.Options.model_validate(dict(ref.options))
-        raise NeedsPerson(
-            "configuration",
-            f"The options of provider {ref.name} are not those of {ref.type}.",
-            todo="Run `rotator validate`, and mend the provider's section.",
-            scope=Scope.PROVIDER,
-        )
+        return options_of(ref, cls.Options)
 
     @classmethod
     def check(cls, policy: Policy) -> str | None:  # noqa: ARG003 - adapters that have something to check do
@@ -260,6 +256,18 @@ class Managed(ABC):
             if live >= limit:
                 return self._full(live)
         return self._failed(answer, "create a key", reads=False)
+
+
+def options_of(ref: ProviderRef, model: type[OptionsT]) -> OptionsT:
+    """The options of a provider's section. Raises NeedsPerson, quoting no value, for any others."""
+    with suppress(ValidationError):
+        return model.model_validate(dict(ref.options))
+    raise NeedsPerson(
+        "configuration",
+        f"The options of provider {ref.name} are not those of {ref.type}.",
+        todo="Run `rotator validate`, and mend the provider's section.",
+        scope=Scope.PROVIDER,
+    )
 
 
 def json_body(value: Mapping[str, Any]) -> bytes:
