@@ -1,11 +1,11 @@
 """A database and its transactions: one at a time writes, everybody reads."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Insert, Table, event
-from sqlalchemy.dialects import postgresql, sqlite
 
 from rotator.errors import LedgerUnusable
 from rotator.ledger.failures import translated
@@ -23,7 +23,7 @@ class Database:
     def __init__(self, engine: Engine, name: str, patience: float, *, shared: bool = False) -> None:
         self.name = name
         self.engine = engine
-        self.insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        self.insert = _insert(engine)
         self._upserts: dict[str, Insert] = {}
         self._writer = engine.execution_options(**{WRITING: True})
         self._patience = patience
@@ -87,6 +87,17 @@ class Database:
             yield
         finally:
             self._turn.release()
+
+
+def _insert(engine: Engine) -> Callable[[Table], Any]:
+    """The INSERT of the database's own dialect; the other's is not imported, since that takes long."""
+    if engine.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as of_postgresql  # noqa: PLC0415
+
+        return of_postgresql
+    from sqlalchemy.dialects.sqlite import insert as of_sqlite  # noqa: PLC0415
+
+    return of_sqlite
 
 
 def begin_immediate(engine: Engine) -> None:
