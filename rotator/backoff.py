@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 _FAILURES = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
+_TOKENS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
+_REMINDERS = (timedelta(days=1), timedelta(days=2), timedelta(days=4), timedelta(days=7))
 _FIRST = timedelta(seconds=2)
 _PATIENT = timedelta(minutes=10)
 _VERIFYING = timedelta(seconds=15)
@@ -16,6 +18,11 @@ def after_failures(failures: int) -> timedelta:
     return _FAILURES[min(max(failures, 1), len(_FAILURES)) - 1]
 
 
+def after_token_failures(failures: int) -> timedelta:
+    """The same for a token, which expires meanwhile: 1, 5, then 15 minutes."""
+    return _TOKENS[min(max(failures, 1), len(_TOKENS)) - 1]
+
+
 def after_looks(looks: int) -> timedelta:
     """How long after an error the same step is tried again: doubling from 2 seconds to 10 minutes."""
     return min(_FIRST * (1 << min(looks, 16)), _PATIENT)
@@ -24,6 +31,11 @@ def after_looks(looks: int) -> timedelta:
 def while_verifying(looks: int) -> timedelta:
     """How long until a key that is not yet accepted is probed again: doubling from 1 to 15 seconds."""
     return min(timedelta(seconds=1) * (1 << min(looks, 16)), _VERIFYING)
+
+
+def until_reminder(told: int) -> timedelta:
+    """How long after people were told the ``told``-th time they are reminded: a day, then later each time."""
+    return _REMINDERS[min(max(told, 1), len(_REMINDERS)) - 1]
 
 
 def while_blocked(looks: int) -> timedelta:

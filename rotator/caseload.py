@@ -12,10 +12,12 @@ from rotator import backoff, revocation, rotation, setbacks
 from rotator.desk import Desk
 from rotator.due import Due, due, first_spread
 from rotator.errors import EffectError, NeedsPerson, Refused, Scope
+from rotator.kinship import keeps_admin, others_are_due, up_to_date
 from rotator.model import Again, Debt, DebtReason, Ended, Event, Level, Order, Phase, Policy, Rotation
 from rotator.owing import identify
 
 NO_GRACE = timedelta(0)
+_LAST = timedelta(seconds=10)  # an admin credential goes last: looked at again when others are done
 _MOVES = 20  # more steps than one look can take; the rest is for the next look
 
 
@@ -69,7 +71,15 @@ def _acquainted(desk: Desk, policy: Policy | None) -> None:
             events.append(desk.event("policy-renamed", f"{state.policy} is now {policy.name}"))
         principal = policy.provider.principal
         name, known = policy.name, digest(policy)
-        state = replace(state, policy=name, principal=principal, digest=known, gone=False, block=None)
+        state = replace(
+            state,
+            policy=name,
+            principal=principal,
+            parent=policy.parent,
+            digest=known,
+            gone=False,
+            block=None,
+        )
     desk.write(state=state, events=events)
 
 
@@ -104,6 +114,10 @@ def _go_on(desk: Desk, live: Rotation, orders: Mapping[str, Order], policy: Poli
         desk.write(rotation=live, events=[told], orders_done=[run])
     elif run is not None:
         live = replace(live, look_at=None)
+    renew = orders.get("renew")
+    if renew is not None and live.phase is Phase.PLANNED:  # what it waited for may be the new parent
+        live = replace(live, look_at=None, looks=0)
+        desk.write(rotation=live, orders_done=[renew])
     return rotation.advance(desk, live)
 
 
@@ -121,17 +135,23 @@ def _next(desk: Desk, policy: Policy, orders: Mapping[str, Order]) -> list[Again
             case "rehearse":
                 return [_rehearse(desk, policy)]
             case "rotate":
-                return [_rotate(desk, policy, found, orders.get("run"))]
+                return [_rotate(desk, policy, found, orders)]
     except (EffectError, NeedsPerson) as error:
         return [_not_begun(desk, policy, error)]
 
 
-def _rotate(desk: Desk, policy: Policy, found: Due, run: Order | None) -> Again | Ended:
+def _rotate(desk: Desk, policy: Policy, found: Due, orders: Mapping[str, Order]) -> Again | Ended:
     """Begin a rotation; the next look goes on with it."""
     if desk.world.stopping():
         return Again(desk.now())
+    run, renew = orders.get("run"), orders.get("renew")
+    if renew is not None and run is None and up_to_date(desk, policy):
+        desk.write(orders_done=[renew])
+        return Ended()
+    if keeps_admin(desk, policy) and others_are_due(desk, policy):
+        return Again(desk.now() + _LAST)
     reason = f"{run.by}: {run.reason}" if run else found.why
-    rotation.begin(desk, policy, reason, run)
+    rotation.begin(desk, policy, reason, [order for order in (run, renew) if order])
     return Ended()
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from rotator import backoff, due
 from rotator.errors import NeedsPerson
@@ -28,6 +29,8 @@ from rotator.model import (
 )
 
 _KEEP = timedelta(minutes=5)
+_LOGINS = 3  # refused logins after which a token's parent credential is not tried again
+_NO_MORE = timedelta(days=3650)
 
 
 class Memory:
@@ -114,7 +117,8 @@ class Desk:
         now = self.now()
         if self.world.stopping():
             return Held("the worker is stopping", now)
-        pause = self.orders().get("pause")
+        token = policy.renew is not None  # neither a pause nor a window: its users would be locked out
+        pause = None if token else self.orders().get("pause")
         if pause is not None and pause.until is not None and pause.until > now:
             return Held(f"paused by {pause.by}", pause.until)
         block = self.world.ledger.fact(block_key(policy)) if admin else None
@@ -122,7 +126,7 @@ class Desk:
             again = datetime.fromisoformat(json.loads(block)["look_at"])
             if again > now:
                 return Held("the provider is blocked", again)
-        opens = due.window_opens(policy, now) if windows and not urgent else now
+        opens = due.window_opens(policy, now) if windows and not urgent and not token else now
         return Held("outside its windows", opens) if opens > now else None
 
     # writing
@@ -178,35 +182,55 @@ class Desk:
     # blocks
 
     def block_of(self, error: NeedsPerson, known: Block | None) -> tuple[Block, bool]:
-        """The block for an error, and whether it is news: the same block is told once."""
-        if known is not None and (known.kind, known.reason) == (error.kind, error.message):
+        """The block for an error, and whether people are told: of a new one, and now and then again."""
+        now = self.now()
+        if known is None or (known.kind, known.reason) != (error.kind, error.message):
+            return Block(error.kind, error.message, error.todo, now, told_at=now), True
+        if now - (known.told_at or known.since) < backoff.until_reminder(known.told):
             return known, False
-        return Block(error.kind, error.message, error.todo, self.now()), True
+        return replace(known, told=known.told + 1, told_at=now), True
 
     def block_provider(self, policy: Policy, error: NeedsPerson) -> tuple[Again, bool]:
-        """One block for the whole provider: when its policies look again, and whether it is news."""
+        """One block for the whole provider: when its policies look again, and whether people are told.
+
+        Where a refused login may cost the account, the third one is the last until a person acts.
+        """
         ledger, key, now = self.world.ledger, block_key(policy), self.now()
-        known = json.loads(ledger.fact(key) or "{}")
-        looks = int(known.get("looks", -1)) + 1
-        look_at = now + backoff.while_blocked(looks)
-        block = {
-            "provider": policy.provider.name,
-            "kind": error.kind,
-            "reason": error.message,
-            "todo": error.todo,
-            "since": known.get("since", now.isoformat()),
-            "look_at": look_at.isoformat(),
-            "looks": looks,
-        }
+        before = json.loads(ledger.fact(key) or "null")
+        block, news = self.block_of(error, _block_from(before) if before else None)
+        looks = before["looks"] + 1 if before else 0
+        costly = self.provider(policy).traits.expires and looks >= _LOGINS - 1
+        look_at = now + (_NO_MORE if costly else backoff.while_blocked(looks))
         ledger.forget(key)
-        ledger.remember(key, json.dumps(block))
+        ledger.remember(key, json.dumps(_block_to(block, policy, look_at, looks)))
         self.trouble = True
-        return Again(look_at), not known
+        return Again(look_at), news
 
     def provider_answers(self, policy: Policy) -> None:
         """The admin credential was accepted: a block of its provider is over."""
         if self.world.ledger.fact(block_key(policy)) is not None:
             self.world.ledger.forget(block_key(policy))
+
+
+def _block_to(block: Block, policy: Policy, look_at: datetime, looks: int) -> dict[str, object]:
+    """A provider's block as the ledger keeps it."""
+    return {
+        "provider": policy.provider.name,
+        "kind": block.kind,
+        "reason": block.reason,
+        "todo": block.todo,
+        "since": block.since.isoformat(),
+        "told": block.told,
+        "told_at": (block.told_at or block.since).isoformat(),
+        "look_at": look_at.isoformat(),
+        "looks": looks,
+    }
+
+
+def _block_from(kept: Mapping[str, Any]) -> Block:
+    """The same, read back."""
+    since, told_at = datetime.fromisoformat(kept["since"]), datetime.fromisoformat(kept["told_at"])
+    return Block(kept["kind"], kept["reason"], kept["todo"], since, kept["told"], told_at)
 
 
 def block_key(policy: Policy) -> str:

@@ -28,6 +28,7 @@ __all__ = [
 SPREAD = timedelta(days=7)
 REHEARSAL = timedelta(hours=24)
 _BUDGET = ((6, timedelta(hours=1)), (50, timedelta(hours=24)))  # versions written, within
+_EARLIER = 0.1  # share of a token's lead by which its renewal may be earlier, so that not all are at once
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 Kind = Literal["take-on", "rehearse", "rotate"]
@@ -130,7 +131,30 @@ def _scheduled(case: _Case) -> Due | None:
     return _scheduled_work(case, found)
 
 
-_REASONS: tuple[Callable[[_Case], Due | None], ...] = (_ordered, _first_look, _changed, _scheduled)
+def _renewal(case: _Case) -> Due | None:
+    """A token's next life; neither windows nor a pause hold it, or its users would be locked out."""
+    current, renew = case.state.current, case.policy.renew
+    if renew is None:
+        return None
+    if current is None or current.expires_at is None:
+        return _held(case, Due(case.now, "there is no token yet"), (_after_failures,))
+    if "renew" in case.orders:
+        return _held(case, Due(case.now, case.orders["renew"].reason), (_after_failures,))
+    life = current.expires_at - current.since
+    lead = renew if isinstance(renew, timedelta) else life * renew
+    early = lead * _EARLIER * case.state.jitter
+    at = max(current.expires_at - lead - early, current.since + life / 2)
+    found = Due(at, f"the token expires {_when(current.expires_at)}")
+    return _held(case, found, (_after_failures,))
+
+
+_REASONS: tuple[Callable[[_Case], Due | None], ...] = (
+    _ordered,
+    _first_look,
+    _renewal,
+    _changed,
+    _scheduled,
+)
 
 
 def _by_schedule(case: _Case) -> Due | None:
@@ -138,6 +162,8 @@ def _by_schedule(case: _Case) -> Due | None:
     schedule = f"every {durations.text(policy.every)}" if policy.every else f"cron {policy.cron!r}"
     if last is None:
         return Due(case.now, f"{schedule}: never rotated")
+    if not policy.every and not policy.cron:
+        return None
     late = policy.jitter * case.state.jitter
     fire = last + policy.every if policy.every else cron.next_fire(policy.cron or "", policy.timezone, last)
     if fire is None:
@@ -183,7 +209,10 @@ def _after_failures(case: _Case) -> tuple[datetime, str] | None:
     state = case.state
     if not state.failures or state.failed_at is None:
         return None
-    until = state.failed_at + backoff.after_failures(state.failures)
+    soon = case.policy.renew is not None
+    until = state.failed_at + (
+        backoff.after_token_failures(state.failures) if soon else backoff.after_failures(state.failures)
+    )
     times = "once" if state.failures == 1 else f"{state.failures} times"
     return until, f"failed {times}, next try {_when(until)}"
 

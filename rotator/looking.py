@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from rotator.desk import Desk
 from rotator.errors import Unknown
 from rotator.interfaces import Stored
-from rotator.model import KeyRecord, Rotation
+from rotator.model import KeyRecord, Policy, Rotation
 from rotator.owing import events_of, identify, replaced, strays_of
 
 
@@ -29,8 +29,7 @@ def look(desk: Desk, rotation: Rotation) -> Seen | None:
     if onto is None:
         raise Unknown("version-missing", "the store names a current version that it does not return")
     provider = desk.provider(policy)
-    listed = provider.find() if provider.traits.lists else ()
-    desk.provider_answers(policy)
+    listed = keys_listed(desk, policy)
     old = identify(desk, policy, onto)
     record = next((key for key in listed if old is not None and key.key_id == old.key_id), None)
     known = replace(
@@ -41,6 +40,16 @@ def look(desk: Desk, rotation: Rotation) -> Seen | None:
         replicated=versions.replicated,
     )
     return Seen(onto, listed, known)
+
+
+def keys_listed(desk: Desk, policy: Policy) -> Sequence[KeyRecord]:
+    """Every key of the principal, where the provider lists them: its admin credential works, then."""
+    provider = desk.provider(policy)
+    if not provider.traits.lists:
+        return ()
+    listed = provider.find()
+    desk.provider_answers(policy)
+    return listed
 
 
 def owe_found(desk: Desk, seen: Seen) -> None:

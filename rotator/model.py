@@ -230,7 +230,8 @@ class Policy:
 
     Exactly one of ``every``, ``cron`` and ``renew`` is set; ``renew`` is for tokens that expire: how long
     before, or at which share of their life left. A token is minted from ``parent``, the canonical id of
-    the secret that holds its parent credential; its provider's ``admin`` names the same secret. ``key`` holds the provider's own settings of a key (scopes, allow-lists). ``place`` is ``file:line``.
+    the secret that holds its parent credential; its provider's ``admin`` names the same secret. ``key``
+    holds the provider's own settings of a key (scopes, allow-lists). ``place`` is ``file:line``.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from rotator.desk import Desk, holds_nothing
 from rotator.interfaces import Stored
@@ -21,6 +21,7 @@ from rotator.model import (
 )
 
 UNADOPTED = "unadopted"
+_SECONDS = 10  # digits of a Unix time until the year 2286
 
 
 def identify(desk: Desk, policy: Policy, onto: Stored) -> CurrentKey | None:
@@ -35,11 +36,21 @@ def identify(desk: Desk, policy: Policy, onto: Stored) -> CurrentKey | None:
         return None
     if known is not None and _same_key(desk, policy, onto, known):
         return replace(known, version=onto.version)
+    if traits.expires:
+        return _token(desk, onto, traits.id_field)
     key_id = onto.credential.get(traits.id_field)
     for debt in desk.world.ledger.debts(desk.state.id):
         if key_id is not None and debt.key_id == key_id and debt.provenance is not Provenance.UNKNOWN:
             return CurrentKey(onto.version, key_id, debt.provenance, desk.now(), debt.token)
     return CurrentKey(onto.version, key_id, Provenance.UNKNOWN, onto.created_at or desk.now())
+
+
+def _token(desk: Desk, onto: Stored, id_field: str) -> CurrentKey:
+    """A token that was there before us: when it dies is in the secret, or nobody knows."""
+    text = onto.credential.get("expires_at") or ""
+    expires = datetime.fromtimestamp(int(text), UTC) if text.isdecimal() and len(text) <= _SECONDS else None
+    key_id, since = onto.credential.get(id_field), onto.created_at or desk.now()
+    return CurrentKey(onto.version, key_id, Provenance.UNKNOWN, since, expires_at=expires)
 
 
 def _same_key(desk: Desk, policy: Policy, onto: Stored, known: CurrentKey) -> bool:
@@ -85,13 +96,14 @@ def owe(
         debt,
         reason=reason,
         version=key.version or debt.version,
+        expires_at=key.expires_at,
         grace=grace,
         not_before=not_before,
         urgent=urgent,
         phase=DebtPhase.OWED,
         look_at=None,
         looks=0,
-        block=unadopted(policy, key, now) if key.provenance is Provenance.UNKNOWN else None,
+        block=unadopted(policy, key, now) if needs_adoption(desk, policy, key.provenance) else None,
     )
 
 
@@ -115,6 +127,12 @@ def _issuer(desk: Desk, policy: Policy, key: CurrentKey) -> Policy:
     made = (one for one in desk.world.ledger.rotations(desk.state.id) if one.attempt.token == key.token)
     issuer = next((one.policy for one in made), policy)
     return policy if issuer.provider.principal == policy.provider.principal else issuer
+
+
+def needs_adoption(desk: Desk, policy: Policy, provenance: Provenance) -> bool:
+    """Whether a person must say whose the key is before it may die: only where we are the one to kill it."""
+    traits = desk.provider(policy).traits
+    return provenance is Provenance.UNKNOWN and traits.revokes and not traits.expires
 
 
 def unadopted(policy: Policy, key: CurrentKey, now: datetime) -> Block:

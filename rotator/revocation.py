@@ -14,6 +14,8 @@ from rotator import backoff
 from rotator.desk import Desk, holds_nothing
 from rotator.errors import EffectError, NeedsPerson, Scope, Unknown
 from rotator.interfaces import Stored
+from rotator.kinship import in_use_below, keeps_admin, renew_children
+from rotator.looking import keys_listed
 from rotator.model import (
     Again,
     Block,
@@ -27,7 +29,7 @@ from rotator.model import (
     Verdict,
     token_in,
 )
-from rotator.owing import holds_same
+from rotator.owing import holds_same, needs_adoption
 
 _PATIENCE = timedelta(hours=1)  # from the first revoke until people are told that a key will not die
 _PROBE_LOOKS = 5  # looks without a clear baseline, after which the provider's list decides alone
@@ -51,10 +53,13 @@ def advance(desk: Desk, debt: Debt) -> Again | Ended:
     """Take a debt as far as it goes now: to its end, or until there is something to wait for."""
     if debt.phase.ended:
         return Ended()
-    wait = _waits(desk, debt)
-    if wait is not None:
-        return wait
     try:
+        debt = _known_to_work(desk, debt)
+        wait = _waits(desk, debt)
+        if wait is not None:
+            return wait
+        if desk.provider(debt.policy).traits.expires:
+            return _expired(desk, debt)
         debt = _visible(desk, debt)
         wait = _waits(desk, debt)
         return wait if wait is not None else _pay(desk, debt)
@@ -75,13 +80,39 @@ def _latest(desk: Desk, debt: Debt) -> Debt:
 def _waits(desk: Desk, debt: Debt) -> Again | None:
     """What an owed key waits for: a person who says whose it is, its grace, its back-off, its window."""
     now = desk.now()
-    if debt.provenance is Provenance.UNKNOWN:
+    if needs_adoption(desk, debt.policy, debt.provenance):
         return Again(now + timedelta(days=1))  # adopting makes the secret due at once
+    if desk.provider(debt.policy).traits.expires:
+        return Again(debt.expires_at) if debt.expires_at is not None and debt.expires_at > now else None
     times = [at for at in (debt.not_before, debt.look_at) if at is not None and at > now]
     if times:
         return Again(max(times))
     held = desk.held(debt.policy, urgent=debt.urgent or debt.reason is not DebtReason.REPLACED)
     return Again(held.until) if held else None
+
+
+def _known_to_work(desk: Desk, debt: Debt) -> Debt:
+    """A key that a person will revoke, whenever: note that it works while it does, or its refusal will mean
+    nothing.
+    """
+    traits = desk.provider(debt.policy).traits
+    early = debt.baseline_at is None and debt.phase is DebtPhase.OWED and debt.version is not None
+    if traits.revokes or traits.expires or not traits.provable or not early or debt.looks:
+        return debt
+    old = desk.version(debt.policy, debt.version or "")
+    works = old is not None and desk.provider(debt.policy).probe(old.credential).verdict is Verdict.LIVE
+    known = replace(debt, baseline_at=desk.now() if works else None, looks=1)
+    desk.write(debts=[known])
+    return known
+
+
+def _expired(desk: Desk, debt: Debt) -> Ended:
+    """A token dies by itself; the record says so, and does not speak of a revocation."""
+    if debt.expires_at is None:
+        why = f"nobody knows when token {debt.key_id or debt.id} expires."
+        todo = f"when it has expired: rotator settle {debt.id} --reason TEXT"
+        raise NeedsPerson("life-unknown", why, todo=todo)
+    return _dead(desk, debt, f"expired at {debt.expires_at:%Y-%m-%d %H:%M:%S} UTC, not revoked")
 
 
 def _visible(desk: Desk, debt: Debt) -> Debt:
@@ -104,13 +135,21 @@ def _visible(desk: Desk, debt: Debt) -> Debt:
 
 def _pay(desk: Desk, debt: Debt) -> Again | Ended:
     """Re-check; if the key is still alive, revoke it; then prove that it is dead."""
+    users = in_use_below(desk, debt)
+    if users:
+        renew_children(desk)
+        names = ", ".join(child.policy for child in users)
+        raise Unknown("tokens-in-use", f"waiting for tokens minted with it to be replaced: {names}")
+    if keeps_admin(desk, debt.policy):
+        desk.world.renewed(debt.policy.provider)  # the new one must manage, and kills the old one
     evidence = _recheck(desk, debt)
-    desk.provider_answers(debt.policy)
     if debt.phase is DebtPhase.REVOKING:
         proof = _proof(desk, debt, evidence)
         if proof is not None:
             return _dead(desk, debt, proof)
     debt = _baselined(desk, debt, evidence)
+    if not desk.provider(debt.policy).traits.revokes:
+        raise _asked_of_a_person(desk, debt)
     assert debt.key_id is not None, "a key of unknown id is never revoked"
     desk.provider(debt.policy).revoke(debt.key_id)
     told = desk.event("revoked", f"revoke sent for key {debt.key_id}", debt=debt, key_id=debt.key_id)
@@ -120,6 +159,16 @@ def _pay(desk: Desk, debt: Debt) -> Again | Ended:
     if proof is not None:
         return _dead(desk, debt, proof)
     return _later(desk, debt, f"key {debt.key_id} is not proven dead yet", None)
+
+
+def _asked_of_a_person(desk: Desk, debt: Debt) -> NeedsPerson:
+    """Revoking is a person's act here; the probe says when it was done, or the person does."""
+    traits, key = desk.provider(debt.policy).traits, debt.key_id or debt.id
+    if traits.provable:
+        return NeedsPerson("a-person-must-revoke", f"key {key} was replaced.", todo=traits.todo_revoke)
+    why = f"key {key} was replaced, and no probe can prove its death."
+    todo = f"{traits.todo_revoke} Then: rotator settle {debt.id} --reason TEXT"
+    return NeedsPerson("cannot-be-proven", why, todo=todo)
 
 
 def _recheck(desk: Desk, debt: Debt) -> Evidence:
@@ -169,10 +218,7 @@ def _ours_is_current(desk: Desk, debt: Debt, current: Stored | None) -> None:
 
 def _record(desk: Desk, debt: Debt) -> KeyRecord | None:
     """What the provider lists under exactly this id."""
-    provider = desk.provider(debt.policy)
-    if not provider.traits.lists:
-        return None
-    return next((key for key in provider.find() if key.key_id == debt.key_id), None)
+    return next((key for key in keys_listed(desk, debt.policy) if key.key_id == debt.key_id), None)
 
 
 def _ours_to_revoke(desk: Desk, debt: Debt, record: KeyRecord | None) -> None:

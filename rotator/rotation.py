@@ -20,7 +20,8 @@ from rotator.due import settings_digest
 from rotator.durations import text as every
 from rotator.errors import Conflict, EffectError, NeedsPerson, NotSent, Refused, Unknown
 from rotator.interfaces import Stored
-from rotator.looking import look, owe_found, slot
+from rotator.kinship import keeps_admin, minted_with, renew_children
+from rotator.looking import keys_listed, look, owe_found, slot
 from rotator.model import (
     Again,
     CurrentKey,
@@ -44,8 +45,9 @@ from rotator.verifying import Objection, counted, probed
 _STALE = timedelta(minutes=5)  # a verification older than this is done again before promoting
 
 
-def begin(desk: Desk, policy: Policy, reason: str, order: Order | None = None) -> Rotation:
-    """Write down that a rotation has begun; nothing outside has happened yet."""
+def begin(desk: Desk, policy: Policy, reason: str, orders: Sequence[Order] = ()) -> Rotation:
+    """Write down that a rotation has begun, by these orders; nothing outside has happened yet."""
+    run = next((order for order in orders if order.kind == "run"), None)
     rotation = Rotation(
         id=desk.world.random_hex(),
         secret=desk.state.id,
@@ -54,11 +56,11 @@ def begin(desk: Desk, policy: Policy, reason: str, order: Order | None = None) -
         began_at=desk.now(),
         phase=Phase.PLANNED,
         attempt=setbacks.fresh_attempt(desk, 1),
-        grace=order.grace if order and order.grace is not None else policy.grace,
-        urgent=order is not None,
+        grace=run.grace if run and run.grace is not None else policy.grace,
+        urgent=run is not None,
     )
     began = desk.event("began", f"rotation began: {reason}", rotation=rotation)
-    desk.write(rotation=rotation, events=[began], orders_done=[order] if order else [])
+    desk.write(rotation=rotation, events=[began], orders_done=orders)
     return rotation
 
 
@@ -95,6 +97,11 @@ def _plan(desk: Desk, rotation: Rotation) -> Step:
     held = desk.held(policy, urgent=rotation.urgent)
     if held is not None:
         return Again(held.until)
+    traits = desk.provider(policy).traits
+    if not traits.issues:
+        why = f"{policy.provider.name} has no key API: a person issues the new key."
+        todo = f"{traits.todo_issue} Then: rotator submit {policy.name}"
+        raise NeedsPerson("a-person-must-issue", why, todo=todo)
     seen = look(desk, rotation)
     if seen is None:
         return _seed(desk, rotation)
@@ -121,13 +128,8 @@ def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRec
     """Write the intent, have the provider issue, write the key's id, stage its value."""
     now, policy = desk.now(), rotation.policy
     provider = desk.provider(policy)
-    intent = replace(
-        rotation,
-        phase=Phase.ISSUING,
-        look_at=None,
-        looks=0,
-        attempt=replace(rotation.attempt, issued_at=now),
-    )
+    attempt = replace(rotation.attempt, issued_at=now, made_with=minted_with(desk, policy))
+    intent = replace(rotation, phase=Phase.ISSUING, look_at=None, looks=0, attempt=attempt)
     desk.write(state=pushed(desk.state, now), rotation=intent)
     label = label_for(
         _human(policy, provider.traits.label_setting), intent.attempt.token, provider.traits.label_max
@@ -136,9 +138,10 @@ def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRec
         issued = provider.issue(label, intent.wanted)
     except (NotSent, Refused, NeedsPerson) as error:  # nothing happened: the label is still unused
         return setbacks.met(desk, replace(intent, phase=Phase.PLANNED), error)
+    desk.provider_answers(policy)
     if issued.key_id in {record.key_id for record in listed}:
         raise Unknown("garbage", "the provider answered with the id of a key that existed before")
-    attempt = replace(intent.attempt, key_id=issued.key_id)
+    attempt = replace(intent.attempt, key_id=issued.key_id, expires_at=issued.expires_at)
     rotation = replace(intent, phase=Phase.ISSUED, attempt=attempt)
     made = desk.event(
         "issued", f"the provider issued key {issued.key_id}", rotation=rotation, key_id=issued.key_id
@@ -148,7 +151,7 @@ def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRec
     if excess is not None:
         return setbacks.give_up(desk, rotation, "not-as-asked", excess)
     candidate = Stored(onto.version, onto.created_at, issued.credential, onto.whole)
-    desk.memory.keep(desk.state.id, _issued(rotation), candidate, desk.now())
+    desk.memory.keep(desk.state.id, issued_name(rotation), candidate, desk.now())
     return _stage(desk, rotation)
 
 
@@ -158,7 +161,7 @@ def _human(policy: Policy, label_setting: str) -> str:
     return given if given == policy.name else f"{given}/{policy.name}"
 
 
-def _issued(rotation: Rotation) -> str:
+def issued_name(rotation: Rotation) -> str:
     """Under what an issued value is in memory until the store holds it."""
     return f"issued {rotation.attempt.token}"
 
@@ -170,9 +173,7 @@ def _sweep(desk: Desk, rotation: Rotation) -> Step:
     visible = sent + provider.traits.visibility_delay
     if visible > desk.now():
         return Again(visible)
-    listed = provider.find() if provider.traits.lists else ()
-    desk.provider_answers(rotation.policy)
-    strays = strays_of(desk, rotation.policy, listed)
+    strays = strays_of(desk, rotation.policy, keys_listed(desk, rotation.policy))
     return setbacks.give_up(
         desk, rotation, "answer-lost", "it is unknown whether the provider issued a key", owed=strays
     )
@@ -184,16 +185,14 @@ def _sweep(desk: Desk, rotation: Rotation) -> Step:
 def _stage(desk: Desk, rotation: Rotation) -> Step:
     """Write the value as a pending version, or find that it was written before we were killed."""
     policy, attempt = rotation.policy, rotation.attempt
-    issued = desk.memory.get(desk.state.id, _issued(rotation), desk.now())
+    issued = desk.memory.get(desk.state.id, issued_name(rotation), desk.now())
     try:
         if issued is not None:
             stored = desk.store(policy).stage(policy.target, issued.credential, attempt.push, issued)
         else:
             found = desk.store(policy).read(policy.target, attempt.push)
             if found is None or holds_nothing(found.credential, desk.provider(policy).traits.secret_fields):
-                return setbacks.give_up(
-                    desk, rotation, "value-lost", "its value was lost before it was stored"
-                )
+                return setbacks.value_lost(desk, rotation)
             stored = found
     except Conflict:
         return setbacks.give_up(desk, rotation, "token-taken", "another writer used the attempt's token")
@@ -277,7 +276,8 @@ def _promote(desk: Desk, rotation: Rotation) -> Step:
 def _keep_owed(desk: Desk, policy: Policy) -> None:
     """A second promotion while a debt is open would let the debt's value go: put a label of ours on it."""
     for debt in desk.world.ledger.debts(desk.state.id):
-        if debt.version is None or debt.kept is not None or debt.reason is not DebtReason.REPLACED:
+        needless = debt.expires_at is not None or debt.reason is not DebtReason.REPLACED
+        if debt.version is None or debt.kept is not None or needless:
             continue
         kept = replace(debt, kept=f"rotator-{debt.id}")
         desk.write(debts=[kept])
@@ -346,7 +346,15 @@ def _restage(desk: Desk, rotation: Rotation, candidate: Stored, *, onto: Stored)
 def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
     """The new key is current: in one commit the rotation ends and the old key's debt begins."""
     now, policy, attempt = desk.now(), rotation.policy, rotation.attempt
-    current = CurrentKey(version, attempt.key_id, Provenance.ISSUED, now, attempt.token)
+    current = CurrentKey(
+        version,
+        attempt.key_id,
+        Provenance.ISSUED,
+        now,
+        attempt.token,
+        expires_at=attempt.expires_at,
+        made_with=attempt.made_with,
+    )
     ended = replace(rotation, phase=Phase.PROMOTED, ended_at=now, look_at=None, error=None)
     state = replace(
         desk.state,
@@ -362,4 +370,7 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
     text = f"key {attempt.key_id} is current; grace of the old one: {every(rotation.grace)}"
     told = desk.event("promoted", text, rotation=ended, key_id=attempt.key_id)
     desk.write(state=state, rotation=ended, debts=debts, events=[told, *events_of(desk, debts)])
+    renew_children(desk)
+    if keeps_admin(desk, policy):
+        desk.world.renewed(policy.provider)  # this is the secret that holds its admin credential
     return ended

@@ -62,7 +62,7 @@ class Worker:
         ledger, now = self.world.ledger, self.world.ledger.now()
         self.book = book
         ledger.enroll(
-            SecretState(p.target.id, p.name, p.provider.principal, now, jitter=self._drawn())
+            SecretState(p.target.id, p.name, p.provider.principal, now, p.parent, jitter=self._drawn())
             for p in book.policies
         )
         changed = [

@@ -120,12 +120,32 @@ def give_up(
     return planned
 
 
+def value_lost(desk: Desk, rotation: Rotation) -> Step:
+    """The store has nothing under the attempt's token: a key that we issued dies; one that a person brought
+    is still with that person, who brings it again.
+    """
+    if desk.provider(rotation.policy).traits.issues:
+        return give_up(desk, rotation, "value-lost", "its value was lost before it was stored")
+    fresh = fresh_attempt(desk, rotation.attempt.number)
+    planned = replace(rotation, phase=Phase.PLANNED, attempt=fresh, look_at=None, looks=0)
+    told = desk.event("not-stored", "what was submitted did not reach the store", rotation=rotation)
+    desk.write(rotation=planned, events=[told])
+    return planned
+
+
 def _abandoned(desk: Desk, rotation: Rotation) -> list[Debt]:
     """The debt of an attempt whose key is known."""
     attempt, now = rotation.attempt, desk.now()
     if attempt.key_id is None:
         return []
-    key = CurrentKey(attempt.version or "", attempt.key_id, Provenance.ISSUED, now, attempt.token)
+    key = CurrentKey(
+        attempt.version or "",
+        attempt.key_id,
+        Provenance.ISSUED,
+        now,
+        attempt.token,
+        expires_at=attempt.expires_at,
+    )
     return [owe(desk, rotation.policy, DebtReason.ABANDONED, key, not_before=now, urgent=True)]
 
 

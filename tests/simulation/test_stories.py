@@ -273,7 +273,7 @@ def test_a_secret_that_somebody_else_wrote_is_a_conflict_and_nothing_is_revoked(
     assert sim.store.value(SECRET)["key_id"] == sim.foreign.key_id
     assert sim.old.live
     assert len(ours(sim)) == 1
-    assert alarms(sim) == ["conflict"]
+    assert alarms(sim) == ["conflict", "conflict"]  # told, and after a day reminded
 
 
 def test_a_person_ends_a_conflict_by_rotating_again(sim: Sim) -> None:

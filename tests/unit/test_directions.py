@@ -9,7 +9,18 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("rotator", "jobs")
 
-STORIES = ("rotation", "revocation", "looking", "owing", "setbacks", "verifying", "desk", "caseload")
+STORIES = (
+    "rotation",
+    "revocation",
+    "submitting",
+    "looking",
+    "owing",
+    "kinship",
+    "setbacks",
+    "verifying",
+    "desk",
+    "caseload",
+)
 WORDS = ("interfaces", "errors", "model")
 CALENDAR = ("due", "backoff", "durations", "cron", "windows")
 
