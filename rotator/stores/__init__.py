@@ -8,6 +8,7 @@ from rotator.model import StoreRef
 
 _ADAPTERS = {
     "aws-secrets-manager": "rotator.stores.aws_secrets_manager:AwsSecretsManager",
+    "vault-kv2": "rotator.stores.vault_kv2:VaultKv2",
 }
 
 

@@ -47,7 +47,7 @@ class StoreContract(ReadContract):
         again = backend.store.stage(where, new, token, first)
         assert once.version == again.version
         assert once.whole.same(again.whole, [""])
-        assert set(backend.store.look(where).versions) == {first.version, token}
+        assert set(backend.store.look(where).versions) - {token} == {first.version}
 
     def test_stage_after_a_lost_answer(self, backend: Backend, made: Made) -> None:
         """A lost answer is Unknown; staging again with the same arguments mends it."""
@@ -112,9 +112,10 @@ class StoreContract(ReadContract):
         where, first = made
         new = key()
         staged = backend.store.stage(where, new, push(), first)
-        assert backend.store.promote(where, staged.version, first.version) == staged.version
+        now_current = backend.store.promote(where, staged.version, first.version)
         look = backend.store.look(where)
-        assert (look.current, look.previous) == (staged.version, first.version)
+        assert (look.current, look.previous) == (now_current, first.version)
+        assert read(backend, where, now_current).whole.same(staged.whole, [""])
         assert read(backend, where).credential.same(new, new.names)
         assert read(backend, where, first.version).whole.same(first.whole, [""])
 
@@ -143,7 +144,9 @@ class StoreContract(ReadContract):
             backend.store.promote(where, staged.version, first.version)
         with pytest.raises(Conflict):
             backend.store.promote(where, staged.version, first.version)
-        assert backend.store.look(where).current == staged.version
+        current = read(backend, where, backend.store.look(where).current)
+        assert current.whole.same(staged.whole, [""])
+        assert read(backend, where, staged.version).whole.same(staged.whole, [""])
 
     def test_promote_of_no_version_changes_nothing(self, backend: Backend, made: Made) -> None:
         """A version that does not exist cannot become current, and the current one stays."""
@@ -158,13 +161,13 @@ class StoreContract(ReadContract):
         """A secret without a version gets an empty object as its current one; twice is once."""
         backend.create("app/new", None)
         where, token = target("app/new"), push()
-        assert backend.store.seed(where, token) == token
-        assert backend.store.seed(where, token) == token
+        seeded = backend.store.seed(where, token)
+        assert backend.store.seed(where, token) == seeded
         first = read(backend, where)
-        assert (first.version, first.credential.names) == (token, ())
+        assert (first.version, first.credential.names) == (seeded, ())
         new = key()
         staged = backend.store.stage(where, new, push(), first)
-        backend.store.promote(where, staged.version, token)
+        backend.store.promote(where, staged.version, first.version)
         assert read(backend, where).credential.same(new, new.names)
 
     def test_seed_of_a_plain_secret_is_no_key(self, backend: Backend) -> None:
@@ -210,17 +213,17 @@ class StoreContract(ReadContract):
         """Discarding the current version, or the one before it, leaves them what they are."""
         where, first = made
         staged = backend.store.stage(where, key(), push(), first)
-        backend.store.promote(where, staged.version, first.version)
-        for version in (staged.version, first.version):
+        now_current = backend.store.promote(where, staged.version, first.version)
+        for version in (staged.version, now_current, first.version):
             backend.store.discard(where, version, None)
         look = backend.store.look(where)
-        assert (look.current, look.previous) == (staged.version, first.version)
+        assert (look.current, look.previous) == (now_current, first.version)
 
     def _two_promotions(self, backend: Backend, where: Target, onto: Stored) -> None:
         for _ in range(2):
             staged = backend.store.stage(where, key(), push(), onto)
             backend.store.promote(where, staged.version, onto.version)
-            onto = staged
+            onto = read(backend, where)
 
     # --- replicas ---
 
@@ -255,10 +258,12 @@ class StoreContract(ReadContract):
         """A replaced field is current at once, other fields stay; twice is once."""
         backend.create("app/admin", before)
         token = push()
+        current = set()
         for _ in range(2):
             backend.store.replace_raw("app/admin", {"token": "two"}, token)
+            current.add(backend.store.look(target("app/admin")).current)
         assert backend.store.raw("app/admin").reveal() == {"token": "two"}
-        assert backend.store.look(target("app/admin")).current == token
+        assert len(current) == 1
 
     # --- nobody's secret leaves ---
 

@@ -215,7 +215,7 @@ def test_stage_compares_the_whole(service: FakeSecretsManager, clock: ManualCloc
 
 def test_the_table_makes_stores(clock: ManualClock) -> None:
     """A store is made from its reference; an unknown type is a KeyError, a wrong setting a ValueError."""
-    assert stores.names() == ("aws-secrets-manager",)
+    assert stores.names() == ("aws-secrets-manager", "vault-kv2")
     made = stores.make(StoreRef("aws", "aws-secrets-manager", {"region": "eu-west-1"}), clock)
     assert isinstance(made, AwsSecretsManager)
     made.close()
