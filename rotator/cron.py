@@ -39,21 +39,30 @@ def next_fire(expression: str, timezone: str, after: datetime) -> datetime | Non
     return found.astimezone(UTC) if found else None
 
 
-@lru_cache(maxsize=1024)
 def shortest_gap(expression: str) -> timedelta | None:
     """The least time between two fires, from the next forty of them; None if it never fires.
 
     Counted in UTC: a change of the clocks may shorten one gap by its hour.
     """
+    return min(_gaps(expression), default=None)
+
+
+def longest_gap(expression: str) -> timedelta | None:
+    """The most time between two fires, from the next forty of them; None if it never fires."""
+    return max(_gaps(expression), default=None)
+
+
+@lru_cache(maxsize=1024)
+def _gaps(expression: str) -> tuple[timedelta, ...]:
     trigger = _trigger(expression, "UTC", _HORIZON)
     fires: list[datetime] = []
     found = trigger.get_next_fire_time(None, _REFERENCE)
     while found and len(fires) < _LOOKED_AT:
         fires.append(found)
         found = trigger.get_next_fire_time(found, found + timedelta(days=1))
-    if len(fires) < 2:  # noqa: PLR2004 - a gap lies between two
-        return (_HORIZON - _REFERENCE) if fires else None
-    return min(later - earlier for earlier, later in pairwise(fires))
+    if len(fires) == 1:
+        return (_HORIZON - _REFERENCE,)
+    return tuple(later - earlier for earlier, later in pairwise(fires))
 
 
 @lru_cache(maxsize=1024)

@@ -188,12 +188,13 @@ class ProviderRef:
     admin: AdminRef | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     kind: str | None = None  # of credential, where the type knows several; None: its first
+    account: str = ""  # the canonical id of the admin secret: one account, however its secret is spelled
 
     @property
     def principal(self) -> str:
         """The account whose keys count against one limit: one admin credential at one address."""
         admin = f"{self.admin.store.name}/{self.admin.secret}" if self.admin else self.name
-        return f"{self.type}|{self.base_url}|{admin}"
+        return f"{self.type}|{self.base_url}|{self.account or admin}"
 
 
 @dataclass(frozen=True, slots=True)

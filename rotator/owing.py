@@ -81,7 +81,8 @@ def owe(
     """The debt for a key: the one that is open already, begun anew, or a new one."""
     now, policy = desk.now(), _issuer(desk, policy, key)
     open_debts = desk.world.ledger.debts(desk.state.id)
-    known = next((debt for debt in open_debts if key.key_id and debt.key_id == key.key_id), None)
+    by_id = key.key_id is not None and desk.provider(policy).traits.revokes
+    known = next((debt for debt in open_debts if by_id and debt.key_id == key.key_id), None)
     debt = known or Debt(
         id=desk.world.random_hex()[:12],
         secret=desk.state.id,

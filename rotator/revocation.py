@@ -18,7 +18,6 @@ from rotator.kinship import in_use_below, keeps_admin, renew_children
 from rotator.looking import keys_listed
 from rotator.model import (
     Again,
-    Block,
     Debt,
     DebtPhase,
     DebtReason,
@@ -185,15 +184,16 @@ def _recheck(desk: Desk, debt: Debt) -> Evidence:
 
 def _not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored | None) -> None:
     """The key is neither what consumers read, nor the candidate of a rotation that is under way."""
-    id_field = desk.provider(debt.policy).traits.id_field
+    traits = desk.provider(debt.policy).traits
     rotation = desk.world.ledger.rotation(debt.secret)
     known = desk.state.current
     in_service = {
         known.key_id if known else None,
-        current.credential.get(id_field) if current else None,
+        current.credential.get(traits.id_field) if current else None,
         rotation.attempt.key_id if rotation else None,
     }
-    if debt.key_id in in_service or (current and old and holds_same(desk, debt.policy, current, old)):
+    by_id = traits.revokes and debt.key_id in in_service  # what a person revokes may keep its name
+    if by_id or (current and old and holds_same(desk, debt.policy, current, old)):
         why = f"key {debt.key_id} is to die, but the secret holds it."
         raise NeedsPerson(
             "still-in-service", why, todo=f"rotator run-now {debt.policy.name}, or leave it as it is"
@@ -318,13 +318,13 @@ def _later(desk: Desk, debt: Debt, why: str, error: EffectError | None) -> Again
 
 def _blocked(desk: Desk, debt: Debt, error: NeedsPerson) -> Again:
     """A person must act before this key may die: told once."""
-    block: Block | None = debt.block
+    waiting = replace(debt, looks=debt.looks + 1, look_at=None)
     if error.scope is Scope.PROVIDER:
         again, news = desk.block_provider(debt.policy, error)
     else:
         block, news = desk.block_of(error, debt.block)
         again = Again(desk.now() + backoff.while_blocked(debt.looks))
-    waiting = replace(debt, looks=debt.looks + 1, look_at=again.at, block=block)
+        waiting = replace(waiting, look_at=again.at, block=block)
     text = f"{error.message} To do: {error.todo}"
     told = desk.event("blocked", text, level=Level.ALARM, debt=debt, error=error.kind)
     desk.trouble = True

@@ -199,8 +199,9 @@ def _stage(desk: Desk, rotation: Rotation) -> Step:
     except NeedsPerson as error:
         return setbacks.give_up(desk, rotation, error.kind, error.message, blocked=error)
     except Refused as error:
-        if error.permanent:
-            return setbacks.give_up(desk, rotation, error.kind, error.message)
+        if error.permanent:  # another attempt would issue a key for nothing
+            blocked = NeedsPerson(error.kind, error.message, todo=setbacks.correct(policy))
+            return setbacks.give_up(desk, rotation, error.kind, error.message, blocked=blocked)
         raise
     desk.memory.keep(desk.state.id, stored.version, stored, desk.now())
     staged = replace(

@@ -69,13 +69,15 @@ def correct(policy: Policy) -> str:
 def _blocked(desk: Desk, rotation: Rotation, error: NeedsPerson) -> Again:
     """A person must act: tell once, look again now and then."""
     state = desk.state
-    if error.scope is Scope.PROVIDER:
+    waiting = replace(rotation, looks=rotation.looks + 1, look_at=None, error=error.kind)
+    if (
+        error.scope is Scope.PROVIDER
+    ):  # its time is the provider's: a fresh credential ends it for all at once
         again, news = desk.block_provider(rotation.policy, error)
     else:
         block, news = desk.block_of(error, state.block)
         again = Again(desk.now() + backoff.while_blocked(rotation.looks))
-        state = replace(state, block=block)
-    waiting = replace(rotation, looks=rotation.looks + 1, look_at=again.at, error=error.kind)
+        state, waiting = replace(state, block=block), replace(waiting, look_at=again.at)
     text = f"{error.message} To do: {error.todo}"
     told = desk.event("blocked", text, level=Level.ALARM, rotation=rotation, error=error.kind)
     desk.trouble = True

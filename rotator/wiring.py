@@ -62,7 +62,7 @@ class Wiring:
         with self._making:
             known = _known(self._providers, ref)
             if known is None:
-                known = providers.make(ref, self._admin(ref), self.clock, self._network)
+                known = providers.make(ref, self._admin(ref), self.clock, self._network, ref.kind)
                 self._providers.append((ref, known))
             return known
 
@@ -115,7 +115,7 @@ class Wiring:
         admin = ref.admin
         if admin is None:
             return None
-        fields = traits(ref.type).admin_fields
+        fields = traits(ref.type, ref.kind).admin_fields
         made = Admin(lambda: self.store(admin.store).raw(admin.secret), fields, ref.name, self.clock)
         self._admins.append((admin, made))
         return made
@@ -136,9 +136,9 @@ def wire(ledger_url: str | None, clock: Clock | None = None, *, create: bool = T
     return Wiring(ledger, clock, Network(Surroundings.read(os.environ), clock))
 
 
-def traits(provider_type: str) -> Traits:
-    """What the adapter for a type of provider declares."""
-    declared: Traits = providers.adapter(provider_type).traits
+def traits(provider_type: str, kind: str | None = None) -> Traits:
+    """What the adapter for a type of provider, and a kind of its credentials, declares."""
+    declared: Traits = providers.adapter(provider_type, kind).traits
     return declared
 
 

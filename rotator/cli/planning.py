@@ -5,12 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator import due, durations
-from rotator.model import Policy, Provenance, Traits
+from rotator.model import Policy, Provenance, ProviderRef, Traits
 from rotator.people import Known, paused_until
+from rotator.providers import adapter
 
-STORE_CALLS = 8  # of a whole rotation, the revocation and its proof included, when nothing fails
+STORE_CALLS = 7  # of a whole rotation, the revocation and its proof included, when nothing fails
 
-TraitsOf = Callable[[str], Traits]
+TraitsOf = Callable[[ProviderRef], Traits]
+
+
+def traits_of(ref: ProviderRef) -> Traits:
+    """What the adapter of a provider declares for its kind of credential."""
+    declared: Traits = adapter(ref.type, ref.kind).traits
+    return declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ def plan_row(policy: Policy, known: Known | None, peers: int, traits: Traits, no
         due_now=at is not None and at <= now,
         why=why,
         does=does(policy, known, traits, policy.grace),
-        store_calls=STORE_CALLS,
+        store_calls=TOKEN_STORE_CALLS if traits.expires else STORE_CALLS,
         provider_calls=provider_calls(traits),
         slots=slots(traits, peers),
         blocked=blocker(known, now),
@@ -58,7 +65,7 @@ def plan_rows(
             policy,
             known.get(policy.target.id),
             peers[policy.provider.principal],
-            traits_of(policy.provider.type),
+            traits_of(policy.provider),
             now,
         )
         for policy in policies
@@ -79,7 +86,12 @@ def next_due(policy: Policy, known: Known | None, now: datetime) -> tuple[dateti
 def does(policy: Policy, known: Known | None, traits: Traits, grace: timedelta) -> str:
     """What happens to the keys, as one line."""
     if not traits.issues:
-        return "waits for a person, who issues the key"
+        return f"waits for a person, who issues the key; then: rotator submit {policy.name}"
+    if traits.expires:
+        return (
+            f"one token call at {policy.provider.name}, verify the token, promote it; the old one lives until "
+            "it expires"
+        )
     new = f"issue a key at {policy.provider.name}, verify it, promote it"
     current = known.state.current if known else None
     if known is not None and known.state.looked_at is not None and current is None:
@@ -93,8 +105,14 @@ def does(policy: Policy, known: Known | None, traits: Traits, grace: timedelta) 
 def provider_calls(traits: Traits) -> int:
     """Calls to the provider of a whole rotation when nothing fails.
 
-    Look, issue, the probes that verify; then look, probe, revoke, look, and two probes that prove.
+    Look, issue, the probes that verify; then look, probe, revoke, look, and two probes that prove. A token
+    is minted by one call, and only expires. What a person issues is tried first, and again before and after
+    the person revokes the old one.
     """
+    if traits.expires:
+        return 1 + traits.verification.successes
+    if not traits.issues:
+        return 1 + traits.verification.successes + 4
     lists = 1 if traits.lists else 0
     return lists + 1 + traits.verification.successes + 2 * lists + 4
 

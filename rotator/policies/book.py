@@ -21,11 +21,19 @@ class Table(Protocol):
         ...
 
 
+class KindTable(Table, Protocol):
+    """Adapters by type, and by kind of credential where a type knows several."""
+
+    def adapter(self, type: str, kind: str | None = None, /) -> type[Any]:  # noqa: A002
+        """The adapter's class; KeyError for an unknown type."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Adapters:
     """Both tables."""
 
-    providers: Table
+    providers: KindTable
     stores: Table
 
 

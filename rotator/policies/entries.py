@@ -1,11 +1,11 @@
 """The sections ``defaults`` and ``policies``: each policy apart, merged with the defaults."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from rotator import cron, durations
-from rotator.model import Policy, ProviderRef, StoreRef, Target
+from rotator.model import AdminRef, Policy, ProviderRef, StoreRef, Target
 from rotator.policies.drafts import Draft
 from rotator.policies.problems import Path, meant, shown
 from rotator.policies.references import References
@@ -13,6 +13,8 @@ from rotator.policies.sections import Common, DefaultsSection, PolicySection, Wi
 from rotator.policies.words import validate
 
 _When = tuple[timedelta | None, str | None]  # every, cron
+_RENEW = 0.25  # share of a token's life that is left when it is renewed, where the policy does not say
+_NOT_OF_TOKENS = ("every", "cron", "timezone", "windows", "jitter", "grace")
 _Key = tuple[dict[str, Any], str]  # settings, kind
 
 
@@ -111,9 +113,12 @@ class _Reader:
         made = self._key(provider, given)
         if own is None:
             return None
-        when = self._schedule(own)
+        provider = self.entry.provider = self._of_kind(provider, own, given, made[1])
+        when = (None, None) if self._expires(provider) else self._schedule(own)
         target = self._target(own, store, secret_id, provider)
-        if len(self.draft.findings) > before or not (provider and target) or not any(when):
+        if len(self.draft.findings) > before or not (provider and target):
+            return None
+        if not any(when) and not self._expires(provider):
             return None
         policy = self._made(own, provider, target, when, made)
         self._check(policy)
@@ -122,6 +127,8 @@ class _Reader:
     def _made(
         self, own: PolicySection, provider: ProviderRef, target: Target, when: _When, made: _Key
     ) -> Policy:
+        if self._expires(provider):
+            return self._token(own, provider, target, made)
         windows: list[WindowSection] = self._pick(own, "windows")
         return Policy(
             name=own.name,
@@ -132,7 +139,40 @@ class _Reader:
             timezone=self._pick(own, "timezone"),
             windows=tuple(window.value() for window in windows),
             jitter=self._pick(own, "jitter"),
-            grace=self._pick(own, "grace"),
+            grace=self._grace(own, when),
+            key=made[0],
+            kind=made[1],
+            tags={**self.common.section.tags, **own.tags},
+            owner=self._pick(own, "owner"),
+            place=self.entry.place,
+        )
+
+    def _grace(self, own: PolicySection, when: _When) -> timedelta:
+        """What is given; else a day, or half the time between two rotations where that is less."""
+        given: timedelta = self._pick(own, "grace")
+        gap = when[0] or cron.shortest_gap(when[1] or "")
+        if "grace" in own.model_fields_set or self.common.gives("grace") or gap is None:
+            return given
+        return min(given, gap / 2)
+
+    def _token(self, own: PolicySection, provider: ProviderRef, target: Target, made: _Key) -> Policy:
+        """A token has no schedule, no windows and no grace: it is renewed before it expires."""
+        assert provider.admin is not None, "a token without a parent was said"
+        parent = self.refs.canonical(
+            self.draft, (*self.path, "from", "secret"), provider.admin.store, provider.admin.secret
+        )
+        provider = replace(provider, account=parent or "")
+        if parent == target.id:
+            self.draft.say(
+                (*self.path, "from"), "from: it is the token's own secret.", "Keep the two in two secrets."
+            )
+        return Policy(
+            name=own.name,
+            provider=provider,
+            target=target,
+            renew=own.renew_before or _RENEW,
+            parent=parent,
+            grace=timedelta(0),
             key=made[0],
             kind=made[1],
             tags={**self.common.section.tags, **own.tags},
@@ -142,6 +182,46 @@ class _Reader:
 
     def _pick(self, own: Common, name: str) -> Any:
         return getattr(own if name in own.model_fields_set else self.common.section, name)
+
+    # --- its kind ---
+
+    def _adapter(self, provider: ProviderRef) -> type[Any]:
+        """The adapter of the provider's type, of the policy's kind."""
+        table = self.refs.adapters.providers
+        return table.adapter(provider.type, provider.kind) if provider.kind else table.adapter(provider.type)
+
+    def _expires(self, provider: ProviderRef | None) -> bool:
+        return provider is not None and bool(self._adapter(provider).traits.expires)
+
+    def _of_kind(
+        self, provider: ProviderRef | None, own: PolicySection, given: dict[str, Any], kind: str
+    ) -> ProviderRef | None:
+        """The provider for one kind of its credentials: a token's has its parent where others have admin."""
+        if provider is None or kind not in getattr(self._adapter(provider), "kinds", ("key",)):
+            return None
+        if kind != getattr(self._adapter(provider), "kinds", ("key",))[0]:
+            provider = replace(provider, kind=kind)
+        if not self._adapter(provider).traits.expires:
+            self._only(given, ("from", "renew_before"), "is for tokens; this credential does not expire")
+            return provider
+        self._only(given, _NOT_OF_TOKENS, "is not for tokens: they are renewed before they expire")
+        if own.from_ is None:
+            self.draft.say(
+                (*self.path, "from"),
+                "from is missing: a token is minted from a parent credential.",
+                "Add `from: {store: …, secret: …}`, the secret that holds "
+                f"{', '.join(self._adapter(provider).traits.admin_fields)}.",
+            )
+            return None
+        store = self.refs.store(self.draft, (*self.path, "from", "store"), own.from_.store)
+        if store is None:
+            return None
+        return replace(provider, admin=AdminRef(store, own.from_.secret), account="")
+
+    def _only(self, given: dict[str, Any], keys: tuple[str, ...], why: str) -> None:
+        for key in keys:
+            if key in given:
+                self.draft.say((*self.path, key), f"{key} {why}.", "Leave it out.")
 
     # --- what it refers to ---
 
@@ -169,7 +249,7 @@ class _Reader:
         """The key settings, checked by the provider's adapter and without those left out, and the kind."""
         if provider is None:
             return {}, ""
-        adapter = self.refs.adapters.providers.adapter(provider.type)
+        adapter = self._adapter(provider)
         kinds: tuple[str, ...] = getattr(adapter, "kinds", ("key",))
         kind = given.get("kind", kinds[0])
         if isinstance(kind, str) and kind not in kinds:
@@ -178,6 +258,8 @@ class _Reader:
                 f"kind: {provider.type} has no {shown(kind)}.",
                 meant(kind, kinds, what="Kinds"),
             )
+        elif isinstance(kind, str) and kind != kinds[0]:
+            adapter = self._adapter(replace(provider, kind=kind))
         settings, findings = validate(adapter.Settings, given.get("key", {}), (*self.path, "key"))
         self.draft.say_all(
             findings, but=None if isinstance(given.get("key", {}), dict) else (*self.path, "key")
@@ -208,7 +290,7 @@ class _Reader:
     def _target(
         self, own: PolicySection, store: StoreRef | None, secret_id: str | None, provider: ProviderRef | None
     ) -> Target | None:
-        traits = self.refs.adapters.providers.adapter(provider.type).traits if provider else None
+        traits = self._adapter(provider).traits if provider else None
         if traits is None or store is None or secret_id is None:
             return None
         if own.format == "text":
@@ -266,7 +348,7 @@ class _Reader:
         }
         if own or not self.common.gives("grace"):  # what the defaults alone say was checked there
             _check_lengths(self.draft, self.path, policy, (policy.every, policy.cron), own)
-        check = getattr(self.refs.adapters.providers.adapter(policy.provider.type), "check", None)
+        check = getattr(self._adapter(policy.provider), "check", None)
         said = check(policy) if check else None
         if said:
             self.draft.say((*self.path, "key"), f"key: {str(said).rstrip('.')}.", "Change one of the two.")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from rotator.errors import PolicyError, Problem
-from rotator.policies.book import Adapters, Book, Table
+from rotator.policies.book import Adapters, Book, KindTable, Table
 from rotator.policies.checks import check_limits, check_names, check_secrets
 from rotator.policies.drafts import Draft, draft
 from rotator.policies.entries import Entry, defaults, entries
@@ -16,7 +16,7 @@ from rotator.policies.references import References, references
 def installed() -> Adapters:
     """The adapters that rotator has."""
     return Adapters(
-        providers=cast("Table", import_module("rotator.providers")),
+        providers=cast("KindTable", import_module("rotator.providers")),
         stores=cast("Table", import_module("rotator.stores")),
     )
 

@@ -1,7 +1,7 @@
 """The sections ``stores`` and ``providers``: each entry apart, so that one error hides no other."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -101,7 +101,8 @@ def _provider(draft: Draft, found: References, name: str, data: object) -> Provi
     _check_admin(draft, path, section, adapter)
     if options is None or len(draft.findings) > before or (section.admin and not admin):
         return None
-    return ProviderRef(name, section.type, section.base_url, admin, options)
+    made = ProviderRef(name, section.type, section.base_url, admin, options)
+    return replace(made, account=found.admin_id(made)) if admin else made
 
 
 def _admin(draft: Draft, found: References, path: Path, section: AdminSection | None) -> AdminRef | None:

@@ -29,6 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 _DURATION_SCHEMA = {"type": "string", "pattern": "^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"}
 WRONG = "rotator"  # the type of our own pydantic errors
+_LARGEST_SHARE = 50  # of a token's life: renewed in its first half, it would be renewed for nothing
 
 
 def wrong(message: str, remedy: str) -> PydanticCustomError:
@@ -92,6 +93,16 @@ def _cron(text: str) -> str:
     return " ".join(text.split())
 
 
+def _renew(value: object) -> timedelta | float:
+    """A duration, or a share such as 25%."""
+    if isinstance(value, str) and value.endswith("%"):
+        digits = value[:-1].strip()
+        if digits.isdecimal() and 0 < int(digits) <= _LARGEST_SHARE:
+            return int(digits) / 100
+        raise wrong(f"{shown(value)} is not a share.", "Write a duration such as 20m, or 1% to 50%.")
+    return _positive(value)
+
+
 def _timezone(text: str) -> str:
     try:
         ZoneInfo(text)
@@ -140,6 +151,11 @@ Name = Annotated[
 ]
 Duration = Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Positive = Annotated[timedelta, BeforeValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)]
+Renew = Annotated[
+    timedelta | float,
+    BeforeValidator(_renew),
+    WithJsonSchema({"type": "string", "examples": ["20m", "25%"]}),
+]
 Cron = Annotated[str, AfterValidator(_cron), WithJsonSchema({"type": "string", "examples": ["0 9 * * tue"]})]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Secret = Annotated[str, Field(min_length=1, max_length=2048), AfterValidator(_secret)]
@@ -215,6 +231,13 @@ class DefaultsSection(Common):
     """What policies leave out."""
 
 
+class AdminSection(Section):
+    """Where a credential is kept: one that may manage keys, or the parent of a token."""
+
+    store: Name
+    secret: Secret
+
+
 class PolicySection(Common):
     """One secret: what is rotated, how often, and where it is kept."""
 
@@ -223,18 +246,17 @@ class PolicySection(Common):
     kind: str | None = Field(
         default=None, description="Which of the provider's credentials; its first by default."
     )
+    from_: AdminSection | None = Field(
+        default=None, alias="from", description="Of a token: the secret of its parent credential."
+    )
+    renew_before: Renew | None = Field(
+        default=None, description="Of a token: how long before it expires, or which share of its life."
+    )
     key: dict[str, Any] = Field(default={}, description="The provider's own settings of a key.")
     fields: dict[str, str | None] = Field(default={}, description="Other field names; null: not written.")
     format: Literal["json", "text"] = Field(
         default="json", description="text: the secret is one plain value."
     )
-
-
-class AdminSection(Section):
-    """Where the credential is kept that may manage keys."""
-
-    store: Name
-    secret: Secret
 
 
 class StoreSection(Section):

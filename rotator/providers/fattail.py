@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from rotator import cron
 from rotator.errors import NeedsPerson, Scope
 from rotator.model import Credential, Issued, KeyRecord, Policy, Probe, Traits, Verdict
 from rotator.providers.answers import Answer
@@ -76,14 +77,15 @@ class FatTail(Managed):
     def check(cls, policy: Policy) -> str | None:
         """An expiry that would end a key in use: it is a backstop, never the trigger."""
         days = policy.key.get("expires_in_days")
-        if not isinstance(days, int) or policy.every is None:
+        gap = policy.every or cron.longest_gap(policy.cron or "")
+        if not isinstance(days, int) or gap is None:
             return None
-        life = policy.every + policy.jitter + policy.grace
+        life = gap + policy.jitter + policy.grace
         if days * _DAY > life:
             return None
         return (
-            f"expires_in_days is {days}, but a key is in use for every + jitter + grace ({life}): it must be "
-            "longer than that."
+            f"expires_in_days is {days}, but a key is in use until the next rotation, jitter and grace "
+            f"included ({life}): it must be longer than that."
         )
 
     def wanted(self, key: Mapping[str, Any], old: KeyRecord | None) -> Mapping[str, Any]:

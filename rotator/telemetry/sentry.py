@@ -18,7 +18,7 @@ from rotator.telemetry.logs import clean
 if TYPE_CHECKING:
     from rotator.telemetry.delivery import Delivery
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("rotator.alarms")
 
 CHECKIN_EVERY = timedelta(minutes=1)
 MONITOR = "rotator-tick"

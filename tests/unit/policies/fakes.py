@@ -85,7 +85,7 @@ class Table:
     def __init__(self, **types: type[Any]) -> None:
         self._types = types
 
-    def adapter(self, type: str, /) -> type[Any]:  # noqa: A002
+    def adapter(self, type: str, kind: str | None = None, /) -> type[Any]:  # noqa: A002
         return self._types[type]
 
     def names(self) -> list[str]:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import time, timedelta
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def test_every_key(tmp_path: Path) -> None:
     """Each key of a policy arrives as a value, under its own name."""
     found = book(tmp_path, FULL)
     (policy,) = found.policies
-    assert (policy.name, policy.provider, policy.kind) == ("market-maker", found.providers["fan"], "token")
+    assert (policy.name, policy.kind) == ("market-maker", "token")
+    assert policy.provider == replace(found.providers["fan"], kind="token")
     assert (policy.every, policy.cron, policy.timezone) == (None, "0 9 * * 2", "Europe/London")
     assert (policy.jitter, policy.grace) == (2 * HOUR, 12 * HOUR)
     assert policy.windows == (
@@ -138,11 +140,14 @@ def _with(**changes: str) -> str:
         (_with(every="30days"), "every: This is not a duration. Write days, hours"),
         (_with(every="0s"), "every: This duration is zero."),
         (_with(every="-1d"), "every: This is not a duration."),
-        (_with(every="12h"), "grace 1d is not shorter than every 12h. Write grace shorter than 12h"),
+        (
+            _with(every="12h", grace="24h"),
+            "grace 1d is not shorter than every 12h. Write grace shorter than 12h",
+        ),
         (_with(grace="30d"), "grace 30d is not shorter than every 30d."),
         (_with(jitter="31d"), "jitter 31d is not shorter than every 30d."),
         (
-            _with(every="", cron='"0 */6 * * *"'),
+            _with(every="", grace="24h", cron='"0 */6 * * *"'),
             "grace 1d is not shorter than cron, which may fire 6h apart.",
         ),
         (
