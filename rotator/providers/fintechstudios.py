@@ -18,7 +18,7 @@ from rotator.providers.admin import Admin
 from rotator.providers.answers import Answer
 from rotator.providers.fintechstudios_token import TOKEN, FintechEndpoint, FintechOptions, failed
 from rotator.providers.http import Budget
-from rotator.providers.logins import Login, PersonIssued, ShortLived, doubt, refusal
+from rotator.providers.logins import Login, PersonIssued, ShortLived, doubt, refusal, said_of
 from rotator.providers.managed import Pace, options_of
 from rotator.providers.network import Call, Network
 
@@ -130,12 +130,10 @@ class FintechAccessKey(_Fintech, PersonIssued):
             )
         sent = self._clock.now()
         answer = self._api.call(self.endpoint.call(credential), Budget(self._clock), tries=1)
-        if self.endpoint.refuses(answer):
-            return self._refusals.note(credential, refusal(answer))
-        if not answer.ok:
-            said = doubt(f"http-{answer.status}")
-            return said if _passing(answer) else self._refusals.note(credential, said)
-        return self._read(answer, credential, sent)
+        if answer.ok:
+            return self._read(answer, credential, sent)
+        said = said_of(answer, self.endpoint)
+        return said if _passing(answer) else self._refusals.note(credential, said)
 
     def _read(self, answer: Answer, credential: Credential, sent: datetime) -> Issued | Probe:
         try:

@@ -5,7 +5,6 @@ instructions (2025), which differ in the path, in the unit of ``expires`` and in
 """
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Mapping
@@ -116,7 +115,7 @@ def _own_ending(token: str) -> int | None:
     parts = token.split(".")
     if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
         return None
-    with suppress(ValueError, RecursionError, binascii.Error):
+    with suppress(ValueError, OverflowError, RecursionError):
         padded = parts[1] + "=" * (-len(parts[1]) % 4)
         payload = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         told = payload.get("exp") if isinstance(payload, dict) else None

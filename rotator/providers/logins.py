@@ -103,26 +103,6 @@ class Login(ABC):
             todo=todo or "Look at the provider's own pages.",
         )
 
-    def _failed(self, answer: Answer) -> RotatorError:
-        """What an answer means that is neither a token nor a refused login."""
-        said = f"{self._ref.name}: mint a token"
-        if answer.status in _NO_SUCH_PATH:
-            return Refused(
-                f"http-{answer.status}",
-                f"{said}: the server knows no such path ({answer.status}). Check base_url and the other "
-                "options of the provider's section; no second path was tried.",
-                permanent=True,
-            )
-        if answer.status == HTTPStatus.FORBIDDEN:
-            rights = ", ".join(self.traits.rights)
-            return NeedsPerson(
-                "admin-forbidden",
-                f"{said}: the credential may not do this (403).",
-                todo=f"Ask the provider to let it in; what is needed: {rights}.",
-                scope=Scope.PROVIDER,
-            )
-        return unwelcome(answer, said, self._clock.now(), reads=False)
-
 
 class PersonIssued(Login):
     """The kind that a person issues and revokes."""
@@ -182,10 +162,8 @@ class PersonIssued(Login):
         """LIVE: a token was minted. DEAD: the login was refused."""
         sent = self._clock.now()
         answer = self._api.call(self.endpoint.call(credential), Budget(self._clock), tries=1)
-        if self.endpoint.refuses(answer):
-            return refusal(answer)
         if not answer.ok:
-            return doubt(f"http-{answer.status}")
+            return said_of(answer, self.endpoint)
         return self._proven(self.endpoint.minted(answer, credential, sent))
 
     def _proven(self, minted: Issued) -> Probe:  # noqa: ARG002 - an adapter may look at the token
@@ -202,14 +180,18 @@ class ShortLived(Login):
         Only where the parent secret has changed meanwhile the new one is tried at once.
         """
         budget, admin = Budget(self._clock), self._parent()
-        parent = self._sendable(admin, admin.credential())
+        parent = admin.credential()
+        if self._refusals.held(parent) is not None:
+            parent = self._changed(admin, parent)
         while True:  # each further round needs a parent secret that has changed
             sent = self._clock.now()
             answer = self._api.call(self.endpoint.call(parent), budget)
-            if not self.endpoint.refuses(answer):
+            if answer.ok:
                 return self._minted(answer, parent, sent)
-            self._refusals.note(parent, refusal(answer))
-            parent = self._sendable(admin, parent)
+            if not self.endpoint.refuses(answer) and answer.status != HTTPStatus.FORBIDDEN:
+                raise self._failed(answer)
+            self._refusals.note(parent, said_of(answer, self.endpoint))
+            parent = self._changed(admin, parent)
 
     def _probed(self, call: Call, judge: Callable[[Answer], Probe]) -> Probe:
         """One request with the token itself; whatever goes wrong is UNKNOWN."""
@@ -228,21 +210,29 @@ class ShortLived(Login):
             )
         return self._admin
 
-    def _sendable(self, admin: Admin, credential: Credential) -> Credential:
-        """The credential, unless it is held; then what the parent secret holds in its place by now.
+    def _changed(self, admin: Admin, held: Credential) -> Credential:
+        """What the parent secret holds by now in place of a credential that is held.
 
-        Raises NeedsPerson if that is held too, NotSent if it is in doubt why a login failed.
+        Raises why it is held if that is still the same, or is held as well.
         """
-        if self._refusals.held(credential) is None:
+        credential = admin.renewed(held) or held
+        why = self._refusals.held(credential)
+        if why is None:
             return credential
-        credential = admin.renewed(credential) or credential
-        held = self._refusals.held(credential)
-        if held is None:
-            return credential
-        if held.said.verdict is Verdict.DEAD:
-            raise self._refused(admin, held.until)
-        said = f"{self._ref.name}: a login failed ({held.said.why}), so none is sent for a while."
-        raise NotSent("login-held", said, retry_at=held.until)
+        if why.said.verdict is Verdict.DEAD:
+            raise self._refused(admin, why.until)
+        if why.said == FORBIDDEN:
+            raise self._forbidden()
+        said = f"{self._ref.name}: a login failed ({why.said.why}), so none is sent for a while."
+        raise NotSent("login-held", said, retry_at=why.until)
+
+    def _forbidden(self) -> NeedsPerson:
+        return NeedsPerson(
+            "admin-forbidden",
+            f"{self._ref.name}: mint a token: the credential may not do this (403).",
+            todo=f"Ask the provider to let it in; what is needed: {', '.join(self.traits.rights)}.",
+            scope=Scope.PROVIDER,
+        )
 
     def _refused(self, admin: Admin, until: datetime) -> NeedsPerson:
         told = admin.refused("the login failed")  # forgets what it read, so that a fresh one is seen at once
@@ -255,11 +245,19 @@ class ShortLived(Login):
             scope=told.scope,
         )
 
+    def _failed(self, answer: Answer) -> RotatorError:
+        """What an answer means that is neither a token, nor about the login."""
+        said = f"{self._ref.name}: mint a token"
+        if answer.status in _NO_SUCH_PATH:
+            return Refused(
+                f"http-{answer.status}",
+                f"{said}: the server knows no such path ({answer.status}). Check base_url and the other "
+                "options of the provider's section; no second path was tried.",
+                permanent=True,
+            )
+        return unwelcome(answer, said, self._clock.now(), reads=False)
+
     def _minted(self, answer: Answer, parent: Credential, sent: datetime) -> Issued:
-        if not answer.ok:
-            if answer.status == HTTPStatus.FORBIDDEN:
-                self._refusals.note(parent, doubt(f"http-{answer.status}"))
-            raise self._failed(answer)
         try:
             issued = self.endpoint.minted(answer, parent, sent)
         except Refused as error:
@@ -277,6 +275,14 @@ def refusal(answer: Answer) -> Probe:
 def doubt(why: str) -> Probe:
     """The verdict where nothing is said plainly."""
     return Probe(Verdict.UNKNOWN, why)
+
+
+FORBIDDEN = doubt(f"http-{HTTPStatus.FORBIDDEN}")
+
+
+def said_of(answer: Answer, endpoint: TokenEndpoint) -> Probe:
+    """What an answer other than 2xx says of a login."""
+    return refusal(answer) if endpoint.refuses(answer) else doubt(f"http-{answer.status}")
 
 
 def _and(names: Sequence[str]) -> str:

@@ -1,0 +1,3 @@
+from tests.contract.providers.test_lab import elsewhere
+
+__all__ = ["elsewhere"]
