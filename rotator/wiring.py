@@ -115,8 +115,17 @@ class Wiring:
         admin = ref.admin
         if admin is None:
             return None
-        fields = traits(ref.type, ref.kind).admin_fields
-        made = Admin(lambda: self.store(admin.store).raw(admin.secret), fields, ref.name, self.clock)
+        found = providers.adapter(ref.type, ref.kind)
+        in_headers: tuple[str, ...] | None = getattr(
+            found, "admin_in_headers", None
+        )  # a password may hold blanks
+        made = Admin(
+            lambda: self.store(admin.store).raw(admin.secret),
+            found.traits.admin_fields,
+            ref.name,
+            self.clock,
+            in_headers,
+        )
         self._admins.append((admin, made))
         return made
 
