@@ -19,6 +19,7 @@ from rotator.model import (
     Rotation,
     SecretState,
 )
+from rotator.providers import adapter
 
 _PHASES = {
     Phase.PLANNED: "planned",
@@ -93,6 +94,8 @@ class StatusRow:
     act: tuple[Act, ...]
     debts: tuple[DebtRow, ...]
     gone: bool = False
+    expires_at: datetime | None = None  # of a token
+    asks_for: str | None = None  # what a person types once they have done what is asked
 
 
 def status_row(
@@ -115,7 +118,15 @@ def status_row(
         act=tuple(acts(policy, known)) if known else (),
         debts=tuple(debt_row(debt) for debt in known.debts) if known else (),
         gone=policy is None,
+        expires_at=current.expires_at if current else None,
+        asks_for=asks_for(state) if state else None,
     )
+
+
+def asks_for(state: SecretState) -> str | None:
+    """The command that brings what a secret waits for, where a person must issue it."""
+    waits = state.block is not None and state.block.kind == "a-person-must-issue"
+    return f"rotator submit {state.policy}" if waits else None
 
 
 def stands(known: Known | None, now: datetime, *, gone: bool = False) -> str:
@@ -167,7 +178,17 @@ def provider_of(known: Known | None) -> str:
 
 def unproven(debt: Debt) -> bool:
     """Whether nobody has said whose key this debt is: it is never revoked by guess."""
-    return not debt.phase.ended and (debt.provenance is Provenance.UNKNOWN or debt.key_id is None)
+    unknown = debt.provenance is Provenance.UNKNOWN or debt.key_id is None
+    return unknown and not debt.phase.ended and is_ours_to_revoke(debt.policy)
+
+
+def is_ours_to_revoke(policy: Policy) -> bool:
+    """Whether rotator is the one to end a policy's keys: not a person, and not the time."""
+    try:
+        traits = adapter(policy.provider.type, policy.provider.kind).traits
+    except KeyError:  # its adapter is not installed any more
+        return True
+    return bool(traits.revokes and not traits.expires)
 
 
 def debt_row(debt: Debt) -> DebtRow:
@@ -196,7 +217,7 @@ def acts(policy: Policy | None, known: Known) -> Iterable[Act]:
             yield _of(debt.block, who)
         elif unproven(debt):
             yield Act(who, "nobody has said which key was replaced", adopt_command(name, debt.key_id))
-    if _foreign(known.state):
+    if _foreign(policy, known.state):
         assert known.state.current is not None, "a foreign key is a current one"
         todo = adopt_command(name, known.state.current.key_id)
         yield Act(who, "the key in use was there before rotator: unadopted, it is never revoked", todo)
@@ -205,9 +226,10 @@ def acts(policy: Policy | None, known: Known) -> Iterable[Act]:
         yield Act(who, f"the policy was deleted; key {key} lives on", "revoke it at the provider, or keep it")
 
 
-def _foreign(state: SecretState) -> bool:
-    """Whether the key in use is one that rotator would not revoke."""
-    return state.current is not None and state.current.provenance is Provenance.UNKNOWN and not state.gone
+def _foreign(policy: Policy | None, state: SecretState) -> bool:
+    """Whether the key in use is one that rotator would not revoke, though it could."""
+    unknown = state.current is not None and state.current.provenance is Provenance.UNKNOWN
+    return unknown and not state.gone and policy is not None and is_ours_to_revoke(policy)
 
 
 def _of(block: Block, who: str) -> Act:

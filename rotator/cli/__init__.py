@@ -30,7 +30,7 @@ def run(args: Sequence[str] | None = None) -> int:
         return WRONG
     except click.ClickException as error:
         error.show()
-        return getattr(error, "code", WRONG)
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _told(
             "Stopped. What had begun is in the ledger; the same command or the daemon goes on.", FAILED

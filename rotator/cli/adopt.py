@@ -8,7 +8,7 @@ from rotator.cli.options import Options, Wrong, json_option
 from rotator.cli.reading import read_all, read_one
 from rotator.cli.select import named
 from rotator.interfaces import Ledger
-from rotator.model import Change, Policy
+from rotator.model import Change, Debt, Policy
 
 
 @click.command(
@@ -104,4 +104,12 @@ def settle(options: Options, *, debt: str, reason: str, as_json: bool) -> None:
     if as_json:
         output.document({"debt": debt, "key_id": found.key_id, "settled": True, "by": said.by})
         return
-    click.echo(f"Debt {debt} is settled: key {found.key_id or 'of unknown id'} declared dead, never proven.")
+    key = found.key_id or "of unknown id"
+    click.echo(f"Debt {debt} is settled: key {key} declared dead, {_by_word(found)}.")
+
+
+def _by_word(debt: Debt) -> str:
+    """What a person's word is worth: where nothing else could prove it, that is said."""
+    if debt.block is not None and debt.block.kind == "cannot-be-proven":
+        return "on your word alone: no probe can prove it, and the record says so"
+    return "never proven"

@@ -1,6 +1,7 @@
 """``validate`` and ``schema``: about policy files alone, offline."""
 
 import json
+from datetime import timedelta
 
 import click
 
@@ -46,19 +47,27 @@ _COLUMNS = ("name", "provider", "store", "secret", "schedule", "grace", "owner")
 
 def described(policy: Policy) -> dict[str, str | None]:
     """A policy in the words of its file."""
-    every = (
-        f"every {durations.text(policy.every)}" if policy.every else f'cron "{policy.cron}" {policy.timezone}'
-    )
     return {
         "name": policy.name,
         "provider": policy.provider.name,
         "store": policy.target.store.name,
         "secret": policy.target.secret,
-        "schedule": every + (", in windows" if policy.windows else ""),
+        "schedule": schedule(policy) + (", in windows" if policy.windows else ""),
         "grace": durations.text(policy.grace),
         "owner": policy.owner,
         "place": policy.place,
     }
+
+
+def schedule(policy: Policy) -> str:
+    """When a policy is due, in the words of its file."""
+    if isinstance(policy.renew, timedelta):
+        return f"renewed {durations.text(policy.renew)} before it expires"
+    if policy.renew is not None:
+        return f"renewed with {policy.renew:.0%} of its life left"
+    if policy.every:
+        return f"every {durations.text(policy.every)}"
+    return f'cron "{policy.cron}" {policy.timezone}'
 
 
 @click.command(

@@ -85,6 +85,8 @@ def _rotated(name: str, known: Known, debts: Iterable[Debt], asked: Asked, now: 
     key_id = known.state.current.key_id if known.state.current else None
     replaced = [debt for debt in debts if debt.reason is DebtReason.REPLACED]
     left = [debt for debt in replaced if not debt.phase.ended]
+    if _tokens(left) and asked.dead and not any(debt.block for debt in left):
+        return Outcome(name, Coverage.UNCOVERED, f"renewed, but {_old_tokens(left)}", key_id)
     for debt in left:
         if unproven(debt):
             todo = adopt_command(name, debt.key_id)
@@ -99,6 +101,8 @@ def _rotated(name: str, known: Known, debts: Iterable[Debt], asked: Asked, now: 
 
 def _old_keys(replaced: Sequence[Debt], left: Sequence[Debt], asked: Asked, now: datetime) -> str:
     """What the keys that were replaced wait for, or how they ended."""
+    if _tokens(left):
+        return _old_tokens(left)
     if left:
         until = max((debt.not_before for debt in left if debt.not_before), default=None)
         return "grace begins once every replica shows it" if until is None else _grace(until, now)
@@ -107,6 +111,18 @@ def _old_keys(replaced: Sequence[Debt], left: Sequence[Debt], asked: Asked, now:
         return "there was no old key"
     proven = all(debt.phase is DebtPhase.DEAD for debt in dead)
     return f"old key {dead[-1].key_id} {'proven dead' if proven else 'declared dead, not proven'}"
+
+
+def _tokens(left: Sequence[Debt]) -> bool:
+    """Whether what was replaced is a token."""
+    return bool(left) and all(debt.policy.renew is not None for debt in left)
+
+
+def _old_tokens(left: Sequence[Debt]) -> str:
+    """What becomes of tokens that were replaced: nothing revokes them."""
+    until = max((debt.expires_at for debt in left if debt.expires_at), default=None)
+    when = "" if until is None else f", at {until:%Y-%m-%d %H:%M}Z"
+    return f"the old token lives until it expires{when}"
 
 
 def _grace(until: datetime, now: datetime) -> str:

@@ -15,7 +15,7 @@ from rotator.cli.options import Options
 from rotator.cli.progress import Progress
 from rotator.cli.reading import read_one
 from rotator.interfaces import Ledger
-from rotator.model import Change, Event, Order, Policy
+from rotator.model import Change, Event, Order, Phase, Policy
 from rotator.people import paused_until
 
 if TYPE_CHECKING:
@@ -46,16 +46,16 @@ def carry_out(options: Options, book: "Book", wish: Wish) -> list[Outcome]:
     with session.world(options) as world, session.notifier(world.clock) as tells:
         worker = Worker(world, book, tells, holder=holder())
         try:
-            with _stopped_by_signal(world):
+            with stopped_by_signal(world):
                 asked = Asked(at=world.ledger.now(), dead=wish.grace == timedelta(0))
                 refused = _give_all(world, wish)
                 given = [policy for policy in wish.policies if policy.name not in refused]
-                _work(world, worker, given, asked, wish.wait)
+                watch(world, worker, given, asked, wish.wait)
                 stopped = world.stopping()
         finally:
             worker.stop()
             worker.close()
-        found = {policy.name: _final(look(world.ledger, policy, asked)) for policy in given}
+        found = {policy.name: final(look(world.ledger, policy, asked)) for policy in given}
         worker.tell_alarms()
     if stopped:
         click.echo(GOES_ON, err=True)
@@ -69,17 +69,33 @@ def _give_all(world: "Wiring", wish: Wish) -> dict[str, Outcome]:
     """Give every order; by policy, those that are not given and why."""
     refused = {}
     for policy in wish.policies:
-        why = _give(world, policy, wish)
-        if why is not None:
+        todo = _for_a_person(world, policy)
+        why = _give(world, policy, wish) if todo is None else None
+        if todo is not None:
+            refused[policy.name] = Outcome(policy.name, Coverage.WAITING, todo)
+        elif why is not None:
             refused[policy.name] = Outcome(policy.name, Coverage.UNCOVERED, why)
     return refused
+
+
+def _for_a_person(world: "Wiring", policy: Policy) -> str | None:
+    """What a person does where the provider issues nothing by request; None where an order is carried out.
+
+    A credential that was brought before is hurried by an order, and so is a conflict about it.
+    """
+    traits = world.provider(policy.provider).traits
+    rotation = world.ledger.rotation(policy.target.id)
+    if traits.issues or (rotation is not None and rotation.phase is not Phase.PLANNED):
+        return None
+    return (
+        f"{policy.provider.name} has no key API: a person issues the new key. To do: {traits.todo_issue} "
+        f"Then: rotator submit {policy.name}"
+    )
 
 
 def _give(world: "Wiring", policy: Policy, wish: Wish) -> str | None:
     """Give one order, so that it is tried now: a pause ends, a block is forgotten. Why not, or None."""
     ledger, by = world.ledger, session.person()
-    if not world.provider(policy.provider).traits.issues:
-        return f"{policy.provider.name} has no key API: a person issues the key"
     known = read_one(ledger, policy.target.id)
     assert known is not None, "the worker has enrolled it"
     if paused_until(known, ledger.now()) is not None:
@@ -89,7 +105,8 @@ def _give(world: "Wiring", policy: Policy, wish: Wish) -> str | None:
     ledger.forget(f"block:{policy.provider.principal}")
     if known.state.block is not None:
         _unblocked(world, policy, by)
-    order = Order(kind="run", by=by, reason=wish.reason, at=ledger.now(), grace=wish.grace)
+    grace = None if policy.renew is not None else wish.grace  # a token dies when it expires
+    order = Order(kind="run", by=by, reason=wish.reason, at=ledger.now(), grace=grace)
     ledger.give(policy.target.id, order)
     return None
 
@@ -109,7 +126,7 @@ def _unblocked(world: "Wiring", policy: Policy, by: str) -> None:
 # --- working ---------------------------------------------------------------------------------------------
 
 
-def _work(
+def watch(
     world: "Wiring", worker: "Worker", policies: Sequence[Policy], asked: Asked, wait: timedelta
 ) -> None:
     """Make passes over these secrets until each has an outcome, a person stops us, or the wait is over."""
@@ -134,7 +151,7 @@ def look(ledger: Ledger, policy: Policy, asked: Asked) -> Outcome:
     return outcome(policy, known, last, debts, asked=asked, now=ledger.now())
 
 
-def _final(one: Outcome) -> Outcome:
+def final(one: Outcome) -> Outcome:
     """The outcome when nobody watches any more: what still goes on is not covered."""
     if one.ended:
         return one
@@ -142,7 +159,7 @@ def _final(one: Outcome) -> Outcome:
 
 
 @contextmanager
-def _stopped_by_signal(world: "Wiring") -> Iterator[None]:
+def stopped_by_signal(world: "Wiring") -> Iterator[None]:
     """From the first Ctrl-C or SIGTERM on no new effect begins. The handler sets a flag, and nothing else."""
 
     def stop(*_: object) -> None:

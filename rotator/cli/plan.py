@@ -7,7 +7,7 @@ import click
 
 from rotator.cli import output, session
 from rotator.cli.options import Options, json_option
-from rotator.cli.planning import PlanRow, plan_rows
+from rotator.cli.planning import PlanRow, plan_rows, traits_of
 from rotator.cli.reading import read_all
 from rotator.cli.select import named
 
@@ -21,13 +21,11 @@ def plan(options: Options, *, names: tuple[str, ...], as_json: bool) -> None:
 
     Nothing is changed, and no provider or store is called: this is read from the policies and the ledger.
     """
-    from rotator.wiring import traits  # noqa: PLC0415 - as heavy as the adapters
-
     book = session.book(options)
     wanted = {named(book.policies, name).name for name in names}
     with session.reading(options) as ledger:
         now = ledger.now() if ledger else datetime.now(UTC)
-        rows = plan_rows(book.policies, read_all(ledger) if ledger else {}, traits, now)
+        rows = plan_rows(book.policies, read_all(ledger) if ledger else {}, traits_of, now)
     chosen = [row for row in rows if not wanted or row.policy in wanted]
     if as_json:
         output.document({"now": now, "policies": chosen})

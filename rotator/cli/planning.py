@@ -10,6 +10,7 @@ from rotator.people import Known, paused_until
 from rotator.providers import adapter
 
 STORE_CALLS = 7  # of a whole rotation, the revocation and its proof included, when nothing fails
+TOKEN_STORE_CALLS = 6  # of a renewal: nothing is revoked; one of them reads the parent secret
 
 TraitsOf = Callable[[ProviderRef], Traits]
 
@@ -89,8 +90,8 @@ def does(policy: Policy, known: Known | None, traits: Traits, grace: timedelta) 
         return f"waits for a person, who issues the key; then: rotator submit {policy.name}"
     if traits.expires:
         return (
-            f"one token call at {policy.provider.name}, verify the token, promote it; the old one lives until "
-            "it expires"
+            f"one token call at {policy.provider.name}, verify the token, promote it; "
+            "the old one lives until it expires"
         )
     new = f"issue a key at {policy.provider.name}, verify it, promote it"
     current = known.state.current if known else None

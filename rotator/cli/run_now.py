@@ -10,7 +10,7 @@ from rotator.cli import output, session
 from rotator.cli.coverage import Coverage, Outcome
 from rotator.cli.options import NotDone, Options, Wrong, duration, json_option, tags
 from rotator.cli.ordering import Wish, carry_out
-from rotator.cli.planning import PlanRow, plan_rows
+from rotator.cli.planning import PlanRow, plan_rows, traits_of
 from rotator.cli.reading import read_some
 from rotator.cli.select import select
 from rotator.model import Policy
@@ -74,6 +74,7 @@ def run_now(
     _possible(revoke_first=revoke_first, revoke_now=revoke_now, grace=grace)
     book = session.book(options)
     chosen = select(book.policies, names, tag, provider, everything=everything)
+    _fit_for_tokens(chosen, names, revoke_now=revoke_now, grace=grace)
     wish = Wish(
         policies=chosen,
         reason=_reasoned(reason, dry_run=dry_run),
@@ -101,6 +102,20 @@ def _possible(*, revoke_first: bool, revoke_now: bool, grace: timedelta | None) 
         raise Wrong("Either --grace or --revoke-now, not both: --revoke-now means no grace.")
 
 
+def _fit_for_tokens(
+    chosen: Sequence[Policy], names: Sequence[str], *, revoke_now: bool, grace: timedelta | None
+) -> None:
+    """A token has no grace: nothing revokes it. Where others are meant as well, the closing table says so."""
+    tokens = [policy.name for policy in chosen if policy.renew is not None]
+    meant = [name for name in tokens if name in names] or (tokens if len(tokens) == len(chosen) else [])
+    if meant and (revoke_now or grace is not None):
+        option = "--revoke-now" if revoke_now else "--grace"
+        raise Wrong(
+            f"{option} is not for tokens ({', '.join(meant)}): nothing revokes a token, it dies when it "
+            "expires. Leave the option out, and the token is renewed at once."
+        )
+
+
 def _reasoned(reason: str | None, *, dry_run: bool) -> str:
     text = output.printable((reason or "").strip())
     if not text and not dry_run:
@@ -116,13 +131,14 @@ def _planned(
     """What the order would do, from the ledger as it is; nothing is made or changed."""
     from dataclasses import replace  # noqa: PLC0415
 
-    from rotator.wiring import traits  # noqa: PLC0415 - as heavy as the adapters
-
-    asked = [policy if grace is None else replace(policy, grace=grace) for policy in chosen]
+    asked = [
+        policy if grace is None or policy.renew is not None else replace(policy, grace=grace)
+        for policy in chosen
+    ]
     with session.reading(options) as ledger:
         now = ledger.now() if ledger else datetime.now(UTC)
         known = read_some(ledger, [policy.target.id for policy in chosen]) if ledger else {}
-    return plan_rows(asked, known, traits, now), now
+    return plan_rows(asked, known, traits_of, now), now
 
 
 def _show_plan(rows: Sequence[PlanRow], now: datetime, *, as_json: bool) -> None:

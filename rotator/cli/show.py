@@ -86,6 +86,7 @@ def _overview(rows: Sequence[StatusRow], now: datetime) -> None:
     )
     for row in rows:
         _acts(row)
+    _tokens(rows, now)
     owed = [(row, debt) for row in rows for debt in row.debts]
     if owed:
         click.echo("\nKeys that must still die:")
@@ -106,9 +107,25 @@ def _overview(rows: Sequence[StatusRow], now: datetime) -> None:
         )
 
 
+def _tokens(rows: Sequence[StatusRow], now: datetime) -> None:
+    """When the tokens in use expire."""
+    found = [row for row in rows if row.expires_at]
+    if found:
+        click.echo("\nTokens:")
+        output.table(
+            ("policy", "expires", "next due"),
+            [
+                (row.policy, output.moment(row.expires_at, now), output.moment(row.next_due, now))
+                for row in found
+            ],
+        )
+
+
 def _acts(row: StatusRow) -> None:
     for act in row.act:
         click.echo(output.printable(f"{row.policy}: {act.who}: {act.why} -> {act.todo}"))
+    if row.asks_for:
+        click.echo(output.printable(f"{row.policy} asks for: {row.asks_for}"))
 
 
 def _details(row: StatusRow, now: datetime) -> None:
@@ -120,6 +137,7 @@ def _details(row: StatusRow, now: datetime) -> None:
         "secret": row.secret,
         "key": row.key_id or "of unknown id",
         "age": output.span(row.age),
+        **({"expires": output.moment(row.expires_at, now)} if row.expires_at else {}),
         "next due": f"{output.moment(row.next_due, now)}  {row.why}",
         "paused until": output.moment(row.paused_until, now),
         "failures": str(row.failures),

@@ -17,6 +17,7 @@ from jobs import harden, signals
 from rotator import stores, wiring
 from rotator.cli import run
 from rotator.lab import Buildmarkets
+from rotator.lab.figure import Figure
 from rotator.telemetry import logs
 from rotator.testing.fake_secrets_manager import FakeSecretsManager
 
@@ -72,9 +73,13 @@ class Rig:
         paths = ["--policies", str(self.folder / "rotator.yaml"), "--ledger", f"sqlite:///{self.folder}/l.db"]
         code = run([*paths, *args])
         captured = self.capture.readouterr()
-        for value in self.provider.values():
+        for value in self.values():
             assert value not in captured.out + captured.err
         return Said(code, captured.out, captured.err)
+
+    def values(self) -> frozenset[str]:
+        """Every secret value that there is."""
+        return self.provider.values()
 
     def secret(self, name: str, value: dict[str, str]) -> None:
         """Make a secret."""
@@ -111,9 +116,8 @@ policies:
 """
 
 
-@pytest.fixture
-def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Rig]:
-    """Two policies: ``orders`` holds a key that was there before, whose id nobody said; ``quotes`` ours."""
+def settled(monkeypatch: pytest.MonkeyPatch) -> FakeSecretsManager:
+    """The store that every command meets, and surroundings that outlast no test."""
     clock = FastClock()
     service = FakeSecretsManager(clock)
     monkeypatch.setattr(wiring, "SystemClock", lambda: clock)
@@ -122,6 +126,13 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.setattr(harden, "harden", lambda: None)  # it would last as long as this process
     monkeypatch.setattr(signals, "catch", threading.Event)
     monkeypatch.delenv("SENTRY_DSN", raising=False)
+    return service
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Rig]:
+    """Two policies: ``orders`` holds a key that was there before, whose id nobody said; ``quotes`` ours."""
+    service = settled(monkeypatch)
     with Buildmarkets(limits=()) as provider:
         rig = Rig(tmp_path, provider, service, capsys, monkeypatch)
         (tmp_path / "rotator.yaml").write_text(POLICIES.format(url=provider.url))
@@ -130,3 +141,58 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         rig.secret("prod/orders", {name: old[name] for name in ("api_key", "api_secret")})
         rig.secret("prod/quotes", {})
         yield rig
+
+
+@dataclass
+class PeopleRig(Rig):
+    """With a provider where people issue."""
+
+    figure: Figure
+
+    def values(self) -> frozenset[str]:
+        """Every secret value that there is."""
+        return self.provider.values() | self.figure.values()
+
+    def bring(self, fields: dict[str, Any], *args: str) -> Said:
+        """Submit fields for the policy ``client``."""
+        return self.say("submit", "client", *args, stdin=json.dumps(fields))
+
+
+PEOPLE = """
+  figure: {{type: figure, base_url: "{figure}"}}
+defaults: {{every: 30d, grace: 24h}}
+policies:
+  - {{name: client, provider: figure, kind: client, store: aws, secret: prod/client}}
+"""
+TOKEN = """
+  - name: token
+    provider: figure
+    kind: access-token
+    store: aws
+    secret: prod/token
+    from: {{store: aws, secret: prod/client}}
+"""
+
+
+@pytest.fixture
+def people(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[PeopleRig]:
+    """One policy, ``client``, whose credential a person issued."""
+    service = settled(monkeypatch)
+    with Buildmarkets(limits=()) as provider, Figure() as figure:
+        rig = PeopleRig(tmp_path, provider, service, capsys, monkeypatch, figure)
+        text = POLICIES[: POLICIES.index("defaults")].strip("\n") + PEOPLE
+        (tmp_path / "rotator.yaml").write_text(text.format(url=provider.url, figure=figure.url))
+        rig.secret("admin", provider.admin)
+        rig.secret("prod/client", figure.admin)
+        yield rig
+
+
+@pytest.fixture
+def tokens(people: PeopleRig) -> PeopleRig:
+    """The same, and a policy of the token that the credential mints."""
+    path = people.folder / "rotator.yaml"
+    path.write_text(path.read_text() + TOKEN.format())
+    people.secret("prod/token", {})
+    return people

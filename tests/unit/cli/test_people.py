@@ -11,6 +11,7 @@ from rotator.model import (
     Order,
     Phase,
     Provenance,
+    ProviderRef,
 )
 from rotator.people import (
     Known,
@@ -87,3 +88,21 @@ def test_a_deleted_policy_names_the_key_it_leaves() -> None:
     row = status_row(None, known(POLICY, gone=True), None, "", NOW)
     assert (row.state, row.gone, row.key_id) == ("gone", True, "key-1")
     assert "key key-1 lives on" in row.act[0].why
+
+
+def test_status_says_which_command_brings_what_is_waited_for() -> None:
+    """Where a person must issue, status names the command that brings the new credential."""
+    waits = known(POLICY, block=Block("a-person-must-issue", "r", "t", NOW))
+    row = status_row(POLICY, waits, None, "", NOW)
+    assert row.asks_for == f"rotator submit {POLICY.name}"
+    assert status_row(POLICY, known(POLICY, block=BLOCK), None, "", NOW).asks_for is None
+
+
+@pytest.mark.parametrize("kind", ["client", "access-token"])
+def test_what_is_not_ours_to_revoke_needs_no_adoption(kind: str) -> None:
+    """A key that a person revokes, and a token, wait for nobody to say whose they are."""
+    ref = ProviderRef("figure", "figure", "https://figure.example.com", kind=kind)
+    of = replace(POLICY, provider=ref)
+    given = known(of, current=FOREIGN, debts=(debt(of, provenance=Provenance.UNKNOWN),))
+    row = status_row(of, given, None, "", NOW)
+    assert (row.state, row.act) == ("in grace", ())

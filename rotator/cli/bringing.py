@@ -1,0 +1,201 @@
+"""``submit NAME``, carried out: take a person's credential in, then work until it is in service.
+
+Until the store holds it nothing depends on this process: a kill loses nothing, since the person still has it.
+From then on any worker goes on with it.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rotator.cli import output, session
+from rotator.cli.coverage import Asked, Coverage, Outcome
+from rotator.cli.credentials import brought
+from rotator.cli.options import NotDone, Options, Wrong
+from rotator.cli.ordering import GOES_ON, LOOK, final, look, stopped_by_signal, watch
+from rotator.cli.reading import read_one
+from rotator.desk import Desk, Memory
+from rotator.model import Credential, Phase, Policy, Rotation
+from rotator.people import paused_until
+from rotator.providers import adapter
+from rotator.rotation import advance
+from rotator.run_pass import CLAIM, Worker
+from rotator.submitting import NotTaken, submit
+from rotator.wiring import holder, traits
+
+if TYPE_CHECKING:
+    from rotator.policies import Book
+    from rotator.wiring import Wiring
+
+STORING = 90.0  # seconds to try the store for, while the value is in this process alone
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The policy that a credential is brought for, and how long to watch it come into service."""
+
+    policy: Policy
+    wait: timedelta
+    watch: bool = True
+
+
+def bring(options: Options, book: "Book", wish: Wish) -> Outcome:
+    """Read a credential, take it in, and work on with it; what became of it.
+
+    Raises Wrong with nothing written, NotDone where the provider or the store did not take it, and the
+    errors of either.
+    """
+    credential = _read(wish.policy)
+    with session.world(options) as world, session.notifier(world.clock) as tells:
+        worker = Worker(world, book, tells, holder=holder())
+        try:
+            with stopped_by_signal(world):
+                asked = Asked(at=world.ledger.now(), dead=False)
+                _take(world, wish.policy, credential)
+                if wish.watch:
+                    watch(world, worker, [wish.policy], asked, wish.wait)
+                stopped = world.stopping()
+        finally:
+            worker.stop()
+            worker.close()
+        found = _judged(world, look(world.ledger, wish.policy, asked), wish)
+        worker.tell_alarms()
+    if stopped:
+        click.echo(GOES_ON, err=True)
+    return found
+
+
+def _read(policy: Policy) -> Credential:
+    """The credential that a person brings, in the right form; its values stay unseen."""
+    declared = traits(policy.provider.type, policy.provider.kind)
+    if declared.issues:
+        raise Wrong(
+            f"{policy.name} needs no person's key: its provider issues keys by API, so rotator does. "
+            f"To rotate now: rotator run-now {policy.name} --reason TEXT"
+        )
+    fields = brought(declared.fields)
+    wrong = _misshapen(policy, fields)
+    if wrong is not None:
+        raise Wrong(f"{wrong} Nothing was written.")
+    return Credential(fields)
+
+
+def _misshapen(policy: Policy, fields: dict[str, Any]) -> str | None:
+    """What the adapter says of the form; where it says nothing: each field is there, and is a text."""
+    kind = adapter(policy.provider.type, policy.provider.kind)
+    shape = getattr(kind, "shape", None)
+    if shape is not None:
+        said = shape(fields)
+        return str(said) if said else None
+    names = kind.traits.fields
+    if set(fields) == set(names) and all(isinstance(value, str) and value for value in fields.values()):
+        return None
+    return f"It needs exactly {', '.join(names)}, each a text."
+
+
+# --- taking it in ----------------------------------------------------------------------------------------
+
+
+def _take(world: "Wiring", policy: Policy, credential: Credential) -> None:
+    """Have it tried, written down and staged, under a claim of our own."""
+    with _claimed(world, policy) as desk:
+        pause = desk.orders().get("pause")
+        known = read_one(world.ledger, policy.target.id)
+        if pause is not None and paused_until(known, desk.now()) is not None:
+            raise NotDone(
+                f"{policy.name} is paused by {pause.by}, and nothing was written. "
+                f"First: rotator resume {policy.name}"
+            )
+        before = world.ledger.rotation(policy.target.id)
+        if before is not None and before.phase is Phase.ISSUED:
+            advance(desk, before)  # an earlier submit was killed: the store holds its value, or nobody does
+        try:
+            submit(desk, policy, credential, session.person())
+        except NotTaken as error:
+            raise NotDone(
+                f"Not taken: {error} Nothing was written; the credential in service stays."
+            ) from None
+        _stored(world, desk, policy)
+
+
+@contextmanager
+def _claimed(world: "Wiring", policy: Policy) -> Iterator[Desk]:
+    """A desk for one secret. Waits up to half a minute for a worker that acts on it; raises NotDone."""
+    ledger, clock = world.ledger, world.clock
+    name = f"person-{os.getpid()}-{os.urandom(4).hex()}"
+    end = clock.monotonic() + session.PATIENCE
+    while (claim := ledger.claim(policy.target.id, name, CLAIM)) is None:
+        if clock.monotonic() >= end:
+            raise NotDone("A worker is acting on this secret. Nothing was written; try again in a minute.")
+        clock.sleep(LOOK)
+    state = ledger.secret(policy.target.id)
+    assert state is not None, "the worker has enrolled it"
+    try:
+        yield Desk(world, Memory(), claim, state)
+    finally:
+        ledger.release(claim, ledger.now())
+
+
+def _stored(world: "Wiring", desk: Desk, policy: Policy) -> None:
+    """Until the store holds it, its value is in this process alone: try while there is hope."""
+    end = world.clock.monotonic() + STORING
+    last = _last(desk)
+    while last.phase is Phase.ISSUED and not world.stopping() and world.clock.monotonic() < end:
+        world.clock.sleep(LOOK)
+        world.ledger.renew(desk.claim)
+        advance(desk, last)
+        last = _last(desk)
+    if last.phase is Phase.ISSUED or (last.phase is Phase.PLANNED and last.attempt.number == 1):
+        raise NotDone(
+            f"{policy.target.store.name} did not take it ({last.error or 'stopped'}). The credential in "
+            f"service stays. Once the store answers: rotator submit {policy.name}, with the same credential."
+        )
+
+
+def _last(desk: Desk) -> Rotation:
+    """The rotation that took the credential in, ended or not."""
+    return desk.world.ledger.rotations(desk.state.id, 1)[0]
+
+
+# --- what became of it -----------------------------------------------------------------------------------
+
+
+def _judged(world: "Wiring", found: Outcome, wish: Wish) -> Outcome:
+    """The outcome for the person who brought it: one that was given up is not "waiting"."""
+    last = world.ledger.rotations(wish.policy.target.id, 1)[0]
+    if last.phase is Phase.PLANNED and last.error is not None:
+        why = (
+            f"it was given up ({last.error}); the credential in service stays. "
+            f"See rotator history {wish.policy.name}"
+        )
+        return replace(found, state=Coverage.FAILED, why=why)
+    return final(found) if wish.watch else found
+
+
+def told(found: Outcome, wish: Wish, *, as_json: bool) -> int:
+    """The closing sentences; 0 if it is in service, or on its way where nobody waits."""
+    policy = wish.policy
+    done = found.state is Coverage.ROTATED or (found.state is Coverage.WORKING and not wish.watch)
+    after = traits(policy.provider.type, policy.provider.kind).todo_revoke if done else ""
+    if as_json:
+        output.document({"policy": policy.name, "outcome": found, "next": after or None})
+    else:
+        click.echo(output.printable(_sentence(found, policy)))
+        if after:
+            click.echo(f"What comes next: after the grace a person revokes the old one. {after}")
+    return 0 if done else 1
+
+
+def _sentence(found: Outcome, policy: Policy) -> str:
+    match found.state:
+        case Coverage.ROTATED:
+            return f"{policy.name}: credential {found.key_id or ''} is in service; {found.why}."
+        case Coverage.WORKING:
+            return f"{policy.name}: the store holds it ({found.why}). The daemon or `rotator tick` goes on."
+        case _:
+            return f"{policy.name}: {found.state}: {found.why}"

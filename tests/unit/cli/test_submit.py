@@ -1,0 +1,168 @@
+import json
+import sys
+from typing import Any
+
+import click
+import pytest
+
+from tests.unit.cli.conftest import PeopleRig
+
+
+def test_what_a_person_brings_comes_into_service(people: PeopleRig) -> None:
+    """A good credential is verified and promoted, the old one stays, and the person is told what is next."""
+    before = people.read("prod/client")
+    fresh = people.figure.issue_by_hand("fresh")
+    said = people.bring(fresh)
+    assert said.code == 0
+    assert people.read("prod/client") == fresh
+    assert people.figure.accepts(before)
+    assert f"credential {fresh['client_id']} is in service; grace: the old key lives until" in said.out
+    assert "after the grace a person revokes the old one. Sign in to the Figure Markets web app" in said.out
+    (row,) = people.say("status", "client", "--json").json()["policies"]
+    assert (row["state"], row["act"], row["asks_for"]) == ("in grace", [], None)
+
+
+def test_without_waiting_it_ends_once_the_store_holds_it(people: PeopleRig) -> None:
+    """--no-wait ends when it is staged; a pass brings what is left into service."""
+    fresh = people.figure.issue_by_hand()
+    said = people.bring(fresh, "--no-wait", "--json")
+    assert said.code == 0
+    assert "revoke it" in said.json()["next"]
+    people.say("tick")
+    assert people.read("prod/client") == fresh
+
+
+def wrong(case: str, rig: PeopleRig) -> str:
+    """What a person may bring by mistake."""
+    fresh: dict[str, Any] = rig.figure.issue_by_hand()
+    return {
+        "not-json": "hunter2",
+        "a-list": "[]",
+        "a-field-missing": json.dumps({"client_id": fresh["client_id"]}),
+        "a-field-too-many": json.dumps({**fresh, "hunter2": "x"}),
+        "not-text": json.dumps({**fresh, "client_secret": 7}),
+        "blanks": json.dumps({**fresh, "client_secret": "hunter2 hunter2"}),
+        "the-same-twice": json.dumps({**fresh, "client_secret": fresh["client_id"]}),
+        "too-long": " " * 70_000,
+    }[case]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "not-json",
+        "a-list",
+        "a-field-missing",
+        "a-field-too-many",
+        "not-text",
+        "blanks",
+        "the-same-twice",
+        "too-long",
+    ],
+)
+def test_a_wrong_shape_is_refused_before_anything_is_asked(people: PeopleRig, case: str) -> None:
+    """What has not the form of a credential is exit code 2: no call, no ledger, no word of it."""
+    said = people.say("submit", "client", stdin=wrong(case, people))
+    assert said.code == 2
+    assert "Nothing was written" in said.err
+    assert "hunter2" not in said.err
+    assert people.figure.calls == ()
+    assert not (people.folder / "l.db").exists()
+
+
+def test_a_credential_that_is_refused_changes_nothing(people: PeopleRig) -> None:
+    """A dead credential, or the one in service, is not taken: exit code 1, and the secret is as it was."""
+    before = people.read("prod/client")
+    dead = people.figure.issue_by_hand()
+    people.figure.revoke_by_hand(dead["client_id"])
+    refused, same = people.bring(dead), people.bring(before)
+    assert (refused.code, same.code) == (1, 1)
+    assert "Not taken: figure refuses it" in refused.err
+    assert "in service already" in same.err
+    assert people.read("prod/client") == before
+    assert people.service.calls["put_secret_value"] == 0
+
+
+def test_a_credential_that_the_store_does_not_take_is_brought_again(people: PeopleRig) -> None:
+    """While the store refuses, the old credential stays; the same one, brought again, is taken."""
+    before, fresh = people.read("prod/client"), people.figure.issue_by_hand()
+    people.service.fail("put_secret_value", "AccessDeniedException")
+    failed = people.bring(fresh)
+    assert failed.code == 1
+    assert people.read("prod/client") == before
+    assert people.bring(fresh).code == 0
+    assert people.read("prod/client") == fresh
+
+
+def test_a_paused_policy_takes_nothing(people: PeopleRig) -> None:
+    """A pause holds a submitted credential too: the person is told who paused, and what to type."""
+    people.say("pause", "client", "--reason", "freeze")
+    said = people.bring(people.figure.issue_by_hand())
+    assert said.code == 1
+    assert "rotator resume client" in said.err
+    assert people.figure.calls == ()
+
+
+def test_on_a_terminal_each_field_is_asked_for_unseen(
+    people: PeopleRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts name the fields, hide what is typed, and come in the order of the provider's pages."""
+    fresh, asked = people.figure.issue_by_hand(), []
+
+    def prompt(name: str, *, hide_input: bool, err: bool) -> str:
+        asked.append((name, hide_input, err))
+        return fresh[name]
+
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+    say = people.say
+    monkeypatch.setattr(click, "prompt", prompt)
+    monkeypatch.setattr("rotator.cli.credentials.sys", type("S", (), {"stdin": Terminal()}))
+    assert say("submit", "client").code == 0
+    assert sys.stdin is not None
+    assert asked == [("client_id", True, True), ("client_secret", True, True)]
+    assert people.read("prod/client") == fresh
+
+
+def test_run_now_says_what_a_person_must_do(people: PeopleRig) -> None:
+    """Where a person issues, run-now gives no order: it waits for a person, with what to do."""
+    said = people.say("run-now", "client", "--reason", "leak", "--yes", "--json")
+    (row,) = said.json()["policies"]
+    assert (said.code, row["state"]) == (1, "waiting for a person")
+    assert "Create a new key, do not regenerate" in row["why"]
+    assert row["why"].endswith("Then: rotator submit client")
+    assert people.figure.calls == ()
+
+
+def test_run_now_renews_a_token_at_once(tokens: PeopleRig) -> None:
+    """A token is renewed by one token call; the old one lives until it expires, and status says when."""
+    said = tokens.say("run-now", "token", "--reason", "leak", "--yes")
+    assert said.code == 0
+    assert tokens.figure.token_calls == 1
+    before = tokens.read("prod/token")
+    again = tokens.say("run-now", "token", "--reason", "leak", "--yes")
+    assert again.code == 0
+    assert "the old token lives until it expires" in again.out
+    assert tokens.figure.token_calls == 2
+    assert tokens.read("prod/token") != before
+    rows = {row["policy"]: row for row in tokens.say("status", "--json").json()["policies"]}
+    assert rows["token"]["expires_at"]
+    assert "Tokens:" in tokens.say("status").out
+
+
+@pytest.mark.parametrize("option", [("--revoke-now",), ("--grace", "1h")])
+def test_a_token_has_no_grace(tokens: PeopleRig, option: tuple[str, ...]) -> None:
+    """Grace options for a token are refused: nothing revokes it."""
+    said = tokens.say("run-now", "token", "--reason", "leak", "--yes", *option)
+    assert said.code == 2
+    assert "not for tokens (token)" in said.err
+
+
+def test_a_plan_counts_one_token_call(tokens: PeopleRig) -> None:
+    """Plan says that a renewal is one token call, and that a client waits for a person."""
+    rows = {row["policy"]: row for row in tokens.say("plan", "--json").json()["policies"]}
+    assert rows["token"]["does"].startswith("one token call at figure")
+    assert rows["token"]["store_calls"] < rows["client"]["store_calls"]
+    assert rows["client"]["does"].endswith("rotator submit client")
