@@ -126,15 +126,13 @@ class Calls:
         """Remove one version's value for ever. May be called twice."""
         asked = Asked("write", f"{where.mount}/destroy/{where.path}", ("update",))
         reply = self._send(asked, lambda: self._kv.destroy_secret_versions(where.path, [number], where.mount))
-        if not reply.done and not _nothing(reply):
-            raise answered(reply, asked)
+        _settled(reply, asked)
 
     def forget(self, where: Place) -> None:
         """Remove a key, all its versions and their values for ever. May be called twice."""
         asked = Asked("delete", f"{where.mount}/metadata/{where.path}", ("delete",))
         reply = self._send(asked, lambda: self._kv.delete_metadata_and_all_versions(where.path, where.mount))
-        if not reply.done and not _nothing(reply):
-            raise answered(reply, asked)
+        _settled(reply, asked)
 
     def names(self, mount: str, folder: str) -> list[str]:
         """The keys of a folder, in order; none if there is no such folder."""
@@ -208,6 +206,13 @@ class Calls:
 def _nothing(reply: Reply) -> bool:
     """Whether this 404 says that there is nothing: errors are listed, and there are none."""
     return reply.status == 404 and reply.body is not None and reply.body.get("errors") == []  # noqa: PLR2004
+
+
+def _settled(reply: Reply, asked: Asked) -> None:
+    """See that something is gone: Vault says 204, also of what was never there, or 200 with warnings."""
+    if _nothing(reply) or reply.status == 204 or (reply.done and reply.body is not None):  # noqa: PLR2004
+        return
+    raise answered(reply, asked)
 
 
 def _data(reply: Reply, asked: Asked) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def broken(raised: Exception, asked: Asked) -> RotatorError:
         return Unknown("lost", f"{asked} was sent, but the connection ended without an answer ({kind}).")
     if isinstance(raised, OSError) and not isinstance(raised, requests.exceptions.RequestException):
         return NeedsPerson(
-            "ca-file",
+            "configuration",
             "No connection to Vault can be made: the CA file cannot be read.",
             todo="Name a readable PEM file in the store's ca_file.",
         )
@@ -122,7 +122,7 @@ def _refused(reply: Reply, asked: Asked) -> RotatorError:
         return _denied(asked)
     if reply.status == 404:  # noqa: PLR2004
         return NeedsPerson(
-            "no-mount",
+            "not-kv2",
             f"{asked}: Vault knows no such mount, or not in this namespace.",
             todo="Correct mount, auth.mount or namespace in the store's settings.",
         )

@@ -193,7 +193,7 @@ class VaultKv2:
             raise Refused("version-gone", f"Secret {where.name!r}: version {at} is gone.", permanent=True)
         if at <= key.current + 1 - most:
             raise Refused(
-                "out-of-range",
+                "version-gone",
                 f"Secret {where.name!r} keeps {most} versions: the next one removes version {at}. "
                 "Raise its max_versions.",
                 permanent=True,
@@ -281,14 +281,14 @@ class VaultKv2:
         if str(self._key(where).current) != expected:
             return _not_current(where, expected)
         why = f"Secret {where.name!r}: nothing is pending under {push}."
-        return Refused("version-missing", why, permanent=True)
+        return Refused("version-gone", why, permanent=True)
 
 
 def _checked(push: str, where: Place) -> str:
     """The token itself, if it is one of ours: it becomes a part of a path."""
     if is_push(push):
         return push
-    raise Refused("bad-token", f"Secret {where.name!r}: this is no token of ours.", permanent=True)
+    raise Refused("param-validation", f"Secret {where.name!r}: this is no token of ours.", permanent=True)
 
 
 def _not_current(where: Place, expected: str) -> Conflict:

@@ -179,7 +179,7 @@ class Tokens:
 
 def _short() -> NeedsPerson:
     return NeedsPerson(
-        "token-expires",
+        "credentials",
         f"The worker's token at Vault does not outlast an effect of {EFFECT_SECONDS:.0f} seconds.",
         todo="Give it a token that lives for an hour or more, or raise token_ttl of its role.",
     )
