@@ -276,8 +276,8 @@ def _proof(desk: Desk, debt: Debt, evidence: Evidence) -> str | None:
         return None
     if provider.probe(current.credential).verdict is not Verdict.LIVE:
         return None
-    gone = ", and no longer listed as live" if provider.traits.lists else ""
-    return f"accepted before the revoke, refused after it while the current key is accepted{gone}"
+    gone = ", no longer listed" if provider.traits.lists else ""
+    return f"accepted before, refused after while the current key works{gone}"
 
 
 def _dead(desk: Desk, debt: Debt, proof: str) -> Ended:

@@ -76,7 +76,7 @@ def test_the_excerpt_of_the_demo_is_what_it_prints() -> None:
         "is current; grace of the old one: ",
         "revoke sent for key",
         "is proven dead: ",
-        "accepted before the revoke, refused after it",
+        "accepted before, refused after while the current key works",
     ):
         assert words in source
         assert any(words in block.text for block in blocks("text") if block.page == README)
