@@ -6,7 +6,7 @@ token call proves, and a short-lived token that such a call mints from it.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar, Protocol
 
@@ -62,6 +62,7 @@ class Login(ABC):
     rate: ClassVar[float]
     burst: ClassVar[int] = 1
     endpoint: TokenEndpoint
+    clock_tolerance: ClassVar[timedelta | None] = None
 
     def __init__(self, ref: ProviderRef, admin: Admin | None, clock: Clock, network: Network) -> None:
         self._ref = ref
@@ -73,6 +74,15 @@ class Login(ABC):
         limiter = network.limiter(ref.base_url, ref.principal, rate, burst)
         self._api = Api(ref, network, limiter, clock)
         self._refusals = Refusals(self.traits.admin_fields or self.traits.fields, clock)
+
+    @property
+    def clock_ahead(self) -> timedelta | None:
+        """How far the server's clock was ahead of ours at its last answer."""
+        return self._api.ahead
+
+    def reach(self) -> None:
+        """One GET of the base address, without a credential: any answer will do."""
+        self._api.call(Call("GET", "/", {}, reads=True), Budget(self._clock), tries=1)
 
     @classmethod
     def check(cls, policy: Policy) -> str | None:  # noqa: ARG003 - nothing can contradict itself here
@@ -164,9 +174,7 @@ class PersonIssued(Login):
         answer = self._api.call(self.endpoint.call(credential), Budget(self._clock), tries=1)
         if not answer.ok:
             return said_of(answer, self.endpoint)
-        return self._proven(self.endpoint.minted(answer, credential, sent))
-
-    def _proven(self, minted: Issued) -> Probe:  # noqa: ARG002 - an adapter may look at the token
+        self.endpoint.minted(answer, credential, sent)
         return Probe(Verdict.LIVE, "a token was minted")
 
 
@@ -220,7 +228,7 @@ class ShortLived(Login):
         if why is None:
             return credential
         if why.said.verdict is Verdict.DEAD:
-            raise self._refused(admin, why.until)
+            raise self._refused(admin)
         if why.said == FORBIDDEN:
             raise self._forbidden()
         said = f"{self._ref.name}: a login failed ({why.said.why}), so none is sent for a while."
@@ -234,12 +242,12 @@ class ShortLived(Login):
             scope=Scope.PROVIDER,
         )
 
-    def _refused(self, admin: Admin, until: datetime) -> NeedsPerson:
+    def _refused(self, admin: Admin) -> NeedsPerson:
         told = admin.refused("the login failed")  # forgets what it read, so that a fresh one is seen at once
         return NeedsPerson(
             told.kind,
-            f"{self._ref.name}: the login with the parent secret is refused, and is not tried again before "
-            f"{until:%Y-%m-%d %H:%M} UTC unless that secret changes.",
+            f"{self._ref.name}: the login with the parent secret is refused; it is not tried again for a "
+            "while, unless that secret changes.",
             todo="Have a new credential issued, and give it to the policy of the parent secret by `rotator "
             f"submit` (JSON with {', '.join(self.traits.admin_fields)}).",
             scope=told.scope,

@@ -207,7 +207,7 @@ def test_adapters_of_a_room_do_not_know_each_other() -> None:
     assert [str(one) for one in IMPORTS if one.importer in adapters and one.imported in adapters] == []
 
 
-NAMES = ("b2trader", "buildmarkets", "fattail", "aws_secrets_manager")
+NAMES = ("b2trader", "buildmarkets", "fattail", "figure", "fintechstudios", "aws_secrets_manager")
 
 
 # --- cycles -----------------------------------------------------------------------------------------------

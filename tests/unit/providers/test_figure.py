@@ -1,18 +1,22 @@
+import contextlib
 import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rotator import lab
 from rotator.errors import NeedsPerson, NotSent, Refused, Unknown
 from rotator.lab.figure import Figure
 from rotator.model import Credential, ProviderRef, Verdict
 from rotator.providers.admin import Admin
-from rotator.providers.figure import FigureClient, FigureToken
+from rotator.providers.answers import Answer
+from rotator.providers.figure import FigureClient, FigureEndpoint, FigureToken
 from rotator.providers.network import Network
-from rotator.testing.clock import ManualClock
+from rotator.testing.clock import BEGINNING, ManualClock
 from tests.unit.providers.raw_server import RawServer, say
 
 
@@ -135,6 +139,28 @@ def test_half_an_answer_is_no_token(
     with pytest.raises(Unknown):
         answering(server, told, clock, network).issue("", {})
     assert server.token_calls == 1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=40),
+    lambda inner: (
+        st.dictionaries(
+            st.sampled_from(["access_token", "token_type", "expires_in", "error", "data"]), inner, max_size=5
+        )
+        | st.lists(inner, max_size=2)
+    ),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(payload=JSON, status=st.sampled_from([200, 400, 403]))
+def test_any_answer_is_a_token_or_unknown(payload: Any, status: int) -> None:
+    """No JSON that a server can send raises anything but Unknown, and only a 400 is looked into."""
+    endpoint, answer = FigureEndpoint(), Answer(status, {}, json.dumps(payload).encode())
+    assert not endpoint.refuses(answer) or status == 400
+    with contextlib.suppress(Unknown):
+        endpoint.minted(answer, Credential({}), BEGINNING)
 
 
 # --- refusals --------------------------------------------------------------------------------------------

@@ -1,0 +1,151 @@
+"""Tokens kept in service for a day, from their parents, by the whole worker and one clock that is moved."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotator.interfaces import SecretStore
+from rotator.lab.figure import Figure
+from rotator.lab.fintechstudios import PROBE_PATH, FintechStudios
+from rotator.lab.logins import LocalLogins
+from rotator.ledger import open_ledger
+from rotator.model import StoreRef
+from rotator.policies import load
+from rotator.providers.network import Network, Surroundings
+from rotator.run_pass import Worker
+from rotator.telemetry.sentry import QuietNotifier
+from rotator.testing.clock import ManualClock
+from rotator.testing.fake_secrets_manager import FakeSecretsManager
+from rotator.wiring import Wiring
+
+POLICIES = """\
+version: 1
+stores:
+  aws: {{type: aws-secrets-manager, region: eu-west-1}}
+providers:
+  figure: {{type: figure, base_url: "{figure}"}}
+  fts: {{type: fintechstudios, base_url: "{fts}", probe_path: {probe_path}}}
+policies:
+  - {{name: client, provider: figure, kind: client, store: aws, secret: figure/client, every: 90d}}
+  - name: figure-token
+    provider: figure
+    kind: access-token
+    from: {{store: aws, secret: figure/client}}
+    store: aws
+    secret: figure/token
+    renew_before: 20m
+  - {{name: login, provider: fts, kind: access-key, store: aws, secret: fts/login, every: 90d}}
+  - name: fts-token
+    provider: fts
+    kind: token
+    from: {{store: aws, secret: fts/login}}
+    store: aws
+    secret: fts/token
+    renew_before: 10m
+"""
+
+
+class World(Wiring):
+    """The real wiring, over a store in memory."""
+
+    service: FakeSecretsManager
+
+    def store(self, ref: StoreRef) -> SecretStore:
+        """The one store."""
+        return self.service.store()
+
+
+class Desk:
+    """Two providers, a store, a worker, and the clock by which all of them live."""
+
+    def __init__(self, folder: Path, figure: Figure, fts: FintechStudios, clock: ManualClock) -> None:
+        self.figure, self.fts, self.clock = figure, fts, clock
+        self.service = FakeSecretsManager(clock)
+        self.secret("figure/client", figure.issue_by_hand())
+        self.secret("fts/login", fts.issue_by_hand())
+        for name in ("figure/token", "fts/token"):
+            self.secret(name, {})
+        path = folder / "rotator.yaml"
+        path.write_text(POLICIES.format(figure=figure.url, fts=fts.url, probe_path=PROBE_PATH))
+        path.chmod(0o600)
+        network = Network(Surroundings(), clock)
+        self.world = World(open_ledger("sqlite://", clock), clock, network)
+        self.world.service = self.service
+        self.worker = Worker(self.world, load(path), QuietNotifier(), holder="test")
+
+    def secret(self, name: str, fields: dict[str, str]) -> None:
+        """Make a secret."""
+        token = f"made-{name}".ljust(40, "-").replace("/", "-")
+        client = self.service.client()
+        client.create_secret(Name=name, SecretString=json.dumps(fields), ClientRequestToken=token)
+
+    def read(self, name: str) -> dict[str, str]:
+        """What consumers read."""
+        found = self.service.client().get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
+        fields: dict[str, str] = json.loads(found["SecretString"])
+        return fields
+
+    def write(self, name: str, fields: dict[str, str]) -> None:
+        """Somebody writes a secret by hand."""
+        token = f"hand-{self.clock.monotonic()}".ljust(40, "-")
+        client = self.service.client()
+        client.put_secret_value(SecretId=name, SecretString=json.dumps(fields), ClientRequestToken=token)
+
+    def live(self, hours: float, *watched: tuple[LocalLogins, str]) -> None:
+        """Work for so long, each thing when it is due; what is watched must be accepted all the time."""
+        ledger, end = self.world.ledger, self.clock.now() + timedelta(hours=hours)
+        while self.clock.now() < end:
+            for secret in ledger.due(100):
+                self.worker.work(secret)
+                assert all(provider.accepts(self.read(name)) for provider, name in watched)
+            due = ledger.next_due() or end
+            self.clock.advance_to(min(max(due, self.clock.now() + timedelta(seconds=1)), end))
+            assert all(provider.accepts(self.read(name)) for provider, name in watched)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """Everything, with tokens in service."""
+    clock = ManualClock()
+    with Figure(clock=clock.now) as figure, FintechStudios(clock=clock.now) as fts:
+        desk = Desk(tmp_path, figure, fts, clock)
+        desk.live(0.1)
+        yield desk
+        desk.worker.close()
+        desk.world.close()
+
+
+def test_tokens_are_renewed_with_no_call_too_many(desk: Desk) -> None:
+    """For a day both tokens work at any time, by as many logins as their lifetimes need and no more."""
+    desk.live(24, (desk.figure, "figure/token"), (desk.fts, "fts/token"))
+    # Two hours renewed 20 to 22 minutes before their end; one hour renewed 10 to 11 minutes before.
+    assert 14 <= desk.figure.token_calls <= 16
+    assert 29 <= desk.fts.token_calls <= 31
+    assert not desk.fts.disabled()
+
+
+def test_a_refused_login_costs_no_account(desk: Desk) -> None:
+    """With a password that was changed behind our back the login is sent three times at most."""
+    before = desk.fts.token_calls
+    desk.fts.change_password()
+    desk.live(12)
+    assert 1 <= desk.fts.token_calls - before <= 3
+    assert not desk.fts.disabled()
+
+
+def events(desk: Desk) -> list[tuple[str, str, Any]]:
+    """What the ledger tells of tokens' ends."""
+    return [(e.kind, e.text, e.secret) for e in desk.world.ledger.events(limit=500)]
+
+
+def test_the_end_of_a_token_is_told_as_it_is(desk: Desk) -> None:
+    """A replaced token ends by expiry: nothing claims that it was revoked or proven dead by a probe."""
+    desk.live(6)
+    told = [text for kind, text, secret in events(desk) if kind == "dead" and "token" in secret]
+    assert told
+    assert all("expire" in text for text in told)
+    assert not any(kind == "revoked" for kind, _, _ in events(desk))
