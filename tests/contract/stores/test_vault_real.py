@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 import requests
 
+from rotator.errors import NeedsPerson
+from rotator.stores.vault_kv2 import VaultKv2
+from rotator.testing.clock import ManualClock
+from rotator.testing.store_backend import target
 from rotator.wiring import SystemClock
 from tests.contract.stores.vault_contract import VaultContract
 from tests.contract.stores.vault_laid_open import Admin, VaultLaidOpen, policy
@@ -73,3 +77,47 @@ class TestRealServer(VaultContract):
         laid_open.store.close()
         laid_open.over.close()
         server("DELETE", f"sys/mounts/{mount}")
+
+
+@pytest.fixture
+def approle(server: Admin) -> Iterator[tuple[str, str, str]]:
+    """A mount for logins with one role whose tokens live for a minute, the role's id and a secret id."""
+    mount = f"approle-{secrets.token_hex(4)}"
+    server("POST", f"sys/auth/{mount}", {"type": "approle"})
+    server("POST", f"auth/{mount}/role/worker", {"token_ttl": "60s", "token_policies": ["default"]})
+    role_id = server("GET", f"auth/{mount}/role/worker/role-id")["data"]["role_id"]
+    secret_id = server("POST", f"auth/{mount}/role/worker/secret-id", {})["data"]["secret_id"]
+    yield mount, role_id, secret_id
+    server("DELETE", f"sys/auth/{mount}")
+
+
+def test_a_real_login(server: Admin, approle: tuple[str, str, str], tmp_path: Path) -> None:
+    """AppRole lets us in, what the role may not do is told, and the token is revoked at the end."""
+    mount, role_id, secret_id = approle
+    file = tmp_path / "secret-id"
+    file.write_text(secret_id)
+    auth = {"method": "approle", "mount": mount, "role_id": role_id, "secret_id_file": str(file)}
+    store = VaultKv2(VaultKv2.Settings.model_validate({"url": server.url, "auth": auth}), SystemClock())
+    with pytest.raises(NeedsPerson, match="access-denied"):
+        store.look(target("app/one"))
+    before = len(server("GET", "auth/token/accessors?list=true")["data"]["keys"])
+    store.close()
+    assert len(server("GET", "auth/token/accessors?list=true")["data"]["keys"]) == before - 1
+    file.write_text("not-a-secret-id")
+    with pytest.raises(NeedsPerson, match="credentials"):
+        store.look(target("app/one"))
+    store.close()
+
+
+def test_a_real_token_is_renewed(server: Admin, tmp_path: Path) -> None:
+    """A given token whose life is nearly over is renewed, and goes on being used."""
+    made = server("POST", "auth/token/create", {"policies": ["root"], "ttl": "40s", "no_parent": True})
+    (tmp_path / "token").write_text(made["auth"]["client_token"])
+    auth = {"method": "token", "token_file": str(tmp_path / "token")}
+    clock = ManualClock()
+    settings = VaultKv2.Settings.model_validate({"url": server.url, "auth": auth, "create_missing": True})
+    store = VaultKv2(settings, clock)
+    for _ in range(3):
+        assert store.look(target("app/nothing")).current is None
+        clock.sleep(30)
+    store.close()
