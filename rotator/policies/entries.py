@@ -5,11 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 from rotator import cron, durations
-from rotator.model import AdminRef, Policy, ProviderRef, StoreRef, Target
+from rotator.model import AdminRef, Policy, ProviderRef, StoreRef, Target, Traits
 from rotator.policies.drafts import Draft
 from rotator.policies.problems import Path, meant, shown
 from rotator.policies.references import References
 from rotator.policies.sections import Common, DefaultsSection, PolicySection, WindowSection
+from rotator.policies.spelling import spelling
 from rotator.policies.words import validate
 
 _When = tuple[timedelta | None, str | None]  # every, cron
@@ -290,53 +291,11 @@ class _Reader:
     def _target(
         self, own: PolicySection, store: StoreRef | None, secret_id: str | None, provider: ProviderRef | None
     ) -> Target | None:
-        traits = self._adapter(provider).traits if provider else None
-        if traits is None or store is None or secret_id is None:
+        if provider is None or store is None or secret_id is None:
             return None
-        if own.format == "text":
-            return self._plain(own, store, secret_id, traits)
-        spelled: dict[str, str] = {}
-        for name, theirs in own.fields.items():
-            self._check_field(name, theirs, traits)
-        for name in traits.fields:
-            theirs = own.fields.get(name, name)
-            if theirs is not None and spelled.setdefault(theirs, name) != name:
-                self.draft.say(
-                    (*self.path, "fields"),
-                    f"fields: {spelled[theirs]} and {name} are both written to {shown(theirs)}.",
-                    "Give each its own name.",
-                )
-        return Target(secret_id, store, own.secret, dict(own.fields))
-
-    def _check_field(self, name: str, theirs: str | None, traits: Any) -> None:
-        path = (*self.path, "fields", name)
-        if name not in traits.fields:
-            self.draft.say(path, f"fields: unknown field {shown(name)}.", meant(name, traits.fields))
-        elif theirs is None and name in traits.secret_fields:
-            self.draft.say(
-                path, f"fields: {name} must be written, or nobody can use the key.", "Give it a name."
-            )
-        elif theirs is not None and not theirs.strip():
-            self.draft.say(
-                path, f"fields: {name} has an empty name.", "Give it a name, or null if it is not written."
-            )
-
-    def _plain(self, own: PolicySection, store: StoreRef, secret_id: str, traits: Any) -> Target | None:
-        """A secret that is one plain value: for credentials of which only one value is of use."""
-        needed = [name for name in traits.fields if name in traits.secret_fields or name != traits.id_field]
-        if len(needed) != 1:
-            self.draft.say(
-                (*self.path, "format"),
-                f"format: text holds one value, but this credential needs {', '.join(needed)}.",
-                "Write `format: json`, or leave it out.",
-            )
-            return None
-        if own.fields:
-            self.draft.say(
-                (*self.path, "fields"), "fields: a secret of one plain value has none.", "Leave it out."
-            )
-        fields = {name: name if name in needed else None for name in traits.fields}
-        return Target(secret_id, store, own.secret, fields, "text")
+        traits: Traits = self._adapter(provider).traits
+        written = spelling(self.draft, self.path, own, traits)
+        return None if written is None else Target(secret_id, store, own.secret, written, own.format)
 
     # --- whether it fits together ---
 
