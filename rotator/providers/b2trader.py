@@ -5,6 +5,7 @@ Facts from the B2Trader platform API reference (Manage API keys) and trading API
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -79,6 +80,7 @@ class B2Trader(Managed):
     Options: ClassVar[type[Pace]] = B2TraderOptions
     proof_fields: ClassVar[tuple[str, ...]] = ("public_key", "private_key")
     rate: ClassVar[float] = 0.5
+    clock_tolerance: ClassVar[timedelta | None] = timedelta(seconds=5)
 
     @classmethod
     def check(cls, policy: Policy) -> str | None:
@@ -104,6 +106,10 @@ class B2Trader(Managed):
         if "ipWhiteList" not in granted or "ipWhiteList" not in wanted:
             return None
         return _address_difference(wanted["ipWhiteList"], granted["ipWhiteList"])
+
+    def identifies(self, record: KeyRecord, credential: Credential) -> bool:
+        """The public key is the key's id."""
+        return credential.get("public_key") == record.key_id
 
     def revoke(self, key_id: str) -> None:
         """As always, but a 404 is looked into: the documentation gives two paths for this call."""

@@ -3,7 +3,7 @@
 Facts from the Buildmarkets developer docs, pages Authentication, Errors and Rate limits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -31,6 +31,7 @@ from rotator.providers.parsing import (
 )
 
 _SANDBOX_KEY = "tapp_sandbox_"
+_MANAGE = {"keys:manage", "admin:keys"}  # the older and the newer name of one scope
 _TEST_HOSTS = ("dev-", "qa-")
 
 
@@ -85,6 +86,15 @@ class Buildmarkets(Managed):
     def excess(self, wanted: Mapping[str, Any], granted: Mapping[str, Any]) -> str | None:
         """Scopes more or fewer than were asked."""
         return scope_difference(wanted.get("scopes"), granted.get("scopes"))
+
+    def admin_excess(self, listed: Sequence[KeyRecord]) -> str | None:
+        """Its scopes beyond managing keys, where the admin secret says which of the keys it is."""
+        if self._admin is None:
+            return None
+        own = self._admin.credential().get("key_id")
+        scopes = next((record.granted.get("scopes") for record in listed if record.key_id == own), None)
+        more = sorted(set(scopes) - _MANAGE) if isinstance(scopes, list) else []
+        return f"it may do more than manage keys: {', '.join(more)}." if more else None
 
     # calls
 

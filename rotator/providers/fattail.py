@@ -31,6 +31,7 @@ from rotator.providers.parsing import (
 )
 
 _DAY = timedelta(days=1)
+_TELLING = 16  # characters of a key's beginning that tell it from others: all begin with ftm_live_
 _COOKIE_VALUE = re.compile(r'[^\s",;\\]+')
 
 
@@ -108,6 +109,11 @@ class FatTail(Managed):
             return f"It expires in {got:.0f} days, though no expiry was asked."
         return None if abs(got - asked) <= 1 else f"It expires in {got:.0f} days, though {asked} were asked."
 
+    def identifies(self, record: KeyRecord, credential: Credential) -> bool:
+        """The list shows how each key begins."""
+        prefix = record.granted.get("key_prefix")
+        return isinstance(prefix, str) and (credential.get("api_key") or "").startswith(prefix)
+
     # calls
 
     def _cookie(self, admin: Credential) -> dict[str, str]:
@@ -142,6 +148,9 @@ class FatTail(Managed):
         granted: dict[str, Any] = {} if scopes is None else {"scopes": scopes}
         if made is not None and "expires_at" in row:
             granted["expires_in_days"] = _days(made, row["expires_at"])
+        prefix = row.get("key_prefix")
+        if isinstance(prefix, str) and len(prefix) >= _TELLING:
+            granted["key_prefix"] = text(prefix)
         live = is_live(row, self._clock.now())
         return KeyRecord(key_id(row.get("id")), text(row.get("name")), live, made, granted)
 

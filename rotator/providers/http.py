@@ -1,6 +1,7 @@
 """Speaking to one provider: its limiter, its time budget, and what may safely be sent again."""
 
 import random
+from datetime import timedelta
 from http import HTTPStatus
 
 from rotator.errors import EffectError, NotSent, Unknown
@@ -36,6 +37,7 @@ class Api:
         self._network = network
         self._limiter = limiter
         self._clock = clock
+        self.ahead: timedelta | None = None  # the server's clock, against ours, at its last answer
 
     def call(self, call: Call, budget: Budget, tries: int = TRIES, *, learns: bool = True) -> Answer:
         """Send a request, and again where that is safe; the last answer, whatever its status.
@@ -64,6 +66,9 @@ class Api:
             answer = self._network.exchange(self._ref.base_url, self._ref.principal, call, seconds)
         except (NotSent, Unknown) as error:
             return error
+        date = answer.date()
+        if date is not None:
+            self.ahead = date - self._clock.now().replace(microsecond=0)
         if learns:
             self._limiter.learn(answer.status, answer.headers)
         return answer

@@ -4,6 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar
 
@@ -53,6 +54,7 @@ class Managed(ABC):
     rate: ClassVar[float]
     burst: ClassVar[int] = 1
     counts_keys: ClassVar[bool] = False
+    clock_tolerance: ClassVar[timedelta | None] = None
     proof_fields: ClassVar[tuple[str, ...]]  # of a credential, without which no probe can be sent
 
     def __init__(self, ref: ProviderRef, admin: Admin | None, clock: Clock, network: Network) -> None:
@@ -74,6 +76,11 @@ class Managed(ABC):
     def check(cls, policy: Policy) -> str | None:  # noqa: ARG003 - adapters that have something to check do
         """What is wrong with a policy that no single setting shows, as a sentence; None if nothing. Pure."""
         return None
+
+    @property
+    def clock_ahead(self) -> timedelta | None:
+        """How far the server's clock was ahead of ours at its last answer."""
+        return self._api.ahead
 
     # what an adapter adds
 
