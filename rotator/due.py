@@ -234,8 +234,8 @@ def _rehearsal(case: _Case, rotation: Due) -> Due | None:
     """A try of the admin credential ahead of a rotation on schedule, once, so that a person has time."""
     if rotation.kind != "rotate" or rotation.at <= case.now or case.policy.provider.admin is None:
         return None
-    if case.state.failures or "run" in case.orders:
-        return None  # the credential has just been used, or is about to be
+    if case.state.failures or "run" in case.orders or case.policy.renew is not None:
+        return None  # the credential has just been used, or is about to be, or is used at each renewal
     begins = rotation.at - _lead(case.policy)
     tried = case.state.rehearsed_at
     if tried is not None and tried >= begins:
