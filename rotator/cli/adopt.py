@@ -1,5 +1,7 @@
 """``adopt`` and ``settle``: what a person declares about keys."""
 
+import sys
+
 import click
 
 from rotator.cli import declaring, output, session
@@ -12,24 +14,88 @@ from rotator.model import Change, Debt, Policy
 
 
 @click.command(
-    short_help="Tell which key a secret holds.", epilog="Example: rotator adopt market-maker --key-id 1047"
+    short_help="Tell which key a secret holds.",
+    epilog="\b\nExamples: rotator adopt market-maker --key-id 1047\n          rotator adopt --suggest",
 )
-@click.argument("name")
-@click.option("--key-id", required=True, metavar="ID", help="The key's id, as the provider lists it.")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--key-id", metavar="ID", help="The key's id, as the provider lists it.")
 @click.option(
     "--debt", "debt_id", metavar="DEBT", help="Which replaced key is meant, where there are several."
 )
 @click.option("--reason", default="", metavar="TEXT", help="How you know, for those who read the history.")
+@click.option("--suggest", is_flag=True, help="List the keys that secrets may hold; adopt those proven.")
+@click.option("--yes", is_flag=True, help="With --suggest: adopt what is proven without asking.")
 @json_option
 @click.pass_obj
 def adopt(
-    options: Options, *, name: str, key_id: str, debt_id: str | None, reason: str, as_json: bool
-) -> None:
+    options: Options,
+    *,
+    names: tuple[str, ...],
+    key_id: str | None,
+    debt_id: str | None,
+    reason: str,
+    suggest: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
     """Tell which key a secret holds, so that rotator may revoke it once it is replaced.
 
     A key that was there before rotator is never revoked by guess. The id is looked up at the provider
-    first: it must be listed there, live, and nobody else's.
+    first: it must be listed there, live, and nobody else's. --suggest lists what each key could be, and
+    marks what the secret's own values prove; only that is adopted in bulk.
     """
+    if suggest:
+        if key_id is not None or debt_id is not None:
+            raise Wrong("Either --suggest or --key-id, not both.")
+        return _suggest(options, names, reason, yes=yes, as_json=as_json)
+    if len(names) != 1 or key_id is None:
+        raise Wrong(
+            "Which key of which policy? `rotator adopt NAME --key-id ID`, or `rotator adopt --suggest`."
+        )
+    _adopt(options, names[0], key_id, debt_id, reason)
+    if as_json:
+        output.document({"policy": names[0], "adopted": key_id})
+        return 0
+    click.echo(
+        f"Key {key_id} of {names[0]} is adopted: "
+        "rotator revokes it once it is replaced and its grace is over."
+    )
+    return 0
+
+
+def _suggest(options: Options, names: tuple[str, ...], reason: str, *, yes: bool, as_json: bool) -> int:
+    """List candidates, and adopt those that are proven where a person says so."""
+    from rotator.cli import suggesting  # noqa: PLC0415
+
+    policies = session.book(options).policies
+    chosen = [named(policies, name) for name in dict.fromkeys(names)] or list(policies)
+    with session.world(options, create=False) as world:
+        found = suggesting.suggested(world, chosen)
+        if not as_json:
+            suggesting.show(found)
+        count = sum(one.proven is not None for one in found)
+        done = []
+        if count and (yes or (not as_json and _agreed(count))):
+            why = reason or "the secret's own values prove it"
+            said = Declaration(session.person(), why, world.ledger.now())
+            done = suggesting.adopt_proven(world, found, said)
+    if as_json:
+        output.document({"suggestions": found, "adopted": done})
+    elif done:
+        click.echo(f"Adopted: {', '.join(done)}.")
+    return 1 if any(one.why_none for one in found) else 0
+
+
+def _agreed(count: int) -> bool:
+    """Whether the person at the terminal wants the proven ones adopted; where nobody can be asked, no."""
+    if not sys.stdin.isatty():
+        click.echo("--yes adopts what is proven.")
+        return False
+    return click.confirm(f"Adopt {'the proven one' if count == 1 else f'the {count} proven ones'}?", err=True)
+
+
+def _adopt(options: Options, name: str, key_id: str, debt_id: str | None, reason: str) -> None:
+    """Look the key up at its provider, and write whose it is."""
     policies = session.book(options).policies
     with session.world(options, create=False) as world:
         ledger = world.ledger
@@ -47,12 +113,6 @@ def adopt(
         session.change(
             ledger, world.clock, policy.target.id, lambda: _proposed(ledger, policy, key_id, said, debt_id)
         )
-    if as_json:
-        output.document({"policy": name, "adopted": key_id})
-        return
-    click.echo(
-        f"Key {key_id} of {name} is adopted: rotator revokes it once it is replaced and its grace is over."
-    )
 
 
 def _deleted(ledger: Ledger, name: str) -> Policy | None:
