@@ -141,13 +141,15 @@ def _pay(desk: Desk, debt: Debt) -> Again | Ended:
         raise Unknown("tokens-in-use", f"waiting for tokens minted with it to be replaced: {names}")
     if keeps_admin(desk, debt.policy):
         desk.world.renewed(debt.policy.provider)  # the new one must manage, and kills the old one
-    evidence = _recheck(desk, debt)
+    evidence, traits = _recheck(desk, debt), desk.provider(debt.policy).traits
+    if not (traits.provable or traits.revokes):  # a probe proves nothing, and may cost the account
+        raise _asked_of_a_person(desk, debt)
     if debt.phase is DebtPhase.REVOKING:
         proof = _proof(desk, debt, evidence)
         if proof is not None:
             return _dead(desk, debt, proof)
     debt = _baselined(desk, debt, evidence)
-    if not desk.provider(debt.policy).traits.revokes:
+    if not traits.revokes:
         raise _asked_of_a_person(desk, debt)
     assert debt.key_id is not None, "a key of unknown id is never revoked"
     desk.provider(debt.policy).revoke(debt.key_id)

@@ -2,21 +2,25 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
+from rotator import desk as story
 from rotator.interfaces import SecretStore
 from rotator.lab.figure import Figure
 from rotator.lab.fintechstudios import PROBE_PATH, FintechStudios
 from rotator.lab.logins import LocalLogins
 from rotator.ledger import open_ledger
-from rotator.model import StoreRef
+from rotator.model import Credential, DebtPhase, StoreRef
 from rotator.policies import load
 from rotator.providers.network import Network, Surroundings
 from rotator.run_pass import Worker
+from rotator.submitting import submit
 from rotator.telemetry.sentry import QuietNotifier
 from rotator.testing.clock import ManualClock
 from rotator.testing.fake_secrets_manager import FakeSecretsManager
@@ -115,6 +119,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         desk = Desk(tmp_path, figure, fts, clock)
         desk.live(0.1)
         yield desk
+        assert not any(event.kind == "fault" for event in desk.world.ledger.events(limit=10_000))
         desk.worker.close()
         desk.world.close()
 
@@ -149,3 +154,55 @@ def test_the_end_of_a_token_is_told_as_it_is(desk: Desk) -> None:
     assert told
     assert all("expire" in text for text in told)
     assert not any(kind == "revoked" for kind, _, _ in events(desk))
+
+
+def submitted(desk: Desk, name: str, fields: dict[str, str]) -> None:
+    """A person brings a credential for a policy, and the worker goes on with it."""
+    policy = desk.worker.book.by_name[name]
+    ledger = desk.world.ledger
+    claim = ledger.claim(policy.target.id, "person", timedelta(minutes=1))
+    state = ledger.secret(policy.target.id)
+    assert claim is not None
+    assert state is not None
+    submit(story.Desk(desk.world, story.Memory(), claim, state), policy, Credential(fields), "a person")
+    ledger.release(claim, ledger.now())
+
+
+def test_a_new_login_costs_two_token_calls(desk: Desk) -> None:
+    """One login proves what a person brought, one mints the token anew; nobody is locked out meanwhile."""
+    before, new = desk.fts.token_calls, desk.fts.issue_by_hand()
+    submitted(desk, "login", new)
+    desk.live(0.25, (desk.fts, "fts/login"), (desk.fts, "fts/token"))
+    assert desk.read("fts/login") == new
+    assert desk.read("fts/token")["access_key"] == new["access_key"]
+    assert desk.fts.token_calls - before == 2
+
+
+def test_what_no_probe_can_prove_is_left_to_a_person(desk: Desk) -> None:
+    """The old login is tried by nobody: neither its life nor its refusal says anything of the old key."""
+    new = desk.fts.issue_by_hand()
+    submitted(desk, "login", new)
+    desk.live(30)
+    before = desk.fts.token_calls
+    (debt,) = [debt for debt in desk.world.ledger.debts() if debt.secret.endswith("fts/login")]
+    assert debt.block is not None
+    assert "rotator settle" in debt.block.todo
+    desk.write("fts/login", {**new, "password": desk.fts.change_password()})  # the old login is refused now
+    desk.live(6)
+    assert desk.world.ledger.debt(debt.id) == replace(debt, block=ANY, look_at=ANY, looks=ANY)
+    assert desk.fts.token_calls - before <= 8  # renewals alone
+
+
+def test_a_new_client_is_verified_and_the_old_one_proven_dead(desk: Desk) -> None:
+    """What a person brought is in service at once, and its probe decides when the old one is dead."""
+    old, new = desk.read("figure/client"), desk.figure.issue_by_hand()
+    submitted(desk, "client", new)
+    desk.live(30, (desk.figure, "figure/client"), (desk.figure, "figure/token"))
+    assert desk.read("figure/client") == new
+    (debt,) = [debt for debt in desk.world.ledger.debts() if debt.key_id == old["client_id"]]
+    assert not debt.phase.ended
+    desk.figure.revoke_by_hand(old["client_id"])
+    desk.live(6, (desk.figure, "figure/client"), (desk.figure, "figure/token"))
+    settled = desk.world.ledger.debt(debt.id)
+    assert settled is not None
+    assert settled.phase is DebtPhase.DEAD
