@@ -6,9 +6,28 @@ Rotations do without; what people ask before (``doctor``, ``adopt --suggest``) i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, Protocol, runtime_checkable
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
 
 from rotator.model import Credential, KeyRecord
+
+
+class Grade(StrEnum):
+    """How grave a finding is. An error keeps rotations from being done, or endangers them."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: about what, a sentence, and what to do about it. Never holds a secret."""
+
+    level: Grade
+    subject: str
+    text: str
+    todo: str = ""
 
 
 @runtime_checkable
@@ -59,21 +78,11 @@ class JudgesAdmin(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """What a store's check found: whether it is an error, a warning or a note, about what, and what to do."""
-
-    level: Literal["ok", "warning", "error"]
-    subject: str
-    text: str
-    todo: str = ""
-
-
 @runtime_checkable
 class ChecksRights(Protocol):
     """What a store may know of the worker's own rights."""
 
-    def check_rights(self, secrets: Sequence[str]) -> Sequence[Remark]:
+    def check_rights(self, secrets: Sequence[str]) -> Sequence[Finding]:
         """Which rights on these secrets are missing, or more than needed; changes nothing.
 
         May be called twice. Raises NotSent, Refused, Unknown, NeedsPerson.

@@ -4,11 +4,8 @@ Facts from the FinTech Studios docs, API Authentication (2023), and from the ven
 instructions (2025), which differ in the path, in the unit of ``expires`` and in the token's header.
 """
 
-import base64
-import json
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Literal
@@ -20,7 +17,7 @@ from rotator.model import Credential, Issued
 from rotator.providers.answers import Answer
 from rotator.providers.managed import Pace, json_body
 from rotator.providers.network import Call
-from rotator.providers.parsing import garbage
+from rotator.providers.parsing import garbage, jwt_ending
 
 TOKEN = re.compile(r"[\x21-\x7e]{8,8192}")
 _USER = re.compile(r"[\x21-\x7e]{1,200}")
@@ -101,24 +98,10 @@ def ending(expires: object, token: str, now: datetime) -> int:
     if not isinstance(expires, int) or isinstance(expires, bool):
         raise garbage("expires is not a number")
     seconds = expires // 1000 if expires >= _MILLISECONDS else expires
-    own = _own_ending(token)
+    own = jwt_ending(token)
     ends = seconds if own is None else min(seconds, own)
     if ends <= now.timestamp():
         raise garbage("the token has expired already")
     if seconds > (now + _LONGEST).timestamp():
         raise garbage("expires is more than a year ahead")
     return ends
-
-
-def _own_ending(token: str) -> int | None:
-    """``exp`` of a token that is a JWT, in Unix seconds; None where it has none that can be read."""
-    parts = token.split(".")
-    if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
-        return None
-    with suppress(ValueError, OverflowError, RecursionError):
-        padded = parts[1] + "=" * (-len(parts[1]) % 4)
-        payload = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        told = payload.get("exp") if isinstance(payload, dict) else None
-        if isinstance(told, int | float) and not isinstance(told, bool):
-            return int(told)
-    return None

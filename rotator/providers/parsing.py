@@ -1,7 +1,10 @@
 """Reading what providers send: tolerant of shape, strict about ids and secrets, silent about values."""
 
+import base64
+import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 from urllib.parse import quote
@@ -58,7 +61,8 @@ def text(value: object) -> str:
     """A label out of an answer, fit to be shown; what it ends with is kept, since the token is there."""
     if not isinstance(value, str):
         return ""
-    return "".join(c if c.isprintable() else "?" for c in value[-_LONGEST_LABEL:])
+    kept = value[-_LONGEST_LABEL:]
+    return kept if kept.isprintable() else "".join(c if c.isprintable() else "?" for c in kept)
 
 
 def texts(value: object) -> list[str] | None:
@@ -77,6 +81,23 @@ def moment(value: object) -> datetime | None:
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def jwt_ending(token: str) -> int | None:
+    """``exp`` of a token that is a JWT, in Unix seconds; None where it has none that can be read.
+
+    Its signature is not checked: only the server that takes the token can do that.
+    """
+    parts = token.split(".")
+    if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
+        return None
+    with suppress(ValueError, OverflowError, RecursionError):
+        padded = parts[1] + "=" * (-len(parts[1]) % 4)
+        payload = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        told = payload.get("exp") if isinstance(payload, dict) else None
+        if isinstance(told, int | float) and not isinstance(told, bool):
+            return int(told)
+    return None
 
 
 def unwrapped(payload: object) -> Mapping[str, Any]:
