@@ -100,7 +100,15 @@ class Wiring:
         return secrets.token_hex(16)
 
     def close(self) -> None:
-        """Let go of the ledger and of every connection. May be called twice."""
+        """Let go of the ledger, of every connection, and of tokens that stores logged in for. May be called
+        twice.
+        """
+        with self._making:
+            stores_made = [store for _, store in self._stores]
+        for store in stores_made:
+            let_go = getattr(store, "close", None)  # a store that holds nothing has none
+            if let_go is not None:
+                let_go()
         self._network.close()
         self._ledger.close()
 

@@ -9,9 +9,11 @@ import pytest
 from rotator.errors import NeedsPerson, NotSent
 from rotator.lab.faults import Drop, Refuse
 from rotator.lab.vault import LocalVault
+from rotator.model import StoreRef
 from rotator.stores.vault_kv2 import VaultKv2
 from rotator.testing.clock import ManualClock
 from rotator.testing.store_backend import push, target
+from rotator.wiring import wire
 from tests.unit.stores.vault.conftest import Make
 
 WHERE = target("app/one")
@@ -137,6 +139,15 @@ def test_the_token_is_given_back(approle: Approle, vault: LocalVault) -> None:
     store.close()
     assert len(vault.access.revoked) == 1
     assert store.read(WHERE) is not None
+
+
+def test_the_worker_gives_its_token_back(vault: LocalVault, clock: ManualClock, tmp_path: Path) -> None:
+    """A worker that ends closes its stores: no token of ours outlives it for long."""
+    vault.access.role("approle", {"role_id": "worker"}, HOUR)
+    settings = {"url": vault.url, "auth": {"method": "approle", "role_id": "worker"}}
+    with wire(f"sqlite:///{tmp_path / 'ledger.sqlite'}", clock) as world:
+        assert world.store(StoreRef("vault", "vault-kv2", settings)).read(WHERE) is not None
+    assert len(vault.access.revoked) == 1
 
 
 def test_closing_never_fails(approle: Approle, vault: LocalVault) -> None:
