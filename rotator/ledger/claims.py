@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, case, delete, select, update
+from sqlalchemy import Connection, bindparam, case, delete, select, update
 
 from rotator.ledger.codec import DEBT, EVENT, ORDER, ROTATION, SECRET
 from rotator.ledger.part import HELD, PROLONG, Part, change_held, held, unclaimed
@@ -18,7 +18,6 @@ from rotator.ledger.schema import (
     SLOTS,
     instant,
 )
-from rotator.ledger.session import Session
 from rotator.model import Change, Claim, Debt, Event, Level, Rotation
 
 
@@ -55,12 +54,13 @@ class Claims(Part):
                 connection.execute(upsert, [_debt_row(debt) for debt in change.debts])
             _learn_key_ids(connection, change)
             if change.events:
-                connection.execute(_TELL, [_event_row(event, now) for event in change.events])
+                connection.execute(EVENTS.insert(), [_event_row(event, now) for event in change.events])
             if change.frees:
-                connection.execute(_FREE, [{"its_token": token} for token in change.frees])
+                connection.execute(delete(SLOTS).where(SLOTS.c.token.in_(change.frees)))
             if change.orders_done:
                 docs = [ORDER.encode(order) for order in change.orders_done]
-                connection.execute(_DONE, [{"its_secret": claim.secret, "its_doc": doc} for doc in docs])
+                done = delete(ORDERS).where(ORDERS.c.secret == claim.secret)
+                connection.execute(done.where(ORDERS.c.doc.in_(docs)))
 
     def renew(self, claim: Claim) -> None:
         """Prolong a claim by its first time to live, before an effect. Raises Fenced."""
@@ -78,8 +78,8 @@ class Claims(Part):
         """Take a slot for the key about to be issued; False if the principal has none left. Raises Fenced."""
         with self._database.writing() as connection:
             change_held(connection, claim, self._now())
-            found = connection.execute(_RESERVED, {"its_principal": principal})
-            reserved = {row.token: row.key_id for row in found}
+            statement = select(SLOTS.c.token, SLOTS.c.key_id).where(SLOTS.c.principal == principal)
+            reserved = {row.token: row.key_id for row in connection.execute(statement)}
             if token in reserved:
                 return True
             unlisted = [key_id for key_id in reserved.values() if key_id not in listed]
@@ -88,7 +88,7 @@ class Claims(Part):
             connection.execute(SLOTS.insert(), {"token": token, "principal": principal})
             return True
 
-    def _write_rotation(self, connection: Session, rotation: Rotation) -> None:
+    def _write_rotation(self, connection: Connection, rotation: Rotation) -> None:
         upsert = self._database.upsert
         connection.execute(upsert(ROTATIONS, "id", "live", "doc"), _rotation_row(rotation))
         connection.execute(upsert(ATTEMPTS, "token", "key_id"), _attempt_row(rotation))
@@ -113,14 +113,10 @@ _WRITE = PROLONG.values(
 )
 _NEXT = case((SECRETS.c.nudges > bindparam("seen"), bindparam("this_moment")), else_=bindparam("planned"))
 _RELEASE = update(SECRETS).where(HELD).values(holder=None, claimed_until=None, next_at=_NEXT)
-_TELL = EVENTS.insert()
-_FREE = delete(SLOTS).where(SLOTS.c.token == bindparam("its_token"))
-_DONE = delete(ORDERS).where(ORDERS.c.secret == bindparam("its_secret"), ORDERS.c.doc == bindparam("its_doc"))
-_RESERVED = select(SLOTS.c.token, SLOTS.c.key_id).where(SLOTS.c.principal == bindparam("its_principal"))
 _LEARN = update(SLOTS).where(SLOTS.c.token == bindparam("its_token")).values(key_id=bindparam("its_key"))
 
 
-def _learn_key_ids(connection: Session, change: Change) -> None:
+def _learn_key_ids(connection: Connection, change: Change) -> None:
     """Tell the slots which keys they turned out to be for, so that a listed key counts once."""
     told = {debt.token: debt.key_id for debt in change.debts if debt.token and debt.key_id}
     if change.rotation and change.rotation.attempt.key_id:

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Engine, Insert, Table, event
 
 from rotator.errors import LedgerUnusable
 from rotator.ledger.failures import translated
-from rotator.ledger.session import Connections, Session
 
 WRITING = "rotator_writing"  # the execution option that marks a transaction that writes
 
@@ -21,64 +20,32 @@ class Database:
     and slow under load. ``shared`` means that all threads use one connection (a ledger in memory).
     """
 
-    def __init__(
-        self, engine: Engine, connections: Connections, name: str, patience: float, *, shared: bool = False
-    ) -> None:
+    def __init__(self, engine: Engine, name: str, patience: float, *, shared: bool = False) -> None:
         self.name = name
         self.engine = engine
         self.insert = _insert(engine)
         self._upserts: dict[str, Insert] = {}
-        self._connections = connections
+        self._writer = engine.execution_options(**{WRITING: True})
         self._patience = patience
         self._turn = threading.Lock()
         self._shared = shared
         self._open = True
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self) -> Iterator[Connection]:
         """A connection to read from; it waits for no writer. Raises LedgerUnusable."""
         turn: AbstractContextManager[None] = self._my_turn() if self._shared else nullcontext()
         with turn, translated(self.name):
             self._must_be_open()
-            connection = self._connections.take()
-            try:
-                yield Session(connection)
-            finally:
-                self._connections.give(connection)
-
-    @contextmanager
-    def writing(self) -> Iterator[Session]:
-        """A transaction that no other writer interrupts; committed at the end, or undone on any exception.
-
-        It takes SQLite's write lock when it begins, not at its first write: otherwise two that read before
-        they write could both go on from the same reading.
-        """
-        with self._my_turn(), translated(self.name):
-            self._must_be_open()
-            connection = self._connections.take()
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                yield Session(connection)
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                self._connections.give(connection)
-
-    @contextmanager
-    def shaping(self) -> Iterator[Connection]:
-        """A writing transaction with all of SQLAlchemy, for what makes or changes the schema."""
-        with self._my_turn(), translated(self.name):
-            self._must_be_open()
-            with self.engine.execution_options(**{WRITING: True}).begin() as connection:
+            with self.engine.connect() as connection:
                 yield connection
 
     @contextmanager
-    def looking(self) -> Iterator[Connection]:
-        """A connection with all of SQLAlchemy that only reads, for a look at the schema."""
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that no other writer interrupts; committed at the end, or undone on any exception."""
         with self._my_turn(), translated(self.name):
             self._must_be_open()
-            with self.engine.connect() as connection:
+            with self._writer.begin() as connection:
                 yield connection
 
     def upsert(self, table: Table, key: str, *changes: str) -> Insert:
@@ -97,7 +64,6 @@ class Database:
         with self._my_turn():
             was_open, self._open = self._open, False
         if was_open:
-            self._connections.close()
             self.engine.dispose()
         return was_open
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy import Row, Select, bindparam, select, update
 
 from rotator.ledger.codec import DEBT, EVENT, ROTATION
 from rotator.ledger.part import Part
@@ -85,5 +85,5 @@ _TELL = update(EVENTS).where(EVENTS.c.seq == bindparam("its_seq")).values(untold
 _EVENT = select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.doc)
 
 
-def _event(row: Any) -> Event:
+def _event(row: Row[tuple[int, int, str]]) -> Event:
     return replace(EVENT.decode(row.doc), at=moment(row.at), seq=row.seq)

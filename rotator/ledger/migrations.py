@@ -29,11 +29,11 @@ def ready(database: Database, now: datetime, *, create: bool, upgrades: Sequence
     Raises LedgerUnusable for a ledger that a newer rotator wrote, and for none where ``create`` is False.
     """
     newest = 1 + len(upgrades)
-    with database.looking() as connection:
+    with database.reading() as connection:
         found = _found(connection)
     if found and found[0] == newest:
         return found[1]
-    with database.shaping() as connection:
+    with database.writing() as connection:
         # Looked at again: another process may have been first.
         version, ledger_id = _found(connection) or _make(connection, database, now, newest, create=create)
         if version > newest:

@@ -52,8 +52,7 @@ class Notes(Part):
     def fact(self, key: str) -> str | None:
         """A fact, as text."""
         with self._database.reading() as connection:
-            value: str | None = connection.execute(_FACT, {"its_key": key}).scalar()
-        return value
+            return connection.execute(_FACT, {"its_key": key}).scalar()
 
     def facts(self, prefix: str) -> Mapping[str, str]:
         """Every fact whose key begins with ``prefix``."""

@@ -3,14 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Update, and_, bindparam, case, or_, update
+from sqlalchemy import Connection, Update, and_, bindparam, case, or_, update
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
 from rotator.errors import Fenced
 from rotator.interfaces import Clock
 from rotator.ledger.database import Database
 from rotator.ledger.schema import SECRETS, instant
-from rotator.ledger.session import Session
 from rotator.model import Claim
 
 
@@ -29,7 +28,7 @@ class Part:
         return instant(self._clock.now())
 
 
-def make_due(connection: Session, secret_ids: list[str], now: int) -> None:
+def make_due(connection: Connection, secret_ids: list[str], now: int) -> None:
     """Let these be due now, and let a claim that is held now know of it when it is released."""
     earliest = case((SECRETS.c.next_at < now, SECRETS.c.next_at), else_=now)
     statement = update(SECRETS).values(next_at=earliest, nudges=SECRETS.c.nudges + 1)
@@ -59,7 +58,7 @@ def held(claim: Claim, now: int) -> dict[str, Any]:
 
 
 def change_held(
-    connection: Session, claim: Claim, now: int, statement: Update = PROLONG, **values: Any
+    connection: Connection, claim: Claim, now: int, statement: Update = PROLONG, **values: Any
 ) -> None:
     """Prolong a claim, and write to its secret what the statement writes. Raises Fenced if it is lost."""
     if connection.execute(statement, held(claim, now) | values).rowcount != 1:

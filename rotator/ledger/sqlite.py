@@ -12,13 +12,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.pool import QueuePool, StaticPool
 
 from rotator.errors import LedgerUnusable
 from rotator.ledger import files, migrations
 from rotator.ledger.database import Database, begin_immediate
 from rotator.ledger.failures import translated
-from rotator.ledger.session import Connections
 
 APPLICATION_ID = 0x726F7461  # "rota", in the file's header (SQLite docs, PRAGMA application_id)
 SMALL = 8 * 1024 * 1024  # bytes; a file up to this size is checked whole whenever it is opened
@@ -28,10 +27,14 @@ POOL = 32  # connections kept open; more threads get more, for as long as they n
 
 def in_memory(now: datetime, patience: float) -> tuple[Database, str]:
     """A ledger that ends with the process, for tests: one connection, used in turn. Its id, too."""
-    only = _connect(":memory:", patience)
-    engine = create_engine("sqlite://", creator=lambda: only, poolclass=StaticPool, hide_parameters=True)
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: _connect(":memory:", patience),
+        poolclass=StaticPool,
+        hide_parameters=True,
+    )
     begin_immediate(engine)
-    database = Database(engine, Connections(lambda: only, 1, only), "in memory", patience, shared=True)
+    database = Database(engine, "in memory", patience, shared=True)
     return database, migrations.ready(database, now, create=True)
 
 
@@ -49,24 +52,27 @@ def in_file(path: Path, now: datetime, patience: float, *, create: bool) -> tupl
     with translated(name):
         _prepare(address, name, patience, whole=path.stat().st_size <= SMALL)
     files.close_to_others(path)
-
-    def connect() -> sqlite3.Connection:
-        return _connect(address, patience)
-
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: _connect(address, patience),
+        poolclass=QueuePool,
+        pool_size=POOL,
+        max_overflow=-1,
+        hide_parameters=True,
+    )
     begin_immediate(engine)
-    database = Database(engine, Connections(connect, POOL), name, patience)
+    database = Database(engine, name, patience)
     try:
         return database, migrations.ready(database, now, create=create)
     except BaseException:
-        database.close()
+        engine.dispose()
         raise
 
 
 def checkpoint(database: Database) -> None:
     """Bring the write-ahead log into the file and empty it, if no other process is in the way."""
     with database.reading() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
 
 def _connect(address: str, patience: float) -> sqlite3.Connection:

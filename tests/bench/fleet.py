@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from unittest.mock import patch
+
+from sqlalchemy import event, text
 
 from rotator import caseload
 from rotator.due import settings_digest
 from rotator.interfaces import Ledger, SecretStore
 from rotator.ledger import open_ledger
-from rotator.ledger.session import Found, Given, Session, Statement
 from rotator.ledger.sql import SqlLedger
 from rotator.model import (
     AdminRef,
@@ -192,25 +192,30 @@ def _work(worker: Worker, ledger: SqlLedger, rotations: int) -> None:
 
 
 def _dead(ledger: SqlLedger) -> int:
-    with ledger._database.reading() as session:
-        return int(session.exec_driver_sql("SELECT count(*) FROM debts WHERE open = 0").scalar())
+    with ledger._database.engine.connect() as connection:
+        return int(connection.execute(_PAID).scalar_one())
+
+
+_PAID_TEXT = "SELECT count(*) FROM debts WHERE open = 0"
+_PAID = text(_PAID_TEXT)
 
 
 @contextmanager
 def _counted(ledger: SqlLedger) -> Iterator[Counts]:
     """Count transactions that write, and statements, while it lasts; not those of the looks above."""
     counts = Counts()
-    writing, execute = ledger._database.writing, Session.execute
+    engine = ledger._database._writer
 
-    @contextmanager
-    def committed() -> Iterator[Session]:
-        with writing() as session:
-            yield session
+    def committed(_: object) -> None:
         counts.commits += 1
 
-    def executed(session: Session, statement: Statement, values: Given = None) -> Found:
-        counts.statements += 1
-        return execute(session, statement, values)
+    def executed(_: object, __: object, statement: str, *___: object) -> None:
+        counts.statements += statement != _PAID_TEXT
 
-    with patch.object(ledger._database, "writing", committed), patch.object(Session, "execute", executed):
+    event.listen(engine, "commit", committed)
+    event.listen(ledger._database.engine, "before_cursor_execute", executed)
+    try:
         yield counts
+    finally:
+        event.remove(engine, "commit", committed)
+        event.remove(ledger._database.engine, "before_cursor_execute", executed)

@@ -75,12 +75,12 @@ def test_durable_settings(path: Path, ledger: SqlLedger) -> None:
         "application_id": sqlite.APPLICATION_ID,
         "busy_timeout": 50,
     }
-    database = ledger._database
-    with database.reading() as first, database.reading() as second, database.looking() as third:
-        for connection in (first, second, third):
+    engine = ledger._database.engine
+    with engine.connect() as first, engine.connect() as second:
+        for connection in (first, second):
             found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in expected}
             assert found == expected
-    assert database.engine.hide_parameters
+    assert engine.hide_parameters
 
 
 def damage(path: Path) -> None:
@@ -136,23 +136,23 @@ def test_full_disk(ledger: SqlLedger) -> None:
     ledger.enroll([a_state()])
     claim = ledger.claim("one", "worker", MINUTE)
     assert claim
-    with ledger._database.reading() as connection:
+    with ledger._database.engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}").close()
     big = Change(a_state(failures=1), events=(Event("one", "x", "x" * 100_000),))
     with pytest.raises(LedgerUnusable, match="full"):
         ledger.commit(claim, big)
     assert ledger.secret("one") == a_state()
-    with ledger._database.reading() as connection:
-        connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+    with ledger._database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=1000000").close()
     ledger.commit(claim, big)
     assert ledger.secret("one") == a_state(failures=1)
 
 
 def test_lost_volume(path: Path, ledger: SqlLedger) -> None:
     """A ledger that becomes read-only while it is used says so."""
-    with ledger._database.reading() as connection:
-        connection.exec_driver_sql("PRAGMA query_only=ON")
+    with ledger._database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA query_only=ON").close()
     with pytest.raises(LedgerUnusable, match="read-only"):
         ledger.remember("a", "fact")
     assert ledger.fact("a") is None

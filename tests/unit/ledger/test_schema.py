@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection
 
 from rotator.errors import LedgerUnusable
-from rotator.ledger import migrations, open_ledger, session, sqlite
+from rotator.ledger import migrations, open_ledger, sqlite
 from rotator.ledger.schema import METADATA, SECRETS, instant, moment
 from rotator.ledger.secrets import DUE
 from rotator.model import DebtPhase, Level, Phase, Provenance
@@ -145,11 +145,13 @@ def test_due_is_one_indexed_query(count: int) -> None:
     with database.writing() as connection:
         connection.execute(SECRETS.insert(), rows)
     with database.reading() as connection:
-        form = session._rendered(DUE, values)
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {form.text}", form.given(values)).all()
-        connection.connection.set_progress_handler(lambda: steps.append(1), 1)
-        assert connection.execute(DUE, values).scalars() == ["s0", "s1", "s2"]
-        connection.connection.set_progress_handler(None, 1)
+        sql = str(DUE.compile(connection))
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (1,) * sql.count("?")).all()
+        raw = connection.connection.dbapi_connection
+        assert isinstance(raw, sqlite3.Connection)
+        raw.set_progress_handler(lambda: steps.append(1), 1)
+        assert connection.execute(DUE, values).scalars().all() == ["s0", "s1", "s2"]
+        raw.set_progress_handler(None, 1)
     database.close()
     assert [row[3] for row in plan] == ["SEARCH secrets USING INDEX secrets_due (next_at<?)"]
     assert len(steps) < 100
