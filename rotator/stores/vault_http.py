@@ -5,6 +5,7 @@ attribute, and put the answer's text into exceptions. This one returns every ans
 """
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -19,6 +20,8 @@ from rotator.interfaces import Clock
 from rotator.stores.deadline import CONNECT_SECONDS, READ_SECONDS, Deadline
 from rotator.stores.vault_errors import Reply
 from rotator.stores.vault_settings import Settings
+
+log = logging.getLogger(__name__)
 
 MOST_BYTES = 1024 * 1024  # of an answer
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "rotator"}
@@ -54,8 +57,11 @@ class Wire(RawAdapter):  # type: ignore[misc]  # hvac has no types
         with super().request(
             method, url, headers=dict(headers or {}), raise_exception=False, stream=True, **given
         ) as response:
-            content = self._content(response, begun)
-            return self._reply(response, content)
+            reply = self._reply(response, self._content(response, begun))
+        told = (reply.body or {}).get("warnings")
+        if isinstance(told, list) and told:  # what they say is not ours to repeat
+            log.warning("Vault warns in its answer to %s %s (%d)", method.upper(), url, len(told))
+        return reply
 
     def _content(self, response: requests.Response, begun: float) -> bytes:
         """The body, if it is neither too long nor too slow."""

@@ -9,7 +9,7 @@ import pytest
 from rotator import stores
 from rotator.errors import Conflict, NeedsPerson, Refused, Unknown
 from rotator.interfaces import Stored
-from rotator.lab.faults import Drop, Garbage, Late, Lose, Slow
+from rotator.lab.faults import Drop, Garbage, Late, Lose, Refuse, Slow
 from rotator.lab.vault import LocalVault
 from rotator.lab.vault_access import rules
 from rotator.model import StoreRef
@@ -210,6 +210,19 @@ def test_no_log_shows_a_value(make: Make, vault: LocalVault, caplog: pytest.LogC
     values = {*vault.values(), *new.reveal().values()} - {"1", "first"}
     assert not [value for value in values if value in caplog.text]
     assert repr(new.get("api_key")) not in repr(staged)
+
+
+def test_a_warning_of_vault_is_logged(
+    make: Make, vault: LocalVault, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An old version that could not be cleaned up is told as a warning beside the success; we tell that."""
+    answer = {"data": {"keys": []}, "warnings": ["not-to-be-shown"]}
+    store = make()
+    first = current(store)
+    vault.fail_next("GET /v1/secret/metadata/rotator/*", Refuse(200, answer))
+    store.stage(WHERE, key(), push(), first)
+    assert "Vault warns in its answer to LIST" in caplog.text
+    assert "not-to-be-shown" not in caplog.text
 
 
 def test_a_policy_is_loaded_without_the_library() -> None:
