@@ -133,4 +133,5 @@ class DeadlineTransport(httpx.HTTPTransport):
 
     def __init__(self, context: ssl.SSLContext, proxy: str | None = None) -> None:
         super().__init__(verify=context, trust_env=False, proxy=proxy)
-        self._pool._network_backend = DeadlineBackend()  # noqa: SLF001 - httpx has no setting for it
+        self.pool = self._pool
+        self.pool._network_backend = DeadlineBackend()  # noqa: SLF001 - httpx has no setting for it

@@ -1,15 +1,24 @@
-"""The one place that touches httpx: one exchange in, an Answer or a sorted error out."""
+"""The one place that touches httpx: one exchange in, an Answer or a sorted error out.
 
+httpx makes the pool of connections, with its proxies, and reads addresses; requests go to the pool as they
+are. Redirects, cookies, and decoding, which httpx's client brings, are what must not happen here.
+"""
+
+import re
 import ssl
 from collections.abc import Mapping
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
 
+import httpcore
 import httpx
 
 from rotator.errors import EffectError, NotSent, Unknown
 from rotator.providers.answers import Answer
 from rotator.providers.deadline import DeadlineTransport, within
 from rotator.providers.network import Call
+
+_PLAIN = re.compile(r"[A-Za-z0-9/?&=%._~:@+,;!$*()-]*")  # of a path and query: nothing to encode
+_EMPTY = ("POST", "PUT", "PATCH")  # of these, a request without a body says that it has none
 
 
 def tls(ca_file: str | None) -> ssl.SSLContext:
@@ -19,61 +28,110 @@ def tls(ca_file: str | None) -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def make_client(context: ssl.SSLContext, proxy: str | None, headers: Mapping[str, str]) -> httpx.Client:
-    """A client that keeps no cookies: a session must not answer for the key that is probed."""
-    jar = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-    transport = DeadlineTransport(context, proxy)
-    return httpx.Client(transport=transport, headers=dict(headers), cookies=jar, trust_env=False)
+class Client:
+    """Connections to one host, and the headers that every request has. Threads may share it."""
+
+    def __init__(self, context: ssl.SSLContext, proxy: str | None, headers: Mapping[str, str]) -> None:
+        self._transport = DeadlineTransport(context, proxy)
+        self._headers = {**headers, "Connection": "keep-alive"}
+        self._bases: dict[str, httpx.URL] = {}
+
+    def send(self, base_url: str, call: Call, seconds: float) -> httpcore.Response:
+        """Send a request; the answer, of which the body is still to be read. Raises httpcore's errors."""
+        return self._transport.pool.handle_request(self._request(base_url, call, seconds))
+
+    def close(self) -> None:
+        """Close every connection. May be called twice."""
+        self._transport.close()
+
+    def _request(self, base_url: str, call: Call, seconds: float) -> httpcore.Request:
+        base = self._bases.get(base_url)
+        if base is None:
+            base = self._bases[base_url] = httpx.URL(base_url)
+        rest = call.path + call.query
+        if _PLAIN.fullmatch(rest):
+            target = base.raw_path.rstrip(b"/") + rest.encode()
+        else:
+            target = httpx.URL(base_url.rstrip("/") + rest).raw_path
+        return httpcore.Request(
+            call.method,
+            httpcore.URL(scheme=base.raw_scheme, host=base.raw_host, port=base.port, target=target),
+            headers=self._sent(base, call),
+            content=call.body,
+            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), seconds)},
+        )
+
+    def _sent(self, base: httpx.URL, call: Call) -> list[tuple[bytes, bytes]]:
+        """The headers of a request: its own go before those that every request has."""
+        own = {name.lower() for name in call.headers}
+        named = {name: value for name, value in self._headers.items() if name.lower() not in own}
+        if call.body is not None or call.method in _EMPTY:
+            named["Content-Length"] = str(len(call.body or b""))
+        pairs = [(name.encode(), value.encode()) for name, value in (named | {**call.headers}).items()]
+        return [(b"Host", base.netloc), *pairs]
 
 
-def exchange(client: httpx.Client, url: str, call: Call, seconds: float, most: int) -> Answer:
-    """Send, and read all of the answer or ``most`` bytes. Raises NotSent or Unknown, never httpx's own."""
+def exchange(client: Client, base_url: str, call: Call, seconds: float, most: int) -> Answer:
+    """Send, and read all of the answer or ``most`` bytes. Raises NotSent or Unknown and nothing else."""
     try:
-        with (
-            within(seconds),
-            client.stream(
-                call.method,
-                url,
-                headers=dict(call.headers),
-                content=call.body,
-                timeout=seconds,
-                follow_redirects=False,
-            ) as response,
-        ):
-            return Answer(response.status_code, dict(response.headers), _body(response, most))
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        with within(seconds):
+            response = client.send(base_url, call, seconds)
+            try:
+                headers = _headers(response.headers)
+                return Answer(response.status, headers, _body(response, headers, most))
+            finally:
+                response.close()
+    except _FAILURES as error:
         sorted_error = _sorted(error)
-    raise sorted_error  # out here: httpx's error holds the request, and must not hang on as its context
+    raise sorted_error  # out here: the library's error must not hang on as its context
 
 
-def _body(response: httpx.Response, most: int) -> bytes | None:
-    if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """An answer's headers by their names in lower case; one that comes twice is one list."""
+    found: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
+
+
+def _body(response: httpcore.Response, headers: Mapping[str, str], most: int) -> bytes | None:
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         return None
     body = bytearray()
-    for part in response.iter_raw():
+    stream: Any = response.stream
+    for part in stream:
         body += part
         if len(body) > most:
             return None
     return bytes(body)
 
 
+_FAILURES = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
 _BEFORE = (
     (httpx.InvalidURL, "configuration", "The address cannot be used; check base_url."),
-    (httpx.UnsupportedProtocol, "configuration", "The address cannot be used; check base_url."),
-    (httpx.ProxyError, "proxy", "The proxy let no connection through."),
-    (httpx.ConnectTimeout, "connect", "No connection within the time allowed."),
-    (httpx.PoolTimeout, "connect", "No connection within the time allowed."),
-    (httpx.ConnectError, "connect", "No connection: refused, unreachable, or the name is unknown."),
+    (httpcore.UnsupportedProtocol, "configuration", "The address cannot be used; check base_url."),
+    (httpcore.ProxyError, "proxy", "The proxy let no connection through."),
+    (httpcore.ConnectTimeout, "connect", "No connection within the time allowed."),
+    (httpcore.PoolTimeout, "connect", "No connection within the time allowed."),
+    (httpcore.ConnectError, "connect", "No connection: refused, unreachable, or the name is unknown."),
 )
 
 
 def _sorted(error: Exception) -> EffectError:
-    if isinstance(error, httpx.ConnectError) and _is_tls(error):
+    if isinstance(error, httpcore.ConnectError) and _is_tls(error):
         return NotSent("tls", "The server's TLS certificate or handshake is not acceptable.")
     for known, kind, message in _BEFORE:
         if isinstance(error, known):
             return NotSent(kind, message)
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpcore.TimeoutException):
         return Unknown("timeout", "The answer was not complete within the time allowed.")
     return Unknown("connection-lost", "The connection broke before the answer was complete.")
 

@@ -14,7 +14,7 @@ from rotator.providers.answers import Answer
 from rotator.providers.limiter import Limiter
 
 if TYPE_CHECKING:
-    import httpx
+    from rotator.providers.exchange import Client
 
 MOST_BYTES = 1024 * 1024  # of an answer's body
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -92,7 +92,7 @@ class Network:
         self._surroundings = surroundings
         self._clock = clock
         self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str], httpx.Client] = {}
+        self._clients: dict[tuple[str, str], Client] = {}
         self._limiters: dict[tuple[str, str], Limiter] = {}
         self._context: ssl.SSLContext | None = None
 
@@ -113,17 +113,17 @@ class Network:
         client = self._client(base_url, principal)
         from rotator.providers.exchange import exchange  # noqa: PLC0415 - httpx only when it is needed
 
-        return exchange(client, base_url.rstrip("/") + call.path + call.query, call, seconds, MOST_BYTES)
+        return exchange(client, base_url, call, seconds, MOST_BYTES)
 
-    def _client(self, base_url: str, principal: str) -> "httpx.Client":
+    def _client(self, base_url: str, principal: str) -> "Client":
         key = (_host(base_url), principal)
         with self._lock:
             if key not in self._clients:
                 self._clients[key] = self._make(base_url)
             return self._clients[key]
 
-    def _make(self, base_url: str) -> "httpx.Client":
-        from rotator.providers.exchange import make_client  # noqa: PLC0415 - httpx only when it is needed
+    def _make(self, base_url: str) -> "Client":
+        from rotator.providers.exchange import Client  # noqa: PLC0415 - httpx only when it is needed
 
         address = urlsplit(base_url)
         host = address.hostname or ""
@@ -131,7 +131,7 @@ class Network:
             raise _unusable("base_url is not https", "use https; only this machine may be spoken to in clear")
         proxy = self._surroundings.proxy_for(address.scheme, host)
         try:
-            return make_client(self._tls(), proxy, _HEADERS)
+            return Client(self._tls(), proxy, _HEADERS)
         except (ValueError, ImportError):
             raise _unusable(
                 "the proxy setting cannot be used", "set HTTPS_PROXY to an http:// or https:// address"
