@@ -86,6 +86,9 @@ STYLES: Mapping[str, str] = {
     "current": "green",
     "rotated": "bold green",
     "in grace": "cyan",
+    "error": "bold red",
+    "warning": "bold yellow",
+    "ok": "green",
 }
 
 

@@ -12,6 +12,7 @@ COMMANDS: Final = {  # name: module that holds it, in the order in which a newco
     "demo": "work",
     "schema": "check",
     "validate": "check",
+    "doctor": "doctor",
     "plan": "plan",
     "status": "show",
     "history": "show",

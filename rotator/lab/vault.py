@@ -209,6 +209,8 @@ class LocalVault:
                 return self.access.renew(token)
             case "POST", "revoke-self":
                 return self.access.revoke(token)
+        if (request.method, path) == ("POST", "sys/capabilities-self"):
+            return told({each: token.capabilities(each) for each in body.get("paths", [])})
         mount, _, rest = path.partition(f"{self.mount}/")
         kind, _, key = rest.partition("/")
         if mount or not kind:

@@ -14,6 +14,11 @@ from rotator.lab.wire import Answer
 
 _RULE = re.compile(r'path\s+"([^"]+)"\s*\{\s*capabilities\s*=\s*\[([^\]]*)\]')
 _HOUR = timedelta(hours=1)
+_OF_DEFAULT = {  # what Vault's policy `default` gives every token, as far as it is asked about here
+    "auth/token/lookup-self": frozenset({"read"}),
+    "auth/token/renew-self": frozenset({"update"}),
+    "auth/token/revoke-self": frozenset({"update"}),
+}
 
 
 @dataclass(slots=True)
@@ -28,13 +33,18 @@ class Token:
 
     def allows(self, path: str, capability: str) -> bool:
         """Whether its policy has this capability: an exact path counts before the longest prefix."""
-        if self.policy is None or path.startswith("auth/token/"):
+        if self.policy is None or path.startswith("auth/token/") or path == "sys/capabilities-self":
             return True
-        fitting = [
-            rule for rule in self.policy if rule == path or (rule[-1] == "*" and path.startswith(rule[:-1]))
-        ]
+        return capability in self.capabilities(path)
+
+    def capabilities(self, path: str) -> list[str]:
+        """What its policy says of a path, as ``sys/capabilities-self`` tells it."""
+        if self.policy is None:
+            return ["root"]
+        own = {**_OF_DEFAULT, **self.policy}
+        fitting = [rule for rule in own if rule == path or (rule[-1] == "*" and path.startswith(rule[:-1]))]
         best = max(fitting, key=lambda rule: (rule == path, len(rule)), default=None)
-        return best is not None and capability in self.policy[best]
+        return sorted(own[best]) if best is not None and own[best] else ["deny"]
 
 
 @dataclass(frozen=True, slots=True)

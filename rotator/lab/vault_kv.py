@@ -9,7 +9,7 @@ from typing import Any
 from rotator.lab.wire import Answer
 
 MAX_VERSIONS = 10  # where nobody says otherwise
-NOTHING = 404, {"errors": []}
+NOTHING: tuple[int, dict[str, Any]] = (404, {"errors": []})
 NEVER = timedelta(seconds=-1)  # delete_version_after of a mount on which nothing is deleted
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}  # as Go writes JSON
 

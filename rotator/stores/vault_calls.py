@@ -6,7 +6,7 @@ be done twice. Reads are sent again while Vault says "not now"; writes are not: 
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -144,6 +144,17 @@ class Calls:
             raise answered(reply, asked)
         keys = _data(reply, asked).get("keys")
         return sorted(name for name in keys if isinstance(name, str)) if isinstance(keys, list) else []
+
+    def capabilities(self, paths: Sequence[str]) -> dict[str, frozenset[str]]:
+        """What our token may do at each of these paths; changes nothing."""
+        asked = Asked("read", "sys/capabilities-self", ("update",))
+        reply = self._read(asked, lambda: self._client.sys.get_capabilities(list(paths)))
+        if not reply.done:
+            raise answered(reply, asked)
+        data = _data(reply, asked)
+        return {
+            path: frozenset(each for each in data.get(path) or () if isinstance(each, str)) for path in paths
+        }
 
     # --- sending ---
 

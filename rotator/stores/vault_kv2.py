@@ -25,10 +25,11 @@ The next ``stage`` for the same secret removes forwards, and pending copies of w
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from rotator.capabilities import Finding
 from rotator.errors import Conflict, EffectError, NeedsPerson, Refused, Unknown
 from rotator.interfaces import Clock, Look, Stored
 from rotator.model import Credential, Target
@@ -225,6 +226,15 @@ class VaultKv2:
             return
         if self._calls().write(where, text, value.number if value is not None else 0) is None:
             raise Conflict("not-current", f"Somebody else wrote secret {where.name!r} at the same time.")
+
+    # --- before anything is done ---
+
+    @effect
+    def check_rights(self, secrets: Sequence[str]) -> Sequence[Finding]:
+        """Our token's rights on these secrets, asked of Vault: missing ones, and more than needed."""
+        from rotator.stores.vault_checkup import checked  # noqa: PLC0415  only ``doctor`` asks
+
+        return checked(self._calls(), self.settings, secrets)
 
     # --- parts ---
 

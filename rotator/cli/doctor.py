@@ -1,0 +1,92 @@
+"""``doctor``: can every provider and store be reached, with the rights that are needed and no more."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from rotator.cli import output, session
+from rotator.cli.options import Options, Wrong, json_option
+from rotator.cli.reading import read_all
+from rotator.cli.select import near
+from rotator.model import Policy
+
+if TYPE_CHECKING:
+    from rotator.capabilities import Finding
+    from rotator.wiring import Wiring
+
+
+@click.command(
+    short_help="Reach every provider and store, and say what is missing.",
+    epilog="\b\nExamples: rotator doctor\n          rotator doctor --provider build --json",
+)
+@click.option("--provider", metavar="P", help="Only this provider.")
+@click.option("--store", metavar="S", help="Only this store.")
+@json_option
+@click.pass_obj
+def doctor(options: Options, *, provider: str | None, store: str | None, as_json: bool) -> int:
+    """Reach every provider and store of the policies, and change nothing.
+
+    It says which rights are missing or more than needed, whether clocks agree, whether there is room for
+    new keys, which secrets cannot be rotated and why, and which admin credentials will expire too early.
+    Of a credential that a person issued, one login may be tried. The exit code is 1 if there is an error.
+    """
+    from rotator.doctor import examine  # noqa: PLC0415 - the whole machine
+
+    policies = session.book(options).policies
+    _known_to_policies("provider", provider, sorted({policy.provider.name for policy in policies}))
+    _known_to_policies("store", store, sorted({name for policy in policies for name in _stores(policy)}))
+    with session.reading(options) as ledger:
+        known, now = (read_all(ledger), ledger.now()) if ledger else ({}, datetime.now(UTC))
+    with _world(options) as world:
+        found = examine(world, policies, known, now, provider=provider, store=store)
+    if as_json:
+        output.document({"now": now, "findings": found, "counts": _counts(found)})
+    else:
+        _show(found)
+    return 1 if _counts(found)["error"] else 0
+
+
+def _stores(policy: Policy) -> set[str]:
+    """The names of the stores that a policy needs."""
+    admin = policy.provider.admin
+    return {policy.target.store.name, *({admin.store.name} if admin else ())}
+
+
+def _known_to_policies(what: str, name: str | None, names: Sequence[str]) -> None:
+    if name is not None and name not in names:
+        raise Wrong(f"No policy uses a {what} {name!r}. {near(name, names)}")
+
+
+@contextmanager
+def _world(options: Options) -> Iterator["Wiring"]:
+    """Everything outside. Where there is no ledger yet, none is made: an empty one stands in for it."""
+    with session.reading(options) as ledger:
+        missing = ledger is None
+    if not missing:
+        with session.world(options, create=False) as world:
+            yield world
+        return
+    with tempfile.TemporaryDirectory(prefix="rotator-") as folder:
+        empty = Options(options.policies, f"sqlite:///{folder}/ledger.sqlite", options.log_level)
+        with session.world(empty) as world:
+            yield world
+
+
+def _counts(found: "Sequence[Finding]") -> dict[str, int]:
+    counted = Counter(str(one.level) for one in found)
+    return {level: counted[level] for level in ("ok", "warning", "error")}
+
+
+def _show(found: "Sequence[Finding]") -> None:
+    """The table, what to do, and the sum."""
+    output.table(("level", "about", "found"), [(str(one.level), one.subject, one.text) for one in found])
+    for one in found:
+        if one.todo:
+            click.echo(output.printable(f"{one.level}: {one.subject}: {one.todo}"))
+    counts = _counts(found)
+    click.echo(f"{counts['error']} errors, {counts['warning']} warnings, {counts['ok']} ok.")

@@ -1,0 +1,212 @@
+"""What ``doctor`` asks of one provider, and of one kind of its credentials. Changes nothing there."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from rotator import due
+from rotator.capabilities import Finding, Grade, JudgesAdmin, Reachable, TellsTime
+from rotator.errors import EffectError, NeedsPerson
+from rotator.interfaces import Provider, World
+from rotator.model import KeyRecord, Policy, Probe, ProviderRef, Traits, Verdict, token_in
+from rotator.people import Known
+from rotator.providers.parsing import jwt_ending
+
+SKEW = timedelta(seconds=30)  # worth a warning where nothing is signed with the time
+_FEW = 8  # ids in a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A provider, its policies, what the ledger knows of their secrets, and the time."""
+
+    ref: ProviderRef
+    policies: tuple[Policy, ...]
+    known: Mapping[str, Known]
+    now: datetime
+
+
+def check_provider(world: World, asked: Asked) -> Iterator[Finding]:
+    """Everything about one provider. Raises NeedsPerson for options that cannot be used."""
+    provider = world.provider(asked.ref)
+    try:
+        if provider.traits.lists:
+            yield from _managed(world, asked, provider)
+        else:
+            yield from _by_login(world, asked, provider)
+    except (EffectError, NeedsPerson) as error:
+        todo = error.todo if isinstance(error, NeedsPerson) else "See that it is up, then ask again."
+        yield Finding(Grade.ERROR, "", error.message, todo)
+    yield from _clock(provider)
+
+
+def _managed(world: World, asked: Asked, provider: Provider) -> Iterator[Finding]:
+    """A provider with a list of keys: reading it tries the admin credential."""
+    listed = provider.find()
+    live = [record for record in listed if record.live]
+    yield Finding(
+        Grade.OK,
+        "",
+        f"reachable; its admin credential may list keys, {len(live)} live. Not tried, since it would change "
+        "something: issue, revoke",
+    )
+    yield from _slots(world, asked, provider.traits, live)
+    yield from _admin(world, asked, provider, listed)
+
+
+# --- slots -----------------------------------------------------------------------------------------------
+
+
+def _slots(world: World, asked: Asked, traits: Traits, live: Sequence[KeyRecord]) -> Iterator[Finding]:
+    """Whether there is room for one more key, and whose keys take it."""
+    others = [record.key_id for record in live if _is_foreign(world, asked, record)]
+    few = ", ".join(others[:_FEW]) + (" …" if len(others) > _FEW else "")
+    limit = traits.key_limit
+    if limit is None:
+        if others:
+            yield Finding(Grade.OK, "", f"{len(others)} live keys are on no record here: {few}")
+        return
+    todo = f"Revoke at the provider what nobody needs: {few}" if others else "Wait for old keys to die."
+    if len(live) >= limit:
+        text = f"{len(live)} of {limit} live keys: there is no room for a new one"
+        yield Finding(Grade.ERROR if others else Grade.WARNING, "", text, todo)
+    elif others:
+        text = f"{len(live)} of {limit} live keys; {len(others)} are on no record here: {few}"
+        full = len(others) + len(asked.policies) >= limit
+        yield Finding(Grade.WARNING if full else Grade.OK, "", text, todo if full else "")
+    else:
+        yield Finding(Grade.OK, "", f"{len(live)} of {limit} live keys, all of them on record")
+
+
+def _is_foreign(world: World, asked: Asked, record: KeyRecord) -> bool:
+    """Whether no secret's record names a key, and its label is not of this ledger."""
+    label = token_in(record.label)
+    if label is not None and label[0] == world.ledger.id:
+        return False
+    held = (
+        (one.state.current.key_id if one.state.current else None, *(debt.key_id for debt in one.debts))
+        for one in asked.known.values()
+    )
+    return not any(record.key_id in ids for ids in held)
+
+
+# --- the admin credential --------------------------------------------------------------------------------
+
+
+def _admin(world: World, asked: Asked, provider: Provider, listed: Sequence[KeyRecord]) -> Iterator[Finding]:
+    """Whether it may do more than it needs, and whether it lives until it is needed."""
+    more = provider.admin_excess(listed) if isinstance(provider, JudgesAdmin) else None
+    if more is not None:
+        needed = ", ".join(provider.traits.rights)
+        yield Finding(Grade.WARNING, "", f"its admin credential: {more}", f"Give it only {needed}.")
+    ends = _ending(world, asked.ref, provider.traits)
+    if ends is None:
+        return
+    need, what = next_need(asked)
+    todo = f"Before that: rotator submit --admin {asked.ref.name}"
+    if ends <= asked.now:
+        yield Finding(Grade.ERROR, "", f"its admin credential says that it expired at {_when(ends)}", todo)
+    elif need is not None and ends < need:
+        text = f"its admin credential expires at {_when(ends)}, before it is needed: {what}, {_when(need)}"
+        yield Finding(Grade.WARNING, "", text, todo)
+    else:
+        yield Finding(Grade.OK, "", f"its admin credential says that it lives until {_when(ends)}")
+
+
+def _ending(world: World, ref: ProviderRef, traits: Traits) -> datetime | None:
+    """When the admin credential ends by its own word, where it is a JWT; its signature is not checked."""
+    if ref.admin is None:
+        return None
+    held = world.store(ref.admin.store).raw(ref.admin.secret)
+    ends = [jwt_ending(held.get(name) or "") for name in traits.admin_fields]
+    known = [each for each in ends if each is not None]
+    try:
+        return datetime.fromtimestamp(min(known), UTC) if known else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def next_need(asked: Asked) -> tuple[datetime | None, str]:
+    """When the admin credential is needed next, and what for; None where nothing is planned. Pure."""
+    needs: list[tuple[datetime, str]] = []
+    for policy in asked.policies:
+        one = asked.known.get(policy.target.id)
+        if one is None:
+            continue
+        found = due.next_rotation(policy, one.state, one.orders, asked.now)
+        needs += [(max(found.at, asked.now), f"{policy.name} rotates")] if found else []
+        needs += [
+            (max(debt.not_before, asked.now), f"an old key of {policy.name} is revoked")
+            for debt in one.debts
+            if debt.not_before is not None
+        ]
+    return min(needs, default=(None, ""))
+
+
+# --- where people issue ----------------------------------------------------------------------------------
+
+
+def _by_login(world: World, asked: Asked, provider: Provider) -> Iterator[Finding]:
+    """A provider without a list: any answer shows that it is there, and each credential speaks for itself."""
+    if isinstance(provider, Reachable):
+        provider.reach()
+        yield Finding(Grade.OK, "", "reachable")
+    traits = provider.traits
+    if not (traits.control or traits.expires):
+        yield Finding(Grade.OK, "", "no login was tried: each one counts against the account")
+        return
+    for policy in asked.policies:
+        yield _credential(world, policy, provider)
+
+
+def _credential(world: World, policy: Policy, provider: Provider) -> Finding:
+    """Whether a policy's credential in service is accepted; one problem hides no other policy."""
+    try:
+        stored = world.store(policy.target.store).read(policy.target)
+    except (EffectError, NeedsPerson) as error:
+        return Finding(Grade.WARNING, policy.name, f"its secret cannot be read: {error.message}")
+    held = stored.credential if stored else None
+    if held is None or not all(held.get(name) for name in provider.traits.secret_fields):
+        todo = "" if provider.traits.issues else f"rotator submit {policy.name}"
+        return Finding(Grade.OK, policy.name, "its secret holds no credential yet", todo)
+    return _accepted(policy, provider.traits, provider.probe(held))
+
+
+def _accepted(policy: Policy, traits: Traits, probe: Probe) -> Finding:
+    if probe.verdict is Verdict.LIVE:
+        return Finding(Grade.OK, policy.name, f"its credential is accepted{_why(probe)}")
+    if probe.verdict is Verdict.UNKNOWN:
+        return Finding(
+            Grade.WARNING, policy.name, f"it is not clear whether its credential works{_why(probe)}"
+        )
+    if traits.expires:
+        todo = f'rotator run-now {policy.name} --reason "the token is refused"'
+    else:
+        todo = f"{traits.todo_issue} Then: rotator submit {policy.name}"
+    return Finding(Grade.ERROR, policy.name, f"its credential is refused{_why(probe)}", todo)
+
+
+def _why(probe: Probe) -> str:
+    return f" ({probe.why})" if probe.why else ""
+
+
+# --- the clock -------------------------------------------------------------------------------------------
+
+
+def _clock(provider: Provider) -> Iterator[Finding]:
+    """How far the clocks are apart, as the last answer told."""
+    if not isinstance(provider, TellsTime) or provider.clock_ahead is None:
+        return
+    ahead, most = provider.clock_ahead, provider.clock_tolerance
+    if abs(ahead) <= (most or SKEW):
+        return
+    seconds = abs(int(ahead.total_seconds()))
+    text = f"its clock is {seconds} s {'ahead of' if ahead > timedelta(0) else 'behind'} this machine's"
+    if most is not None:
+        text += f"; beyond {most.total_seconds():.0f} s it refuses what is signed"
+    todo = "Set this machine's clock (NTP), or tell the provider."
+    yield Finding(Grade.WARNING if most is None else Grade.ERROR, "", text, todo)
+
+
+def _when(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")
