@@ -9,6 +9,7 @@ _FIRST = timedelta(seconds=2)
 _PATIENT = timedelta(minutes=10)
 _VERIFYING = timedelta(seconds=15)
 _PERSON = (timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
+_ASKED = (timedelta(seconds=10), timedelta(hours=1))
 
 ATTEMPTS = 3  # tries at one rotation before it fails
 
@@ -41,3 +42,11 @@ def until_reminder(told: int) -> timedelta:
 def while_blocked(looks: int) -> timedelta:
     """How long until we look whether a person has acted; an order or a fresh credential ends it at once."""
     return _PERSON[min(looks, len(_PERSON) - 1)]
+
+
+def while_asked(waited: timedelta) -> timedelta:
+    """How long until we look whether a person has done what they were asked to ``waited`` ago, since nothing
+    tells us: after 10 seconds, then after twice as long each time, at last every hour.
+    """
+    soonest, latest = _ASKED
+    return min(max(waited, soonest), latest)

@@ -18,6 +18,7 @@ from rotator.kinship import in_use_below, keeps_admin, renew_children
 from rotator.looking import keys_listed
 from rotator.model import (
     Again,
+    Block,
     Debt,
     DebtPhase,
     DebtReason,
@@ -31,6 +32,7 @@ from rotator.model import (
 from rotator.owing import holds_same, needs_adoption
 
 _PATIENCE = timedelta(hours=1)  # from the first revoke until people are told that a key will not die
+_ASKED = "a-person-must-revoke"
 _PROBE_LOOKS = 5  # looks without a clear baseline, after which the provider's list decides alone
 
 
@@ -166,7 +168,7 @@ def _asked_of_a_person(desk: Desk, debt: Debt) -> NeedsPerson:
     """Revoking is a person's act here; the probe says when it was done, or the person does."""
     traits, key = desk.provider(debt.policy).traits, debt.key_id or debt.id
     if traits.provable:
-        return NeedsPerson("a-person-must-revoke", f"key {key} was replaced.", todo=traits.todo_revoke)
+        return NeedsPerson(_ASKED, f"key {key} was replaced.", todo=traits.todo_revoke)
     why = f"key {key} was replaced, and no probe can prove its death."
     todo = f"{traits.todo_revoke} Then: rotator settle {debt.id} --reason TEXT"
     return NeedsPerson("cannot-be-proven", why, todo=todo)
@@ -325,10 +327,17 @@ def _blocked(desk: Desk, debt: Debt, error: NeedsPerson) -> Again:
         again, news = desk.block_provider(debt.policy, error)
     else:
         block, news = desk.block_of(error, debt.block)
-        again = Again(desk.now() + backoff.while_blocked(debt.looks))
+        again = Again(desk.now() + _until_done(desk, debt, block))
         waiting = replace(waiting, look_at=again.at, block=block)
     text = f"{error.message} To do: {error.todo}"
     told = desk.event("blocked", text, level=Level.ALARM, debt=debt, error=error.kind)
     desk.trouble = True
     desk.write(debts=[waiting], events=[told] if news else [])
     return again
+
+
+def _until_done(desk: Desk, debt: Debt, asked: Block) -> timedelta:
+    """How long until we look whether a person has acted: one who revokes at once sees the proof at once."""
+    if asked.kind == _ASKED:
+        return backoff.while_asked(desk.now() - asked.since)
+    return backoff.while_blocked(debt.looks)

@@ -213,6 +213,17 @@ def test_after_grace_a_person_revokes_and_the_probe_decides(rig: Rig) -> None:
     assert "refused after" in (dead.proof or "")
 
 
+def test_a_person_who_revokes_at_once_need_not_wait_for_the_proof(rig: Rig) -> None:
+    """Nothing tells that it was done: the first looks after asking come after ten and twenty seconds."""
+    ask(rig)
+    rig.submit(rig.hand.add("new"))
+    while not any(debt.block for debt in rig.ledger.debts(rig.parent.target.id)):
+        rig.until(timedelta(seconds=5))
+    rig.first.live = False
+    rig.until(timedelta(seconds=25))
+    assert rig.ledger.debts(rig.parent.target.id) == []
+
+
 def test_a_key_that_the_person_revokes_early_is_proven_dead_all_the_same(rig: Rig) -> None:
     """It was seen to work when its debt began, so its refusal means something."""
     ask(rig)
