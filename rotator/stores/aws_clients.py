@@ -20,7 +20,7 @@ _CONFIG = Config(
     connect_timeout=CONNECT_SECONDS,
     read_timeout=READ_SECONDS,
     max_pool_connections=32,
-    user_agent_extra=f"rotator/{rotator.__version__}",
+    user_agent=f"rotator/{rotator.__version__}",  # botocore puts its own together anew for each request
 )
 _TALKATIVE = (
     "boto3",

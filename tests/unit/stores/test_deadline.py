@@ -1,10 +1,13 @@
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
 from rotator.errors import Unknown
 from rotator.interfaces import EFFECT_SECONDS
+from rotator.model import Credential
 from rotator.stores.deadline import CONNECT_SECONDS, READ_SECONDS, Deadline
 from rotator.testing.clock import ManualClock
 
@@ -64,3 +67,23 @@ def test_results_and_errors_pass_through() -> None:
 def test_outside_an_effect_there_is_no_deadline() -> None:
     """A check outside an effect says nothing."""
     Deadline(ManualClock()).check()
+
+
+def test_threads_are_used_again_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Effects one after the other run in one thread, which ends when none has come for a while."""
+    deadline = Deadline(ManualClock())
+    first = deadline.run(threading.current_thread)
+    assert deadline.run(threading.current_thread) is first is not threading.current_thread()
+    monkeypatch.setattr("rotator.stores.deadline._IDLE_SECONDS", 0.01)
+    last = deadline.run(threading.current_thread)
+    last.join(10)
+    assert not last.is_alive()
+    assert deadline.run(threading.current_thread) is not last
+
+
+def test_a_waiting_thread_holds_no_credential() -> None:
+    """What an effect was given and returned is gone when its caller let go of it."""
+    deadline = Deadline(ManualClock())
+    seen = weakref.ref(deadline.run(lambda: Credential({"api_key": "x"})))
+    gc.collect()
+    assert seen() is None
