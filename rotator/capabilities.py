@@ -5,7 +5,7 @@ Rotations do without; what people ask before (``doctor``, ``adopt --suggest``) i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -68,13 +68,19 @@ class Reachable(Protocol):
 
 @runtime_checkable
 class JudgesAdmin(Protocol):
-    """What a provider may know of its own admin credential."""
+    """What a provider may know of its own admin credential. Both may read the admin secret, and raise as
+    ``find`` does.
+    """
 
     def admin_excess(self, listed: Sequence[KeyRecord]) -> str | None:
         """What the admin credential may do beyond managing keys, as a sentence; None if nothing is known.
 
-        ``listed`` is what :meth:`Provider.find` has just told. May read the admin secret; raises as ``find``.
+        ``listed`` is what :meth:`Provider.find` has just told.
         """
+        ...
+
+    def admin_ends(self) -> datetime | None:
+        """When the admin credential ends by its own word; None where it has none."""
         ...
 
 

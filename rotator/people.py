@@ -19,7 +19,6 @@ from rotator.model import (
     Rotation,
     SecretState,
 )
-from rotator.providers import adapter
 
 _PHASES = {
     Phase.PLANNED: "planned",
@@ -183,12 +182,10 @@ def unproven(debt: Debt) -> bool:
 
 
 def is_ours_to_revoke(policy: Policy) -> bool:
-    """Whether rotator is the one to end a policy's keys: not a person, and not the time."""
-    try:
-        traits = adapter(policy.provider.type, policy.provider.kind).traits
-    except KeyError:  # its adapter is not installed any more
-        return True
-    return bool(traits.revokes and not traits.expires)
+    """Whether rotator is the one to end a policy's keys: not a person, where there is no admin credential to
+    do it with, and not the time, which ends tokens.
+    """
+    return policy.provider.admin is not None and policy.renew is None
 
 
 def debt_row(debt: Debt) -> DebtRow:

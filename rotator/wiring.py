@@ -5,8 +5,9 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from rotator import ledger as ledgers
 from rotator import providers, stores
@@ -157,6 +158,22 @@ def traits(provider_type: str, kind: str | None = None) -> Traits:
     """What the adapter for a type of provider, and a kind of its credentials, declares."""
     declared: Traits = providers.adapter(provider_type, kind).traits
     return declared
+
+
+def misshapen(ref: ProviderRef, fields: Mapping[str, Any]) -> str | None:
+    """What is wrong with the form of a credential that a person brings, as a sentence; None if nothing.
+
+    Where the adapter does not judge the form: each field must be there, and be a text.
+    """
+    kind = providers.adapter(ref.type, ref.kind)
+    shape = getattr(kind, "shape", None)
+    if shape is not None:
+        said: str | None = shape(fields)
+        return said
+    names = kind.traits.fields
+    if set(fields) == set(names) and all(isinstance(value, str) and value for value in fields.values()):
+        return None
+    return f"It needs exactly {', '.join(names)}, each a text."
 
 
 def holder() -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,11 +22,10 @@ from rotator.cli.reading import read_one
 from rotator.desk import Desk, Memory
 from rotator.model import Credential, Phase, Policy, Rotation
 from rotator.people import paused_until
-from rotator.providers import adapter
 from rotator.rotation import advance
 from rotator.run_pass import CLAIM, Worker
 from rotator.submitting import NotTaken, submit
-from rotator.wiring import holder, traits
+from rotator.wiring import holder, misshapen, traits
 
 if TYPE_CHECKING:
     from rotator.policies import Book
@@ -79,23 +78,10 @@ def _read(policy: Policy) -> Credential:
             f"To rotate now: rotator run-now {policy.name} --reason TEXT"
         )
     fields = brought(declared.fields)
-    wrong = _misshapen(policy, fields)
+    wrong = misshapen(policy.provider, fields)
     if wrong is not None:
         raise Wrong(f"{wrong} Nothing was written.")
     return Credential(fields)
-
-
-def _misshapen(policy: Policy, fields: dict[str, Any]) -> str | None:
-    """What the adapter says of the form; where it says nothing: each field is there, and is a text."""
-    kind = adapter(policy.provider.type, policy.provider.kind)
-    shape = getattr(kind, "shape", None)
-    if shape is not None:
-        said = shape(fields)
-        return str(said) if said else None
-    names = kind.traits.fields
-    if set(fields) == set(names) and all(isinstance(value, str) and value for value in fields.values()):
-        return None
-    return f"It needs exactly {', '.join(names)}, each a text."
 
 
 # --- taking it in ----------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar
 
@@ -17,7 +17,7 @@ from rotator.providers.admin import Admin
 from rotator.providers.answers import Answer, unwelcome
 from rotator.providers.http import Api, Budget
 from rotator.providers.network import Call, Network
-from rotator.providers.parsing import garbage, in_path, next_page, rows, usable
+from rotator.providers.parsing import garbage, in_path, jwt_ending, next_page, rows, usable
 
 _PAGES = 100
 _LIST_FRESH = 60.0  # seconds in which a list still tells whether there is room for one more key
@@ -81,6 +81,18 @@ class Managed(ABC):
     def clock_ahead(self) -> timedelta | None:
         """How far the server's clock was ahead of ours at its last answer."""
         return self._api.ahead
+
+    def admin_excess(self, listed: Sequence[KeyRecord]) -> str | None:  # noqa: ARG002 - adapters that know do
+        """What the admin credential may do beyond managing keys: nothing is known."""
+        return None
+
+    def admin_ends(self) -> datetime | None:
+        """When it ends, where it is a JWT that says so."""
+        held = self._admin.credential() if self._admin else Credential({})
+        ends = [jwt_ending(held.get(name) or "") for name in self.traits.admin_fields]
+        with suppress(ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(min(each for each in ends if each is not None), UTC)
+        return None
 
     # what an adapter adds
 

@@ -38,6 +38,7 @@ ROOMS: dict[str, Room] = {
     "errors": Room(),
     "model": Room(),
     "interfaces": Room(("model", "errors")),
+    "capabilities": Room(("model",)),
     "durations": Room(),
     "backoff": Room(),
     "cron": Room(),
@@ -52,13 +53,14 @@ ROOMS: dict[str, Room] = {
         (*WORDS, "caseload", "desk", "policies"), "of policies it takes the Book, a value, and nothing else"
     ),
     "providers": Room((*WORDS, *CALENDAR)),
-    "stores": Room((*WORDS, *CALENDAR, "version"), "AWS is told which rotator calls"),
+    "stores": Room((*WORDS, *CALENDAR, "capabilities", "version"), "AWS is told which rotator calls"),
     "ledger": Room((*WORDS, *CALENDAR)),
     "telemetry": Room((*WORDS, *CALENDAR)),
     "policies": Room(
         (*WORDS, *CALENDAR, "providers", "stores"),
         "their two tables, by name: each adapter declares the settings that a file may give it",
     ),
+    "doctor": Room((*WORDS, "capabilities", "due", "people")),
     "wiring": Room((*WORDS, "ledger", "providers", "stores", "telemetry")),
     "lab": Room(
         (*WORDS, "people", "ledger", "wiring"), "the demo reads the ledger as a person does, beside a daemon"
@@ -70,8 +72,9 @@ ROOMS: dict[str, Room] = {
     ),
     "cli": Room(
         (*WORDS, *CALENDAR, "people", "policies", "ledger", "telemetry", "wiring", "run_pass", "jobs", "lab",
-         "version"),
-        "a command is where everything meets; lab for the command demo alone",
+         "version", "doctor", "capabilities", "submitting", "rotation", "desk"),
+        "a command is where everything meets; lab for the command demo alone, and the story for submit: its "
+        "first step is taken while the person waits",
     ),
     "__main__": Room(("cli",)),
 }  # fmt: skip

@@ -1,22 +1,27 @@
 import base64
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from rotator import doctor, doctor_providers, stores, wiring
+from rotator import doctor, stores, wiring
 from rotator.capabilities import Finding, Grade
-from rotator.doctor_providers import Asked, next_need
+from rotator.doctor import providers
+from rotator.doctor.providers import Asked, next_need
 from rotator.errors import Unknown
 from rotator.interfaces import Look
 from rotator.lab import B2Trader, FatTail, Refuse
 from rotator.lab.vault import LocalVault
-from rotator.model import AdminRef, ProviderRef, StoreRef, Target, Traits
+from rotator.model import Credential, KeyRecord, ProviderRef, Target
+from rotator.providers import make
+from rotator.providers.admin import Admin
+from rotator.providers.network import Network, Surroundings
 from rotator.stores import vault_rights
 from rotator.stores.vault_checkup import compared, paths
+from rotator.testing.fakes import FakeProvider
 from tests.unit.cli.conftest import PeopleRig, Rig
 from tests.unit.cli.records import NOW, debt, known, policy
 
@@ -206,6 +211,21 @@ def jwt(ends: datetime) -> str:
     return ".".join((*spelled, "x"))
 
 
+class _Judge(FakeProvider):
+    """A provider whose admin credential says when it ends."""
+
+    def __init__(self, ends: datetime) -> None:
+        self._ends = ends
+
+    def admin_excess(self, listed: Sequence[KeyRecord]) -> str | None:
+        """Nothing is known."""
+        return None
+
+    def admin_ends(self) -> datetime | None:
+        """As the test says."""
+        return self._ends
+
+
 @pytest.mark.parametrize(
     ("life", "grade"),
     [
@@ -214,30 +234,24 @@ def jwt(ends: datetime) -> str:
         (timedelta(days=90), Grade.OK),
     ],
 )
-def test_an_admin_credential_must_live_until_it_is_needed(
-    life: timedelta, grade: Grade, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_admin_credential_must_live_until_it_is_needed(life: timedelta, grade: Grade) -> None:
     """By its own word: expired is an error, expiring before the next need a warning; it is never shown."""
     of = policy()
     asked = Asked(of.provider, (of,), {of.target.id: known(of)}, NOW)
-    monkeypatch.setattr(doctor_providers, "_ending", lambda *_: NOW + life)
-    provider: Any = type("Provider", (), {"traits": object()})()
-    (one,) = doctor_providers._admin(object(), asked, provider, [])  # type: ignore[arg-type]
+    (one,) = providers._admin(asked, _Judge(NOW + life), [])
     assert one.level is grade
     assert (one.todo != "") is (grade is not Grade.OK)
 
 
-def test_the_word_of_a_token_is_read_from_the_admin_secret(timely: Rig) -> None:
-    """A session that is a JWT tells its own end, whoever signed it."""
-    with FatTail(limits=()) as fat, B2Trader(limits=()) as b2:
-        (timely.folder / "rotator.yaml").write_text(TWO.format(b2=b2.url, fat=fat.url))
-        ends = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
-        timely.secret("fat", {"session": jwt(ends)})
-        ref = StoreRef("aws", "aws-secrets-manager", {"region": "eu-west-1"})
-        world: Any = type("World", (), {"store": lambda *_: timely.service.store()})()
-        admin = ProviderRef("fat", "fattail", fat.url, AdminRef(ref, "fat"))
-        traits = Traits("1", (), (), "", ("session",), "")
-        assert doctor_providers._ending(world, admin, traits) == ends
+def test_the_word_of_a_token_is_read_from_the_admin_secret(two: tuple[Rig, B2Trader, FatTail]) -> None:
+    """A session that is a JWT tells its own end, whoever signed it; no value of it is shown."""
+    session = jwt(datetime.now(UTC) + timedelta(hours=1))
+    held = Admin(lambda: Credential({"session": session}), ("session",), "fat", REAL())
+    ref = ProviderRef("fat", "fattail", two[2].url)
+    network = Network(Surroundings(), REAL())
+    ends = make(ref, held, REAL(), network).admin_ends()  # type: ignore[attr-defined]
+    network.close()
+    assert timedelta(minutes=59) < ends - datetime.now(UTC) <= timedelta(hours=1)
 
 
 def test_the_next_need_is_a_rotation_or_a_revocation() -> None:

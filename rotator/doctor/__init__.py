@@ -11,8 +11,8 @@ from datetime import datetime
 from functools import partial
 
 from rotator.capabilities import Finding, Grade
-from rotator.doctor_providers import Asked, check_provider
-from rotator.doctor_stores import check_store
+from rotator.doctor.providers import Asked, check_provider
+from rotator.doctor.stores import check_store
 from rotator.errors import EffectError, NeedsPerson
 from rotator.interfaces import World
 from rotator.model import AdminRef, Policy, Provenance, ProviderRef, StoreRef

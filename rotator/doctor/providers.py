@@ -10,7 +10,6 @@ from rotator.errors import EffectError, NeedsPerson
 from rotator.interfaces import Provider, World
 from rotator.model import KeyRecord, Policy, Probe, ProviderRef, Traits, Verdict, token_in
 from rotator.people import Known
-from rotator.providers.parsing import jwt_ending
 
 SKEW = timedelta(seconds=30)  # worth a warning where nothing is signed with the time
 _FEW = 8  # ids in a sentence
@@ -51,7 +50,7 @@ def _managed(world: World, asked: Asked, provider: Provider) -> Iterator[Finding
         "something: issue, revoke",
     )
     yield from _slots(world, asked, provider.traits, live)
-    yield from _admin(world, asked, provider, listed)
+    yield from _admin(asked, provider, listed)
 
 
 # --- slots -----------------------------------------------------------------------------------------------
@@ -93,13 +92,15 @@ def _is_foreign(world: World, asked: Asked, record: KeyRecord) -> bool:
 # --- the admin credential --------------------------------------------------------------------------------
 
 
-def _admin(world: World, asked: Asked, provider: Provider, listed: Sequence[KeyRecord]) -> Iterator[Finding]:
+def _admin(asked: Asked, provider: Provider, listed: Sequence[KeyRecord]) -> Iterator[Finding]:
     """Whether it may do more than it needs, and whether it lives until it is needed."""
-    more = provider.admin_excess(listed) if isinstance(provider, JudgesAdmin) else None
+    if not isinstance(provider, JudgesAdmin):
+        return
+    more = provider.admin_excess(listed)
     if more is not None:
         needed = ", ".join(provider.traits.rights)
         yield Finding(Grade.WARNING, "", f"its admin credential: {more}", f"Give it only {needed}.")
-    ends = _ending(world, asked.ref, provider.traits)
+    ends = provider.admin_ends()
     if ends is None:
         return
     need, what = next_need(asked)
@@ -111,19 +112,6 @@ def _admin(world: World, asked: Asked, provider: Provider, listed: Sequence[KeyR
         yield Finding(Grade.WARNING, "", text, todo)
     else:
         yield Finding(Grade.OK, "", f"its admin credential says that it lives until {_when(ends)}")
-
-
-def _ending(world: World, ref: ProviderRef, traits: Traits) -> datetime | None:
-    """When the admin credential ends by its own word, where it is a JWT; its signature is not checked."""
-    if ref.admin is None:
-        return None
-    held = world.store(ref.admin.store).raw(ref.admin.secret)
-    ends = [jwt_ending(held.get(name) or "") for name in traits.admin_fields]
-    known = [each for each in ends if each is not None]
-    try:
-        return datetime.fromtimestamp(min(known), UTC) if known else None
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def next_need(asked: Asked) -> tuple[datetime | None, str]:
