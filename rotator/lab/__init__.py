@@ -20,7 +20,10 @@ from rotator.lab.faults import (
     Slow,
     Widen,
 )
+from rotator.lab.figure import Figure
+from rotator.lab.fintechstudios import FintechStudios
 from rotator.lab.keys import Call, Limit, LocalKey, real_time
+from rotator.lab.logins import LocalLogins
 from rotator.lab.server import LocalProvider
 
 __all__ = [
@@ -30,11 +33,14 @@ __all__ = [
     "Drop",
     "FatTail",
     "Fault",
+    "Figure",
+    "FintechStudios",
     "Garbage",
     "Lab",
     "Late",
     "Limit",
     "LocalKey",
+    "LocalLogins",
     "LocalProvider",
     "Lose",
     "Redirect",
@@ -45,7 +51,7 @@ __all__ = [
 
 
 class Lab:
-    """The three providers together; ``limits`` and ``latency`` as for :class:`LocalProvider`."""
+    """All five providers; ``limits`` and ``latency`` as for :class:`LocalProvider`."""
 
     def __init__(
         self,
@@ -57,12 +63,24 @@ class Lab:
         self.buildmarkets = Buildmarkets(clock=clock, limits=limits, latency=latency)
         self.b2trader = B2Trader(clock=clock, limits=limits, latency=latency)
         self.fattail = FatTail(clock=clock, limits=limits, latency=latency)
+        self.figure = Figure(clock=clock, limits=limits, latency=latency)
+        self.fintechstudios = FintechStudios(clock=clock, limits=limits, latency=latency)
         self._running = ExitStack()
 
     @property
-    def providers(self) -> tuple[LocalProvider, ...]:
-        """All three."""
+    def managed(self) -> tuple[LocalProvider, ...]:
+        """The three where keys are issued and revoked by request."""
         return (self.buildmarkets, self.b2trader, self.fattail)
+
+    @property
+    def logins(self) -> tuple[LocalLogins, ...]:
+        """The two where people issue credentials and a login mints tokens."""
+        return (self.figure, self.fintechstudios)
+
+    @property
+    def providers(self) -> tuple[LocalProvider, ...]:
+        """All five."""
+        return (*self.managed, *self.logins)
 
     def __enter__(self) -> Self:
         with ExitStack() as started:

@@ -1,10 +1,11 @@
-"""``rotator demo``: the real daemon against local providers and a local Secrets Manager, for a minute.
+"""``rotator demo``: the real daemon against five local providers and two local stores, for a minute.
 
 Nothing in the worker knows of the demo. What goes wrong in it is done by a local provider, which grants a
-key more than was asked; the incident is an ordinary ``run-now``, typed by the demo instead of a person.
+key more than was asked; what a person does is done by :mod:`rotator.lab.person`, by ordinary commands.
 """
 
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,32 +16,36 @@ from rich.console import Console
 
 from rotator.errors import LedgerUnusable
 from rotator.interfaces import Ledger
-from rotator.lab import FatTail, LocalKey, Widen, closing
-from rotator.lab.cast import CAST, FAILS, LEAKED, TWICE, Part, provider_of
-from rotator.lab.closing import Finding
-from rotator.lab.scene import Command, Scene, ours
+from rotator.lab import FatTail, Widen, closing
+from rotator.lab.cast import CAST, FAILS, STAYS, TOKENS, TWICE, Part, part_of
+from rotator.lab.person import Person
+from rotator.lab.scene import Command, OurKey, Scene
 from rotator.lab.screen import Row, Screen
 from rotator.ledger import open_ledger
-from rotator.model import DebtReason, Event
+from rotator.model import Event
 from rotator.people import Known, stands
 from rotator.wiring import SystemClock
 
-LONGEST = 150.0  # seconds, after which something is wrong
+LONGEST = 180.0  # seconds, after which something is wrong
 _LOOK = 0.25
-_REASON = "seen in a public repository"
+_WIDTH = 100  # where there is no terminal to ask
 _OPENING = """\
-Five policies, three local providers, a local Secrets Manager, all on this machine, for about a minute.
-You will see keys issued, verified, promoted, in grace, revoked and proven dead; a key that its provider
-grants too much, which is rolled back; and a key that leaked, replaced by `rotator run-now`.
+Nine policies, five local providers, a local Secrets Manager, a local Vault with half of the secrets:
+all on this machine, for about a minute. You will see
+  - keys issued, verified, promoted, in grace, revoked and proven dead
+  - a key that its provider grants too much, which is rolled back
+  - a key that leaked, replaced by `rotator run-now`
+  - a key that only a person can issue, asked for, and brought by `rotator submit`
+  - tokens that are renewed before they expire
 """
 
 
 def run(console: Console | None = None) -> int:
     """Play the demo; 0 if everything came out as it had to, 1 if not or if it was interrupted."""
-    console = console or Console()
+    console = console or (Console() if sys.stdout.isatty() else Console(width=_WIDTH))
     with _terminable():
         try:
-            console.print(_OPENING, highlight=False)
+            console.print(_OPENING, highlight=False, soft_wrap=True)
             with Scene() as scene, _telling(console):
                 return _Play(scene, console).run()
         except KeyboardInterrupt:
@@ -81,9 +86,7 @@ class _Play:
         self.began = datetime.now(UTC)
         self.seen = 0
         self.happened: dict[str, list[Event]] = {part.policy: [] for part in CAST}
-        self.adopting: dict[str, Command] = {}
-        self.told: set[int] = set()
-        self.incident: Command | None = None
+        self.long_lives = False
         self.calm_at: float | None = None
 
     def run(self) -> int:
@@ -96,15 +99,16 @@ class _Play:
             ledger = self._opened(daemon)
             if ledger is None:
                 return self._failed("The daemon did not start.", daemon)
+            person = Person(self.scene, screen)
             try:
-                ended = self._watch(screen, ledger, daemon)
+                ended = self._watch(screen, ledger, daemon, person)
                 daemon.end()
                 self._news(screen, ledger)
             finally:
                 ledger.close()
         if not ended:
             return self._failed("The demo did not come to its end.", daemon)
-        return self._close(daemon)
+        return self._close(daemon, person)
 
     def _opened(self, daemon: Command) -> Ledger | None:
         """The daemon's ledger, as soon as there is one."""
@@ -124,16 +128,15 @@ class _Play:
 
     # --- watching ----------------------------------------------------------------------------------------
 
-    def _watch(self, screen: Screen, ledger: Ledger, daemon: Command) -> bool:
+    def _watch(self, screen: Screen, ledger: Ledger, daemon: Command, person: Person) -> bool:
         """Look, and act, until everything is at rest; False if the daemon ended or it took too long."""
         while screen.seconds < LONGEST and daemon.code is None:
             known = self._known(ledger)
             self._news(screen, ledger)
             screen.show([self._row(part, known.get(part.policy)) for part in CAST])
-            self._adopt(screen)
-            self._leak(screen)
-            self._quote(screen)
-            if self._calm(screen) and _at_rest(known):
+            person.act(self.happened)
+            self._lengthen(screen)
+            if self._calm(screen, person) and _at_rest(known):
                 return True
             time.sleep(_LOOK)
         return False
@@ -155,85 +158,52 @@ class _Play:
         for event in reversed(ledger.events(limit=100)):
             if event.seq > self.seen:
                 self.seen = event.seq
-                self.happened.setdefault(event.data.get("policy", ""), []).append(event)
+                policy = event.data.get("policy", "")
+                self.happened.setdefault(policy, []).append(event)
                 screen.event(event)
+                if event.kind == "promoted" and part_of(policy) in TOKENS:
+                    self.scene.note_token(part_of(policy), event.data.get("key_id", ""))
 
     def _row(self, part: Part, known: Known | None) -> Row:
-        made = provider_of(part, self.scene.lab).keys("api", "initial")
-        keys = [key for key in made if ours(key, part)]
-        live = [(key.key_id, _role(key, known)) for key in keys if key.live]
+        keys = self.scene.keys(part)
+        live = [(one.name, _role(one, known, part)) for one in keys if one.key.live]
         now = datetime.now(UTC)
         where = stands(known, now) if known else "not taken on yet"
-        return Row(part.policy, part.provider, where, live, sum(not key.live for key in keys))
+        return Row(part.policy, part.provider, part.store, where, live, len(keys) - len(live))
 
     def _times(self, policy: str, kind: str) -> int:
         """How often something has happened to a policy."""
         return sum(event.kind == kind for event in self.happened[policy])
 
-    # --- acting ------------------------------------------------------------------------------------------
+    # --- the end's beginning ------------------------------------------------------------------------------
 
-    def _adopt(self, screen: Screen) -> None:
-        """A person tells whose the keys are that were there before; otherwise they are never revoked."""
-        for part in CAST:
-            if (
-                part.before == "key"
-                and part.policy not in self.adopting
-                and self._times(part.policy, "taken-on")
-            ):
-                words = ("adopt", part.policy, "--key-id", self.scene.initial_key(part))
-                self.adopting[part.policy] = self._type(screen, *words)
-
-    def _leak(self, screen: Screen) -> None:
-        """The incident: once its key is known to be ours, and the failed rotation was seen."""
-        adopted = self.adopting.get(LEAKED)
-        if self.incident is None and adopted and adopted.code == 0:
-            screen.say(f"The key of {LEAKED} was {_REASON}. It must die now:")
-            self.incident = self._type(
-                screen, "run-now", LEAKED, "--revoke-now", "--reason", _REASON, "--yes"
+    def _lengthen(self, screen: Screen) -> None:
+        """Once tokens have been renewed, let them live as long as the real ones do."""
+        if not self.long_lives and all(self._times(part.policy, "promoted") > 1 for part in TOKENS):
+            screen.say(
+                "Tokens were renewed. From now on the local providers' tokens live for an hour or two."
             )
+            self.scene.lab.figure.lifetime, self.scene.lab.fintechstudios.lifetime = 7200.0, 3600.0
+            self.long_lives = True
 
-    def _type(self, screen: Screen, *words: str) -> Command:
-        typed = self.scene.command(*words)
-        screen.say(f"$ {typed.line}")
-        return typed
-
-    def _quote(self, screen: Screen) -> None:
-        """Show what a command printed, once it has ended."""
-        for command in [*self.adopting.values(), *([self.incident] if self.incident else [])]:
-            if command.code is not None and command.process.pid not in self.told:
-                self.told.add(command.process.pid)
-                screen.say(f"{command.line.split(' --')[0]}: exit code {command.code}")
-                screen.quote(command.text())
-
-    def _calm(self, screen: Screen) -> bool:
+    def _calm(self, screen: Screen, person: Person) -> bool:
         """Once all have rotated, let nothing more fall due; whether the worker has had time to notice."""
-        if self.calm_at is None and self._all_rotated():
+        if self.calm_at is None and self.long_lives and person.done and self._all_rotated():
             screen.say("All have rotated. The policy file now says every: 30d; the daemon takes it over.")
             self.scene.calm()
             self.calm_at = screen.seconds
         return self.calm_at is not None and screen.seconds > self.calm_at + 3
 
     def _all_rotated(self) -> bool:
-        rotated = all(self._times(part.policy, "promoted") for part in CAST)
-        ended = self.incident is not None and self.incident.code is not None
-        return rotated and ended and self._times(TWICE, "promoted") > 1 and self._times(FAILS, "given-up") > 0
+        rotated = all(self._times(part.policy, "promoted") for part in CAST if part.policy != STAYS)
+        return rotated and self._times(TWICE, "promoted") > 1 and self._times(FAILS, "given-up") > 0
 
     # --- closing -----------------------------------------------------------------------------------------
 
-    def _close(self, daemon: Command) -> int:
+    def _close(self, daemon: Command, person: Person) -> int:
         ledger = open_ledger(self.scene.ledger_url, SystemClock(), create=False)
         try:
-            rolled = [debt for debt in ledger.debts(ended=True) if debt.reason is DebtReason.ABANDONED]
-            more = [
-                Finding("the key that could do too much was rolled back and is dead", bool(rolled)),
-                Finding(
-                    "the incident's command says that all is covered",
-                    self.incident is not None and self.incident.code == 0,
-                ),
-                Finding(
-                    "the daemon ended by itself when asked", daemon.code == 0, f"exit code {daemon.code}"
-                ),
-            ]
+            more = closing.course(ledger, daemon, person)
             good = closing.show(self.console, self.scene, ledger, self.began, more)
         finally:
             ledger.close()
@@ -243,15 +213,17 @@ class _Play:
         return 0 if good else 1
 
 
-def _role(key: LocalKey, known: Known | None) -> str:
+def _role(one: OurKey, known: Known | None, part: Part) -> str:
     """For what a live key is there, as the ledger knows it."""
     if known is None:
         return "unknown"
-    if known.state.current and known.state.current.key_id == key.key_id:
+    if known.state.current and known.state.current.key_id == one.name:
         return "current"
-    if known.rotation and known.rotation.attempt.key_id == key.key_id:
+    if known.rotation and known.rotation.attempt.key_id == one.name:
         return "new"
-    return "must die" if any(debt.key_id == key.key_id for debt in known.debts) else "unknown"
+    if any(debt.key_id == one.name for debt in known.debts):
+        return "expiring" if part in TOKENS else "must die"
+    return "unknown"
 
 
 def _at_rest(known: Mapping[str, Known]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from rotator.lab.keys import Gauge, Key, Limit
+from rotator.lab.keys import Gauge, Key, Limit, LocalKey
 from rotator.lab.server import LocalProvider
 from rotator.lab.wire import Answer, Request
 
@@ -79,6 +79,14 @@ class LocalLogins(LocalProvider):
                 for key in self._keys.values()
                 if all(_same(key.fields[n], fields.get(n, "")) for n in self._proof(key))
             )
+
+    def key_of(self, fields: Mapping[str, str]) -> LocalKey | None:
+        """The credential or token whose values these are, whatever its state."""
+        with self._lock:
+            for key in self._keys.values():
+                if all(_same(key.fields[name], fields.get(name, "")) for name in self._proof(key)):
+                    return key.shown(self.clock())
+            return None
 
     def values(self) -> frozenset[str]:
         """Every secret value it handed out."""

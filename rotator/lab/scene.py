@@ -1,24 +1,31 @@
-"""Where the demo happens: local providers, a local Secrets Manager, a temporary folder, real commands."""
+"""Where the demo happens: local providers and stores, a temporary folder, real commands."""
 
 import json
-import logging
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, suppress
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-import boto3
-from botocore.config import Config
-from moto.server import ThreadedMotoServer
+from typing import Self
 
 from rotator.lab import Lab, LocalKey
-from rotator.lab.cast import CAST, REGION, Part, admin_secret, initial_settings, provider_of, write_policies
+from rotator.lab.cast import (
+    ADMINS,
+    CAST,
+    TOKEN_LIVES,
+    Part,
+    admin_secret,
+    initial_settings,
+    provider_of,
+    providers,
+)
+from rotator.lab.example import write_policies
+from rotator.lab.stores import LocalStores
 
 _PATIENCE = 40.0  # seconds for a worker to end between effects
 _HIDDEN = ("AWS_", "VAULT_", "ROTATOR_", "SENTRY_")  # what the user's shell says of real systems
@@ -56,6 +63,14 @@ class Command:
             self.process.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class OurKey:
+    """A key of a policy as its provider sees it, under the name that the worker has for it."""
+
+    name: str
+    key: LocalKey
+
+
 class Scene:
     """A context that sets everything up, and takes all of it away at its end, whatever happened."""
 
@@ -63,13 +78,13 @@ class Scene:
         self.lab = Lab()
         self._all = ExitStack()
         self._commands: list[Command] = []
-        self._made: list[str] = []
+        self._tokens: dict[str, list[tuple[str, str]]] = {}  # by policy: our name, and the provider's
 
     def __enter__(self) -> Self:
         with ExitStack() as made:
             self.folder = Path(made.enter_context(tempfile.TemporaryDirectory(prefix="rotator-demo-")))
             made.enter_context(self.lab)
-            self._start_store(made)
+            self.stores = LocalStores(made, self.folder)
             self._furnish()
             made.callback(self._end_commands)
             self._all = made.pop_all()
@@ -90,44 +105,19 @@ class Scene:
         """The ledger."""
         return f"sqlite:///{self.folder / 'ledger.sqlite'}"
 
-    # --- the store ---------------------------------------------------------------------------------------
-
-    def _start_store(self, made: ExitStack) -> None:
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        made.callback(server.stop)
-        host, port = server.get_host_and_port()
-        self.store_url = f"http://{host}:{port}"
-        self._secrets: Any = boto3.client(
-            "secretsmanager",
-            region_name=REGION,
-            endpoint_url=self.store_url,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-            config=Config(proxies={}, retries={"total_max_attempts": 2}),
-        )
-        made.callback(self._secrets.close)
-        made.callback(self._empty_store)
+    # --- secrets and keys --------------------------------------------------------------------------------
 
     def _furnish(self) -> None:
         """Admin secrets, the secrets as they were before rotator, keys of others, and the policy file."""
-        for name, local in zip(("build", "b2", "fat"), self.lab.providers, strict=True):
-            self._put(admin_secret(name), local.admin)
+        self.lab.figure.lifetime = TOKEN_LIVES["figure"]
+        self.lab.fintechstudios.lifetime = TOKEN_LIVES["fts"]
+        for name, local in providers(self.lab).items():
             local.add_foreign("made by hand, not by rotator")
+            if name in ADMINS:
+                self.stores.put(ADMINS[name], admin_secret(name), local.admin)
         for part in CAST:
-            self._put(part.secret, self._before(part))
-        write_policies(self.policies, self.lab, self.store_url)
-
-    def _put(self, secret: str, fields: dict[str, str] | None) -> None:
-        value = {} if fields is None else {"SecretString": json.dumps(fields)}
-        self._secrets.create_secret(Name=secret, **value)
-        self._made.append(secret)
-
-    def _empty_store(self) -> None:
-        """The local Secrets Manager keeps what it holds for as long as this process lives."""
-        for secret in self._made:
-            self._secrets.delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
+            self.stores.put(part.store, part.secret, self._before(part), part.age)
+        write_policies(self.policies, self.lab, self.stores.addresses)
 
     def _before(self, part: Part) -> dict[str, str] | None:
         if part.before == "nothing":
@@ -137,41 +127,55 @@ class Scene:
 
     def current(self, part: Part) -> dict[str, str]:
         """What a consumer reads now; empty where the secret has no version."""
-        with suppress(self._secrets.exceptions.ResourceNotFoundException):
-            found = self._secrets.get_secret_value(SecretId=part.secret, VersionStage="AWSCURRENT")
-            fields: dict[str, str] = json.loads(found["SecretString"])
-            return fields
-        return {}
+        return self.stores.current(part.store, part.secret)
 
     def initial_key(self, part: Part) -> str:
         """The id of the key that the secret held before rotator."""
         made = provider_of(part, self.lab).keys("initial")
         return next(key.key_id for key in made if ours(key, part))
 
+    def note_token(self, part: Part, name: str) -> None:
+        """Note which of its provider's tokens the secret holds now, under the name the worker gave it."""
+        local = provider_of(part, self.lab)
+        token = next((one.key_of(self.current(part)) for one in self.lab.logins if one is local), None)
+        if token is not None:
+            self._tokens.setdefault(part.policy, []).append((name, token.key_id))
+
+    def keys(self, part: Part) -> list[OurKey]:
+        """Every key ever made for a policy, oldest first; of tokens, those that came into service."""
+        local = provider_of(part, self.lab)
+        if part.issued_by == "login":
+            known = {key.key_id: key for key in local.keys("api")}
+            return [OurKey(name, known[key_id]) for name, key_id in self._tokens.get(part.policy, [])]
+        made = [key for key in local.keys("api", "initial", "hand") if ours(key, part)]
+        if part.kind == "access-key":  # its key is a secret: it goes by the user's e-mail address
+            return [OurKey(self.current(part).get("email", ""), key) for key in made]
+        return [OurKey(key.key_id, key) for key in made]
+
     def calm(self) -> None:
         """Rewrite the policy file so that nothing more falls due; the worker takes it over by itself."""
-        write_policies(self.policies, self.lab, self.store_url, calm=True)
+        write_policies(self.policies, self.lab, self.stores.addresses, calm=True)
 
     # --- processes ---------------------------------------------------------------------------------------
 
-    def command(self, *words: str) -> Command:
-        """Start ``rotator`` with these words, as a person would."""
+    def command(self, *words: str, given: Mapping[str, str] | None = None) -> Command:
+        """Start ``rotator`` with these words, as a person would; ``given`` is its input, as JSON."""
         output = self.folder / f"output-{len(self._commands)}.txt"
         with output.open("wb") as written:
             process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
                 [sys.executable, "-m", "rotator", *words],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
                 stdout=written,
                 stderr=subprocess.STDOUT,
                 env=self._environment(),
                 cwd=self.folder,
             )
-        made = Command(
-            " ".join(("rotator", *(word if " " not in word else f'"{word}"' for word in words))),
-            process,
-            output,
-        )
+        line = " ".join(("rotator", *(word if " " not in word else f'"{word}"' for word in words)))
+        made = Command(line, process, output)
         self._commands.append(made)
+        if process.stdin is not None:
+            with process.stdin as pipe:  # small enough to fit into the pipe, whatever the process does
+                pipe.write(json.dumps(given).encode())
         return made
 
     def _environment(self) -> dict[str, str]:
@@ -199,10 +203,11 @@ class Scene:
 
     def written(self) -> bytes:
         """All that the worker and the commands have left in files: ledger, logs, output."""
-        files = (path for path in self.folder.rglob("*") if path.is_file() and path != self.policies)
+        given = {self.policies, self.stores.token_file}
+        files = (path for path in self.folder.rglob("*") if path.is_file() and path not in given)
         return b"\n".join(path.read_bytes() for path in files)
 
 
 def ours(key: LocalKey, part: Part) -> bool:
     """Whether a key was made for a policy, as the human part of its label says."""
-    return key.made_by in ("api", "initial") and key.label.split(" ", 1)[0] == part.policy
+    return key.made_by in ("api", "initial", "hand") and key.label.split(" ", 1)[0] == part.policy

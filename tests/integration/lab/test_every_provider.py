@@ -251,11 +251,12 @@ def test_unknown_paths_are_404(client: httpx.Client, provider: LocalProvider) ->
         assert client.get(base + path, headers=managing(provider)).status_code == 404
 
 
-def test_the_lab_starts_and_stops_all_three(client: httpx.Client) -> None:
-    """One context holds the three providers at three addresses, and closes them."""
+def test_the_lab_starts_and_stops_all_five(client: httpx.Client) -> None:
+    """One context holds the five providers at five addresses, and closes them."""
     with Lab(limits=()) as lab:
         urls = {provider.url for provider in lab.providers}
-        assert len(urls) == 3
-        assert all(listed(client, provider).status_code == 200 for provider in lab.providers)
+        assert len(urls) == 5
+        assert all(listed(client, provider).status_code == 200 for provider in lab.managed)
+        assert all(client.get(f"{provider.url}/nothing").status_code == 404 for provider in lab.logins)
     with pytest.raises(httpx.ConnectError):
         client.get(urls.pop())
