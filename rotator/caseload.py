@@ -39,9 +39,8 @@ def work(desk: Desk, policy: Policy | None) -> datetime | None:
 def _once(desk: Desk, policy: Policy | None) -> list[Again | Ended]:
     """Advance each debt and the rotation; what each of them answers. Ended: something came to its end."""
     orders = desk.orders()
-    ledger, secret = desk.world.ledger, desk.state.id
-    answers: list[Again | Ended] = [_pay(desk, debt, orders) for debt in ledger.debts(secret)]
-    live = ledger.rotation(secret)
+    answers: list[Again | Ended] = [_pay(desk, debt, orders) for debt in desk.debts()]
+    live = desk.rotation()
     if live is not None:
         answers.append(_go_on(desk, live, orders, policy))
     elif policy is not None:

@@ -5,14 +5,14 @@ the values that it read a moment ago. Nothing at a desk outlives its worker but 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from rotator import backoff, due
 from rotator.errors import NeedsPerson
-from rotator.interfaces import Provider, SecretStore, Stored, World
+from rotator.interfaces import Ledger, Provider, SecretStore, Stored, World
 from rotator.model import (
     Again,
     Block,
@@ -42,6 +42,8 @@ class Memory:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], tuple[Stored, datetime]] = {}
+        self._counts: dict[str, tuple[Rotation, Rotation]] = {}
+        self._facts: set[str] = set()
 
     def keep(self, secret: str, version: str, stored: Stored, now: datetime) -> Stored:
         """Hold a version for a while; drops what is too old."""
@@ -61,6 +63,28 @@ class Memory:
         for key in [key for key in list(self._kept) if key[0] == secret]:
             self._kept.pop(key, None)
 
+    def count(self, committed: Rotation, counted: Rotation) -> None:
+        """Hold how often a key was verified since its rotation was last committed.
+
+        It may be lost: then the key is verified from the beginning.
+        """
+        self._counts[committed.secret] = (committed, counted)
+
+    def counted(self, rotation: Rotation) -> Rotation:
+        """A rotation with what was counted since it was committed; itself where another went on with it."""
+        committed, counted = self._counts.get(rotation.secret, (None, rotation))
+        return counted if committed == rotation else rotation
+
+    def forget_count(self, secret: str) -> None:
+        """What was counted is committed, or does not count."""
+        self._counts.pop(secret, None)
+
+    def knows(self, fact: str, ledger: Ledger) -> bool:
+        """Whether the ledger has a fact that is never taken back; asked until it has."""
+        if fact not in self._facts and ledger.fact(fact) is not None:
+            self._facts.add(fact)
+        return fact in self._facts
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -79,6 +103,10 @@ class Desk:
         self.claim = claim
         self.state = state
         self.trouble = False
+        self._rotation: Rotation | None = None
+        self._debts: dict[str, Debt] | None = None
+        self._read = False
+        self._unblocked: set[str] = set()
 
     # reading
 
@@ -89,6 +117,18 @@ class Desk:
     def orders(self) -> Mapping[str, Order]:
         """What people asked for, read anew."""
         return self.world.ledger.orders(self.state.id)
+
+    def rotation(self) -> Rotation | None:
+        """The secret's live rotation: read once, since only who has the claim can change it."""
+        if not self._read:
+            self._rotation, self._read = self.world.ledger.rotation(self.state.id), True
+        return self._rotation
+
+    def debts(self) -> Sequence[Debt]:
+        """The secret's open debts, oldest first: read once, as its rotation."""
+        if self._debts is None:
+            self._debts = {debt.id: debt for debt in self.world.ledger.debts(self.state.id)}
+        return list(self._debts.values())
 
     def provider(self, policy: Policy) -> Provider:
         """The adapter of a policy's provider."""
@@ -121,13 +161,19 @@ class Desk:
         pause = None if token else self.orders().get("pause")
         if pause is not None and pause.until is not None and pause.until > now:
             return Held(f"paused by {pause.by}", pause.until)
-        block = self.world.ledger.fact(block_key(policy)) if admin else None
+        block = self._block(policy) if admin else None
         if block is not None:
             again = datetime.fromisoformat(json.loads(block)["look_at"])
             if again > now:
                 return Held("the provider is blocked", again)
         opens = due.window_opens(policy, now) if windows and not urgent and not token else now
         return Held("outside its windows", opens) if opens > now else None
+
+    def _block(self, policy: Policy) -> str | None:
+        """The block of a policy's provider, read anew."""
+        block = self.world.ledger.fact(block_key(policy))
+        (self._unblocked.add if block is None else self._unblocked.discard)(block_key(policy))
+        return block
 
     # writing
 
@@ -143,13 +189,23 @@ class Desk:
     ) -> None:
         """Commit state, rotation, debts and events at once, under the claim. Raises Fenced."""
         state = state or self.state
-        told = tuple(events)
+        told, debts = tuple(events), tuple(debts)
         self.world.ledger.commit(
             self.claim,
-            Change(state, rotation, tuple(debts), told, tuple(frees), tuple(orders_done)),
+            Change(state, rotation, debts, told, tuple(frees), tuple(orders_done)),
         )
         self.state = state
+        self._written(rotation, debts)
         self.trouble = self.trouble or any(event.level is Level.ALARM for event in told)
+
+    def _written(self, rotation: Rotation | None, debts: Iterable[Debt]) -> None:
+        """What was committed is what would be read."""
+        if rotation is not None:
+            self._rotation, self._read = (None if rotation.phase.ended else rotation), True
+            self.memory.forget_count(self.state.id)
+        if self._debts is not None:
+            self._debts |= {debt.id: debt for debt in debts}
+            self._debts = {debt.id: debt for debt in self._debts.values() if not debt.phase.ended}
 
     def event(
         self,
@@ -202,12 +258,19 @@ class Desk:
         costly = self.provider(policy).traits.expires and looks >= _LOGINS - 1
         look_at = now + (_NO_MORE if costly else backoff.while_blocked(looks))
         ledger.forget(key)
+        self._unblocked.discard(key)
         ledger.remember(key, json.dumps(_block_to(block, policy, look_at, looks)))
         self.trouble = True
         return Again(look_at), news
 
     def provider_answers(self, policy: Policy) -> None:
-        """The admin credential was accepted: a block of its provider is over."""
+        """The admin credential was accepted: a block of its provider is over.
+
+        Where there was none when this look began, none is looked for: one that came since ends with the
+        next call.
+        """
+        if block_key(policy) in self._unblocked:
+            return
         if self.world.ledger.fact(block_key(policy)) is not None:
             self.world.ledger.forget(block_key(policy))
 

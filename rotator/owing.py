@@ -39,7 +39,7 @@ def identify(desk: Desk, policy: Policy, onto: Stored) -> CurrentKey | None:
     if traits.expires:
         return _token(desk, onto, traits.id_field)
     key_id = onto.credential.get(traits.id_field)
-    for debt in desk.world.ledger.debts(desk.state.id):
+    for debt in desk.debts():
         if key_id is not None and debt.key_id == key_id and debt.provenance is not Provenance.UNKNOWN:
             return CurrentKey(onto.version, key_id, debt.provenance, desk.now(), debt.token)
     return CurrentKey(onto.version, key_id, Provenance.UNKNOWN, onto.created_at or desk.now())
@@ -80,7 +80,7 @@ def owe(
 ) -> Debt:
     """The debt for a key: the one that is open already, begun anew, or a new one."""
     now, policy = desk.now(), _issuer(desk, policy, key)
-    open_debts = desk.world.ledger.debts(desk.state.id)
+    open_debts = desk.debts()
     by_id = key.key_id is not None and desk.provider(policy).traits.revokes
     known = next((debt for debt in open_debts if by_id and debt.key_id == key.key_id), None)
     debt = known or Debt(
@@ -178,10 +178,9 @@ def _labelled(desk: Desk, listed: Iterable[KeyRecord]) -> Sequence[tuple[KeyReco
 
 def _accounted(desk: Desk) -> set[str]:
     """Ids of the secret's keys that the ledger knows to be current, a candidate or owed."""
-    ledger, current = desk.world.ledger, desk.state.current
-    rotation = ledger.rotation(desk.state.id)
+    current, rotation = desk.state.current, desk.rotation()
     ids = {current.key_id if current else None, rotation.attempt.key_id if rotation else None}
-    ids |= {debt.key_id for debt in ledger.debts(desk.state.id)}
+    ids |= {debt.key_id for debt in desk.debts()}
     return {key_id for key_id in ids if key_id}
 
 

@@ -27,6 +27,7 @@ from rotator.model import (
     CurrentKey,
     DebtReason,
     Ended,
+    Event,
     KeyRecord,
     Level,
     Order,
@@ -35,6 +36,7 @@ from rotator.model import (
     Probe,
     Provenance,
     Rotation,
+    SecretState,
     Verdict,
     label_for,
 )
@@ -75,6 +77,7 @@ def advance(desk: Desk, rotation: Rotation) -> Again | Ended:
         Phase.PROMOTING: _resolve,
         Phase.CONFLICT: _resolve,
     }
+    rotation = desk.memory.counted(rotation)
     while not rotation.phase.ended:
         if rotation.look_at is not None and rotation.look_at > desk.now():
             return Again(rotation.look_at)
@@ -240,15 +243,21 @@ def _verify(desk: Desk, rotation: Rotation) -> Step:
     spaced = plan.over / max(1, plan.successes - 1)
     pause = spaced if done.successes else backoff.while_verifying(rotation.looks)
     waiting = replace(rotation, looks=rotation.looks + 1, look_at=now + pause)
-    desk.write(rotation=waiting)
+    committed = desk.rotation()
+    if probe.verdict is Verdict.LIVE and committed is not None:
+        desk.memory.count(committed, waiting)
+    else:
+        desk.write(rotation=waiting)
     return waiting
 
 
-def _verified(desk: Desk, rotation: Rotation, probe: Probe) -> Rotation:
-    """Write that the key works."""
+def _verified(desk: Desk, rotation: Rotation, probe: Probe) -> Step:
+    """Write that the key works, and promote it if nothing holds that back."""
     verified = replace(rotation, phase=Phase.VERIFIED, looks=0, look_at=None)
     told = desk.event("verified", f"{rotation.attempt.successes} probes succeeded", rotation=verified)
     state = replace(desk.state, account=probe.account or desk.state.account)
+    if desk.held(rotation.policy, urgent=rotation.urgent, admin=False) is None:
+        return _promoting(desk, verified, state, [told])
     desk.write(state=state, rotation=verified, events=[told])
     return verified
 
@@ -267,16 +276,24 @@ def _promote(desk: Desk, rotation: Rotation) -> Step:
     if now - verified_at > _STALE:
         anew = replace(attempt, successes=0, first_success=None, staged_at=now)
         return replace(rotation, phase=Phase.STAGED, attempt=anew)
-    _keep_owed(desk, policy)
-    sent = attempt.promoted_at or desk.now()
-    promoting = replace(rotation, phase=Phase.PROMOTING, attempt=replace(attempt, promoted_at=sent))
-    desk.write(rotation=promoting)
+    return _promoting(desk, rotation)
+
+
+def _promoting(
+    desk: Desk, rotation: Rotation, state: SecretState | None = None, events: Sequence[Event] = ()
+) -> Step:
+    """Write the intent, with what led to it, and send it."""
+    _keep_owed(desk, rotation.policy)
+    sent = rotation.attempt.promoted_at or desk.now()
+    attempt = replace(rotation.attempt, promoted_at=sent)
+    promoting = replace(rotation, phase=Phase.PROMOTING, attempt=attempt)
+    desk.write(state=state, rotation=promoting, events=events)
     return _send_promote(desk, promoting)
 
 
 def _keep_owed(desk: Desk, policy: Policy) -> None:
     """A second promotion while a debt is open would let the debt's value go: put a label of ours on it."""
-    for debt in desk.world.ledger.debts(desk.state.id):
+    for debt in desk.debts():
         needless = debt.expires_at is not None or debt.reason is not DebtReason.REPLACED
         if debt.version is None or debt.kept is not None or needless:
             continue

@@ -38,7 +38,7 @@ def _controlled(desk: Desk, rotation: Rotation, stored: Stored, probe: Probe) ->
     """A probe that also accepts a corrupted key proves nothing: tried once per adapter version and URL."""
     provider, ref = desk.provider(rotation.policy), rotation.policy.provider
     key = f"control:{ref.type}/{provider.traits.version}/{ref.base_url}"
-    if not provider.traits.control or desk.world.ledger.fact(key) is not None:
+    if not provider.traits.control or desk.memory.knows(key, desk.world.ledger):
         return probe
     control = provider.probe(stored.credential.corrupted(provider.traits.secret_fields))
     if control.verdict is Verdict.LIVE:

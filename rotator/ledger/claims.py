@@ -20,6 +20,8 @@ from rotator.ledger.schema import (
 )
 from rotator.model import Change, Claim, Debt, Event, Level, Rotation
 
+_MOST = 10_000  # attempts of which it is remembered that they are written
+
 
 class Claims(Part):
     """The methods of Ledger under "claims and commits", and the slots, which only a claim's holder takes."""
@@ -52,7 +54,10 @@ class Claims(Part):
             if change.debts:
                 upsert = self._database.upsert(DEBTS, "id", "open", "doc")
                 connection.execute(upsert, [_debt_row(debt) for debt in change.debts])
-            _learn_key_ids(connection, change)
+            learned = _key_ids(change).items() - self._learned.items()
+            if learned:
+                rows = [{"its_token": token, "its_key": key_id} for token, key_id in learned]
+                connection.execute(_LEARN, rows)
             if change.events:
                 connection.execute(EVENTS.insert(), [_event_row(event, now) for event in change.events])
             if change.frees:
@@ -61,6 +66,7 @@ class Claims(Part):
                 docs = [ORDER.encode(order) for order in change.orders_done]
                 done = delete(ORDERS).where(ORDERS.c.secret == claim.secret)
                 connection.execute(done.where(ORDERS.c.doc.in_(docs)))
+        self._remember(change)
 
     def renew(self, claim: Claim) -> None:
         """Prolong a claim by its first time to live, before an effect. Raises Fenced."""
@@ -91,7 +97,17 @@ class Claims(Part):
     def _write_rotation(self, connection: Connection, rotation: Rotation) -> None:
         upsert = self._database.upsert
         connection.execute(upsert(ROTATIONS, "id", "live", "doc"), _rotation_row(rotation))
-        connection.execute(upsert(ATTEMPTS, "token", "key_id"), _attempt_row(rotation))
+        if self._attempts.get(rotation.attempt.token) != _attempt(rotation):
+            connection.execute(upsert(ATTEMPTS, "token", "key_id"), _attempt_row(rotation))
+
+    def _remember(self, change: Change) -> None:
+        """Note what was committed of attempts and slots; tokens are random, and never used again."""
+        for kept in (self._attempts, self._learned):
+            if len(kept) > _MOST:
+                kept.clear()
+        if change.rotation:
+            self._attempts[change.rotation.attempt.token] = _attempt(change.rotation)
+        self._learned.update(_key_ids(change))
 
 
 _CLAIM = (
@@ -116,14 +132,12 @@ _RELEASE = update(SECRETS).where(HELD).values(holder=None, claimed_until=None, n
 _LEARN = update(SLOTS).where(SLOTS.c.token == bindparam("its_token")).values(key_id=bindparam("its_key"))
 
 
-def _learn_key_ids(connection: Connection, change: Change) -> None:
-    """Tell the slots which keys they turned out to be for, so that a listed key counts once."""
+def _key_ids(change: Change) -> dict[str, str]:
+    """By the tokens of slots the keys that they turned out to be for, so that a listed key counts once."""
     told = {debt.token: debt.key_id for debt in change.debts if debt.token and debt.key_id}
     if change.rotation and change.rotation.attempt.key_id:
         told[change.rotation.attempt.token] = change.rotation.attempt.key_id
-    if told:
-        rows = [{"its_token": token, "its_key": key_id} for token, key_id in told.items()]
-        connection.execute(_LEARN, rows)
+    return told
 
 
 def _rotation_row(rotation: Rotation) -> dict[str, Any]:
@@ -134,6 +148,10 @@ def _rotation_row(rotation: Rotation) -> dict[str, Any]:
         "began_at": instant(rotation.began_at),
         "doc": ROTATION.encode(rotation),
     }
+
+
+def _attempt(rotation: Rotation) -> tuple[str, str, str | None]:
+    return rotation.secret, rotation.id, rotation.attempt.key_id
 
 
 def _attempt_row(rotation: Rotation) -> dict[str, Any]:

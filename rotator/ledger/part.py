@@ -19,6 +19,9 @@ class Part:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        # What of attempts and slots is committed and stays as it is: it is neither read nor written again.
+        self._attempts: dict[str, tuple[str, str, str | None]] = {}
+        self._learned: dict[str, str] = {}
 
     def now(self) -> datetime:
         """The ledger's clock: here that of the host, which all of its processes share."""
