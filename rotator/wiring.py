@@ -176,6 +176,15 @@ def misshapen(ref: ProviderRef, fields: Mapping[str, Any]) -> str | None:
     return f"It needs exactly {', '.join(names)}, each a text."
 
 
+def store_costs(store_type: str) -> tuple[int, int] | None:
+    """The calls that a store declares for a promotion and a revocation; None if it declares none."""
+    try:
+        declared: tuple[int, int] | None = getattr(stores.adapter(store_type), "CALLS", None)
+    except KeyError:
+        return None
+    return declared
+
+
 def holder() -> str:
     """A name for this process in claims: no other has it."""
     return f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"

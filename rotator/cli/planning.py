@@ -8,8 +8,8 @@ from rotator import due, durations
 from rotator.model import Policy, Provenance, ProviderRef, Traits
 from rotator.people import Known, paused_until
 
-STORE_CALLS = 7  # of a whole rotation, the revocation and its proof included, when nothing fails
-TOKEN_STORE_CALLS = 6  # of a renewal: nothing is revoked; one of them reads the parent secret
+# Store calls up to promotion, and of a revocation with its proof, where an adapter does not declare its own.
+UNDECLARED = (5, 2)
 
 TraitsOf = Callable[[ProviderRef], Traits]
 
@@ -47,11 +47,19 @@ def plan_row(policy: Policy, known: Known | None, peers: int, traits: Traits, no
         due_now=at is not None and at <= now,
         why=why,
         does=does(policy, known, traits, policy.grace),
-        store_calls=TOKEN_STORE_CALLS if traits.expires else STORE_CALLS,
+        store_calls=store_calls(policy, traits),
         provider_calls=provider_calls(traits),
         slots=slots(traits, peers),
         blocked=blocker(known, now),
     )
+
+
+def store_calls(policy: Policy, traits: Traits) -> int:
+    """The store calls of a whole rotation when nothing fails; a token's reads its parent and revokes none."""
+    from rotator.wiring import store_costs  # noqa: PLC0415 - as heavy as the adapters
+
+    promotion, revocation = store_costs(policy.target.store.type) or UNDECLARED
+    return promotion + (1 if traits.expires else revocation)
 
 
 def plan_rows(

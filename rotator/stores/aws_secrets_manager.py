@@ -44,6 +44,7 @@ class AwsSecretsManager:
 
     Settings = aws_settings.Settings
     RIGHTS = RIGHTS
+    CALLS = (5, 2)  # of a rotation up to promotion, and of a revocation, when nothing fails
 
     def __init__(
         self,

@@ -53,6 +53,7 @@ class VaultKv2:
 
     Settings = vault_settings.Settings
     RIGHTS = vault_rights.RIGHTS
+    CALLS = (12, 2)  # of a rotation up to promotion, and of a revocation, when nothing fails
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from rotator.cli.planning import STORE_CALLS, plan_rows, provider_calls
+from rotator.cli.planning import plan_rows, provider_calls
 from rotator.model import Block, CurrentKey, Order, Provenance, Traits
 from tests.unit.cli.records import NOW, known, policy
 
@@ -15,7 +15,7 @@ def test_a_plan_says_when_why_and_what_it_costs() -> None:
     rows = plan_rows([A, B], {A.target.id: known(A), B.target.id: late}, lambda _: TRAITS, NOW)
     assert [(row.policy, row.due_now) for row in rows] == [("b", True), ("a", False)]
     assert rows[0].why.startswith("every 30d")
-    assert (rows[0].store_calls, rows[0].provider_calls) == (STORE_CALLS, provider_calls(TRAITS))
+    assert (rows[0].store_calls, rows[0].provider_calls) == (7, provider_calls(TRAITS))
     assert rows[0].slots == "1 of 3, shared by 2 policies"
 
 
