@@ -19,7 +19,7 @@ $(READY): requirements/dev.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(READY)  ## everything on this machine: local providers, local Secrets Manager, the daemon
+demo: $(READY)  ## everything on this machine: five local providers, Secrets Manager, Vault, the daemon
 	@$(BIN)/rotator demo
 
 test: $(READY)  ## the tests, side by side

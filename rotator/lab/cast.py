@@ -10,7 +10,7 @@ from rotator.lab import Lab, LocalProvider
 REGION = "eu-west-1"
 CALM = "30d"  # the schedule of every policy once the demo has been seen
 TOKEN_LIVES = {"figure": 30.0, "fts": 20.0}  # seconds, so that a person sees them renewed
-_ALMOST_DUE = timedelta(days=90) - timedelta(seconds=12)
+_ALMOST_DUE = timedelta(days=90) - timedelta(seconds=15)
 
 Issuer = Literal["request", "person", "login"]
 
