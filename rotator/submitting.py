@@ -9,7 +9,7 @@ from dataclasses import replace
 from rotator import rotation as story
 from rotator import setbacks
 from rotator.desk import Desk, pushed
-from rotator.errors import Unknown
+from rotator.errors import EffectError, NeedsPerson, Unknown
 from rotator.interfaces import Stored
 from rotator.looking import Seen, look, owe_found
 from rotator.model import Credential, Phase, Policy, Rotation, Verdict
@@ -28,9 +28,15 @@ def submit(desk: Desk, policy: Policy, credential: Credential, by: str) -> Rotat
     rotation = desk.world.ledger.rotation(desk.state.id)
     if rotation is not None and rotation.phase is not Phase.PLANNED:
         raise NotTaken(f"a credential that was submitted before is on its way ({rotation.phase}).")
-    seen = _seen(desk, rotation or _begun(desk, policy, by))
-    _must_be_new(desk, policy, credential, seen.onto)
-    _must_work(desk, policy, credential)
+    begun = rotation or _begun(desk, policy, by)
+    try:
+        seen = _seen(desk, begun)
+        _must_be_new(desk, policy, credential, seen.onto)
+        _must_work(desk, policy, credential)
+    except (NotTaken, NeedsPerson, EffectError):
+        if rotation is None:
+            _withdrawn(desk, begun)
+        raise
     owe_found(desk, seen)
     return _staged(desk, policy, credential, seen)
 
@@ -38,6 +44,13 @@ def submit(desk: Desk, policy: Policy, credential: Credential, by: str) -> Rotat
 def _begun(desk: Desk, policy: Policy, by: str) -> Rotation:
     run = desk.orders().get("run")
     return story.begin(desk, policy, f"{by} submitted a credential", [run] if run else [])
+
+
+def _withdrawn(desk: Desk, begun: Rotation) -> None:
+    """Nobody had asked for this rotation but the person whose credential was not taken: it waits for none."""
+    ended = replace(begun, phase=Phase.FAILED, ended_at=desk.now(), look_at=None, error="not-taken")
+    told = desk.event("not-taken", "what a person brought was not taken: the old one stays", rotation=ended)
+    desk.write(rotation=ended, events=[told], frees=[begun.attempt.token])
 
 
 def _seen(desk: Desk, rotation: Rotation) -> Seen:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from rotator import due
 from rotator.model import Debt, DebtPhase, DebtReason, Phase, Policy, Rotation
-from rotator.people import Known, adopt_command, stands, unproven
+from rotator.people import Known, adopt_command, is_ours_to_revoke, stands, unproven
 
 SOON = timedelta(minutes=1)
 
@@ -105,7 +105,9 @@ def _old_keys(replaced: Sequence[Debt], left: Sequence[Debt], asked: Asked, now:
         return _old_tokens(left)
     if left:
         until = max((debt.not_before for debt in left if debt.not_before), default=None)
-        return "grace begins once every replica shows it" if until is None else _grace(until, now)
+        if until is None:
+            return "grace begins once every replica shows it"
+        return _grace(until, now, by_person=not all(is_ours_to_revoke(debt.policy) for debt in left))
     dead = [debt for debt in replaced if debt.ended_at is not None and debt.ended_at >= asked.at]
     if not dead:
         return "there was no old key"
@@ -125,7 +127,8 @@ def _old_tokens(left: Sequence[Debt]) -> str:
     return f"the old token lives until it expires{when}"
 
 
-def _grace(until: datetime, now: datetime) -> str:
+def _grace(until: datetime, now: datetime, *, by_person: bool) -> str:
     if until <= now:
-        return "grace is over: the old key is being revoked"
+        whose = "a person revokes the old one" if by_person else "the old key is being revoked"
+        return f"grace is over: {whose}"
     return f"grace: the old key lives until {until:%Y-%m-%d %H:%M}Z"

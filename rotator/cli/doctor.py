@@ -89,4 +89,9 @@ def _show(found: "Sequence[Finding]") -> None:
         if one.todo:
             click.echo(output.printable(f"{one.level}: {one.subject}: {one.todo}"))
     counts = _counts(found)
-    click.echo(f"{counts['error']} errors, {counts['warning']} warnings, {counts['ok']} ok.")
+    errors, warnings = (_counted(counts[each], each) for each in ("error", "warning"))
+    click.echo(f"{errors}, {warnings}, {counts['ok']} ok.")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")

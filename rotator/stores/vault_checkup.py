@@ -57,9 +57,7 @@ def compared(kinds: Kinds, told: Mapping[str, frozenset[str]], *, destroy_old: b
     needs = {**RIGHTS, **_NEVER, **(DESTROY_RIGHTS if destroy_old else {}), **TOKEN_RIGHTS}
     if any("root" in held for held in told.values()):
         text = "the worker's token is a root token: it may do everything"
-        return [
-            Finding(Grade.WARNING, "", text, "Give it a token or a role with the rights that are listed.")
-        ]
+        return [Finding(Grade.WARNING, "", text, "Give it one with no more rights than rotator needs.")]
     found = []
     for kind, asked in kinds.items():
         needed = frozenset(needs[kind])

@@ -5,6 +5,7 @@ from typing import Any
 import click
 import pytest
 
+from rotator.lab.fintechstudios import FintechStudios
 from tests.unit.cli.conftest import PeopleRig
 
 
@@ -81,6 +82,8 @@ def test_a_credential_that_is_refused_changes_nothing(people: PeopleRig) -> None
     assert "in service already" in same.err
     assert people.read("prod/client") == before
     assert people.service.calls["put_secret_value"] == 0
+    assert people.say("tick").code == 0  # nothing waits for a person: nobody else had asked for it
+    assert people.say("status", "client", "--json").json()["policies"][0]["state"] == "current"
 
 
 def test_a_credential_that_the_store_does_not_take_is_brought_again(people: PeopleRig) -> None:
@@ -166,3 +169,25 @@ def test_a_plan_counts_one_token_call(tokens: PeopleRig) -> None:
     assert rows["token"]["does"].startswith("one token call at figure")
     assert rows["token"]["store_calls"] < rows["client"]["store_calls"]
     assert rows["client"]["does"].endswith("rotator submit client")
+
+
+def test_a_death_that_no_probe_proves_is_settled_on_a_persons_word(people: PeopleRig) -> None:
+    """Where nothing can prove it, the closing sentence says on whose word a key counts as dead."""
+    with FintechStudios() as provider:
+        path = people.folder / "rotator.yaml"
+        text = path.read_text().replace("figure: {type: figure", "ft: {type: fintechstudios")
+        text = text.replace(people.figure.url, provider.url).replace(
+            "provider: figure, kind: client", "provider: ft"
+        )
+        path.write_text(text.replace("grace: 24h", "grace: 0s"))
+        people.service.client().put_secret_value(
+            SecretId="prod/client", SecretString=json.dumps(provider.admin), ClientRequestToken="x" * 40
+        )
+        assert people.bring(provider.issue_by_hand()).code == 0
+        people.say("tick")
+        row = people.say("status", "client", "--json").json()["policies"][0]
+        assert row["state"] == "old key waits"
+        assert "rotator settle" in row["act"][0]["todo"]
+        said = people.say("settle", row["debts"][0]["debt"], "--reason", "confirmed by mail")
+    assert said.code == 0
+    assert "on your word alone: no probe can prove it" in said.out
