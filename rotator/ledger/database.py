@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Insert, Table, event
+from sqlalchemy import Connection, Engine, Insert, Table
 
 from rotator.errors import LedgerUnusable
 from rotator.ledger.failures import translated
-
-WRITING = "rotator_writing"  # the execution option that marks a transaction that writes
 
 
 class Database:
@@ -25,7 +23,6 @@ class Database:
         self.engine = engine
         self.insert = _insert(engine)
         self._upserts: dict[str, Insert] = {}
-        self._writer = engine.execution_options(**{WRITING: True})
         self._patience = patience
         self._turn = threading.Lock()
         self._shared = shared
@@ -42,10 +39,16 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that no other writer interrupts; committed at the end, or undone on any exception."""
+        """A transaction that no other writer interrupts; committed at the end, or undone on any exception.
+
+        SQLite takes its write lock when it begins, not at its first write: otherwise two that read before
+        they write could both go on from the same reading. It is said here and not by an event of the
+        engine, since an engine with events looks for listeners at each statement.
+        """
         with self._my_turn(), translated(self.name):
             self._must_be_open()
-            with self._writer.begin() as connection:
+            with self.engine.begin() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield connection
 
     def upsert(self, table: Table, key: str, *changes: str) -> Insert:
@@ -98,15 +101,3 @@ def _insert(engine: Engine) -> Callable[[Table], Any]:
     from sqlalchemy.dialects.sqlite import insert as of_sqlite  # noqa: PLC0415
 
     return of_sqlite
-
-
-def begin_immediate(engine: Engine) -> None:
-    """Have SQLite take the write lock when a writing transaction begins, not at its first write.
-
-    Otherwise two that read before they write could both go on from the same reading.
-    """
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        if connection.get_execution_options().get(WRITING):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")

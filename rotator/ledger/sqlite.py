@@ -16,7 +16,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from rotator.errors import LedgerUnusable
 from rotator.ledger import files, migrations
-from rotator.ledger.database import Database, begin_immediate
+from rotator.ledger.database import Database
 from rotator.ledger.failures import translated
 
 APPLICATION_ID = 0x726F7461  # "rota", in the file's header (SQLite docs, PRAGMA application_id)
@@ -31,9 +31,9 @@ def in_memory(now: datetime, patience: float) -> tuple[Database, str]:
         "sqlite://",
         creator=lambda: _connect(":memory:", patience),
         poolclass=StaticPool,
+        pool_reset_on_return=None,  # every transaction ends before its connection is given back
         hide_parameters=True,
     )
-    begin_immediate(engine)
     database = Database(engine, "in memory", patience, shared=True)
     return database, migrations.ready(database, now, create=True)
 
@@ -58,9 +58,9 @@ def in_file(path: Path, now: datetime, patience: float, *, create: bool) -> tupl
         poolclass=QueuePool,
         pool_size=POOL,
         max_overflow=-1,
+        pool_reset_on_return=None,  # every transaction ends before its connection is given back
         hide_parameters=True,
     )
-    begin_immediate(engine)
     database = Database(engine, name, patience)
     try:
         return database, migrations.ready(database, now, create=create)

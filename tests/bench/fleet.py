@@ -1,13 +1,17 @@
 """The worker under measure: real stories, real pass, real ledger in a file, real adapters."""
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any, Self
+from unittest.mock import patch
 
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from rotator import caseload
 from rotator.due import settings_digest
@@ -146,6 +150,13 @@ def rotate(outside: Outside, folder: Path, *, over_http: bool, threads: int = 16
         outside.furnish(service)
         service._latency = outside.size.store_latency
     store = StoreRef("aws", "aws-secrets-manager", settings)
+    with _counting():
+        return _rotated(outside, folder, store, service, threads)
+
+
+def _rotated(
+    outside: Outside, folder: Path, store: StoreRef, service: FakeSecretsManager | None, threads: int
+) -> Run:
     ledger = open_ledger(f"sqlite:///{folder / 'ledger.sqlite'}", SystemClock())
     assert isinstance(ledger, SqlLedger), "the ledger in a file"
     policies = book(outside, store)
@@ -153,10 +164,11 @@ def rotate(outside: Outside, folder: Path, *, over_http: bool, threads: int = 16
     with World(ledger, service) as world:
         worker = Worker(world, policies, Told(), holder="bench", threads=threads)
         try:
-            with _counted(ledger) as counts:
-                began, cpu = time.monotonic(), time.process_time()
-                _work(worker, ledger, len(outside.held))
-                wall, cpu = time.monotonic() - began, time.process_time() - cpu
+            _counts.commits = _counts.statements = 0
+            began, cpu = time.monotonic(), time.process_time()
+            _work(worker, ledger, len(outside.held))
+            wall, cpu = time.monotonic() - began, time.process_time() - cpu
+            counts = replace(_counts)
         finally:
             worker.close()
         for adapter in world._stores:
@@ -200,22 +212,34 @@ _PAID_TEXT = "SELECT count(*) FROM debts WHERE open = 0"
 _PAID = text(_PAID_TEXT)
 
 
+class _Cursor(sqlite3.Cursor):
+    """Counts what it runs."""
+
+    def execute(self, sql: str, parameters: Any = ()) -> Self:
+        _counts.statements += sql != _PAID_TEXT
+        return super().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Any) -> Self:
+        _counts.statements += 1
+        return super().executemany(sql, parameters)
+
+
+class _Connection(sqlite3.Connection):
+    """Counts its transactions that write. SQLAlchemy's events would cost what is to be measured."""
+
+    def cursor(self, factory: Any = _Cursor) -> Any:
+        return super().cursor(factory)
+
+    def commit(self) -> None:
+        _counts.commits += self.in_transaction
+        super().commit()
+
+
+_counts = Counts()
+
+
 @contextmanager
-def _counted(ledger: SqlLedger) -> Iterator[Counts]:
-    """Count transactions that write, and statements, while it lasts; not those of the looks above."""
-    counts = Counts()
-    engine = ledger._database._writer
-
-    def committed(_: object) -> None:
-        counts.commits += 1
-
-    def executed(_: object, __: object, statement: str, *___: object) -> None:
-        counts.statements += statement != _PAID_TEXT
-
-    event.listen(engine, "commit", committed)
-    event.listen(ledger._database.engine, "before_cursor_execute", executed)
-    try:
-        yield counts
-    finally:
-        event.remove(engine, "commit", committed)
-        event.remove(ledger._database.engine, "before_cursor_execute", executed)
+def _counting() -> Iterator[None]:
+    """Let connections to ledgers count while it lasts."""
+    with patch.object(sqlite3, "connect", partial(sqlite3.connect, factory=_Connection)):
+        yield
