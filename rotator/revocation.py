@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from rotator import backoff
 from rotator.desk import Desk, holds_nothing
-from rotator.errors import EffectError, NeedsPerson, Scope, Unknown
+from rotator.errors import EffectError, NeedsPerson, RotatorError, Scope, Unknown
 from rotator.interfaces import Stored
 from rotator.kinship import in_use_below, keeps_admin, renew_children
 from rotator.looking import keys_listed
@@ -23,6 +23,7 @@ from rotator.model import (
     DebtPhase,
     DebtReason,
     Ended,
+    Event,
     KeyRecord,
     Level,
     Provenance,
@@ -121,7 +122,7 @@ def _visible(desk: Desk, debt: Debt) -> Debt:
     current = desk.state.current
     if debt.not_before is not None or current is None:
         return debt
-    if desk.world.ledger.rotation(debt.secret) is not None:
+    if desk.rotation() is not None:
         raise Unknown("rotation-under-way", "waiting for the rotation that is under way")
     if not desk.store(debt.policy).shown(debt.policy.target, current.version, current.since):
         raise Unknown("replicas-behind", "a replica does not show the new version yet")
@@ -156,12 +157,14 @@ def _pay(desk: Desk, debt: Debt) -> Again | Ended:
     assert debt.key_id is not None, "a key of unknown id is never revoked"
     desk.provider(debt.policy).revoke(debt.key_id)
     told = desk.event("revoked", f"revoke sent for key {debt.key_id}", debt=debt, key_id=debt.key_id)
-    desk.write(debts=[debt], events=[told])
-    record = _record(desk, debt)
-    proof = _proof(desk, debt, replace(evidence, record=record))
+    try:
+        proof = _proof(desk, debt, replace(evidence, record=_record(desk, debt)))
+    except RotatorError:
+        desk.write(debts=[debt], events=[told])
+        raise
     if proof is not None:
-        return _dead(desk, debt, proof)
-    return _later(desk, debt, f"key {debt.key_id} is not proven dead yet", None)
+        return _dead(desk, debt, proof, told)
+    return _later(desk, debt, f"key {debt.key_id} is not proven dead yet", None, told)
 
 
 def _asked_of_a_person(desk: Desk, debt: Debt) -> NeedsPerson:
@@ -189,7 +192,7 @@ def _recheck(desk: Desk, debt: Debt) -> Evidence:
 def _not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored | None) -> None:
     """The key is neither what consumers read, nor the candidate of a rotation that is under way."""
     traits = desk.provider(debt.policy).traits
-    rotation = desk.world.ledger.rotation(debt.secret)
+    rotation = desk.rotation()
     known = desk.state.current
     in_service = {
         known.key_id if known else None,
@@ -206,7 +209,7 @@ def _not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored 
 
 def _ours_is_current(desk: Desk, debt: Debt, current: Stored | None) -> None:
     """The secret holds what we promoted: where somebody wrote another key, nothing is revoked."""
-    known, rotation = desk.state.current, desk.world.ledger.rotation(debt.secret)
+    known, rotation = desk.state.current, desk.rotation()
     if known is not None and known.provenance is not Provenance.UNKNOWN and current is not None:
         if current.version == known.version:
             return
@@ -284,8 +287,8 @@ def _proof(desk: Desk, debt: Debt, evidence: Evidence) -> str | None:
     return f"accepted before, refused after while the current key works{gone}"
 
 
-def _dead(desk: Desk, debt: Debt, proof: str) -> Ended:
-    """The debt is paid."""
+def _dead(desk: Desk, debt: Debt, proof: str, *before: Event) -> Ended:
+    """The debt is paid; ``before`` is what led to it and is not written yet."""
     if debt.version is not None and (debt.kept or debt.reason is DebtReason.ABANDONED):
         try:
             desk.store(debt.policy).discard(debt.policy.target, debt.version, debt.kept)
@@ -294,14 +297,14 @@ def _dead(desk: Desk, debt: Debt, proof: str) -> Ended:
             desk.write(events=[desk.event("not-discarded", text, debt=debt, error=error.kind)])
     dead = replace(debt, phase=DebtPhase.DEAD, ended_at=desk.now(), proof=proof, block=None, look_at=None)
     told = desk.event("dead", f"key {debt.key_id} is proven dead: {proof}", debt=dead, key_id=debt.key_id)
-    desk.write(debts=[dead], events=[told], frees=[debt.token] if debt.token else [])
+    desk.write(debts=[dead], events=[*before, told], frees=[debt.token] if debt.token else [])
     return Ended()
 
 
 # --- setbacks --------------------------------------------------------------------------------------------
 
 
-def _later(desk: Desk, debt: Debt, why: str, error: EffectError | None) -> Again:
+def _later(desk: Desk, debt: Debt, why: str, error: EffectError | None, *before: Event) -> Again:
     """Not dead yet: look again, later each time; people are told once when it will not die."""
     now = desk.now()
     look_at = max(now + backoff.after_looks(debt.looks), (error and error.retry_at) or now)
@@ -316,7 +319,7 @@ def _later(desk: Desk, debt: Debt, why: str, error: EffectError | None) -> Again
         debt=debt,
         error=error.kind if error else "not-proven",
     )
-    desk.write(debts=[waiting], events=[told])
+    desk.write(debts=[waiting], events=[*before, told])
     return Again(look_at)
 
 

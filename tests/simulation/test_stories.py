@@ -151,6 +151,22 @@ def test_a_key_that_flaps_is_counted_from_its_last_refusal(sim: Sim) -> None:
     assert sim.calls.count("provider.probe") > 10
 
 
+def test_a_count_of_probes_does_not_outlive_its_process(sim: Sim) -> None:
+    """Whoever goes on with a key that another process was verifying, verifies it from the beginning."""
+    worker = sim.start()
+    sim.order()
+    while sim.calls.count("provider.probe") < 3:  # one of them is the control
+        worker.work(TARGET.id)
+        sim.clock.sleep(3)
+    worker.close()
+    rotation = sim.ledger.rotation(TARGET.id)
+    assert rotation is not None
+    assert (rotation.phase, rotation.attempt.successes) == (Phase.STAGED, 0)
+    before = sim.calls.count("provider.probe")
+    until(sim, lambda: "promoted" in kinds(sim))
+    assert sim.calls[: sim.calls.index("store.promote")].count("provider.probe") == before + 3
+
+
 def test_a_key_with_wider_scopes_than_asked_never_becomes_current(tmp_path: Path) -> None:
     """What the provider granted is compared with what was asked, before anything is stored."""
     sim = Sim(tmp_path, policy=replace(POLICY, key={"scopes": ["read"]}))
