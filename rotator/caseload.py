@@ -206,7 +206,15 @@ def _not_begun(desk: Desk, policy: Policy, error: EffectError | NeedsPerson) -> 
         block, news = desk.block_of(error, state.block)
         again, state = Again(desk.now() + backoff.while_blocked(2)), replace(state, block=block)
     text, provider = f"{error.message} To do: {error.todo}", policy.provider.name
-    told = desk.event("blocked", text, level=Level.ALARM, error=error.kind, provider=provider, step="look")
+    told = desk.event(
+        "blocked",
+        text,
+        level=Level.ALARM,
+        error=error.kind,
+        provider=provider,
+        owner=policy.owner,
+        step="look",
+    )
     desk.trouble = True
     desk.write(state=state, events=[told] if news else [])
     return again

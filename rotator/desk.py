@@ -222,6 +222,7 @@ class Desk:
         known = {
             "policy": subject.policy.name if subject else self.state.policy,
             "provider": subject.policy.provider.name if subject else None,
+            "owner": subject.policy.owner if subject else None,
             "step": str(subject.phase) if subject else None,
             **data,
         }

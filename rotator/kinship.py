@@ -4,6 +4,8 @@ A token says with which version of its parent secret it was minted. While one th
 version is in use, the parent's old key must live.
 """
 
+from datetime import datetime, timedelta
+
 from rotator.desk import Desk
 from rotator.model import Debt, Order, Policy, SecretState
 
@@ -27,6 +29,13 @@ def up_to_date(desk: Desk, policy: Policy) -> bool:
     return bool(parent and parent.current and current and current.made_with == parent.current.version)
 
 
+def dead_by(expires_at: datetime | None, took: timedelta) -> datetime | None:
+    """When a token has surely expired: its life is counted from when it was asked for, and may have begun
+    as late as its answer came; whole seconds are rounded.
+    """
+    return None if expires_at is None else expires_at + took + timedelta(seconds=1)
+
+
 def renew_children(desk: Desk) -> None:
     """The parent credential was replaced: every token of it is due at once."""
     reason = "its parent credential was replaced"
@@ -47,7 +56,8 @@ def in_use_below(desk: Desk, debt: Debt) -> list[SecretState]:
 def _versions(desk: Desk, child: SecretState) -> set[str | None]:
     """The parent's versions on which a token, or one that is on its way, depends."""
     current, rotation = child.current, desk.world.ledger.rotation(child.id)
-    alive = current is not None and (current.expires_at is None or current.expires_at > desk.now())
+    ends = (current.dead_by or current.expires_at) if current else None
+    alive = current is not None and (ends is None or ends > desk.now())
     return {
         current.made_with if current and alive else None,
         rotation.attempt.made_with if rotation else None,

@@ -312,6 +312,7 @@ class CurrentKey:
     since: datetime
     token: str | None = None  # of the attempt that made it: its slot
     expires_at: datetime | None = None
+    dead_by: datetime | None = None  # when it has surely expired: the answer's way and rounding counted
     made_with: str | None = None  # the version of the parent secret that a token was minted with
 
 
@@ -385,6 +386,7 @@ class Attempt:
     successes: int = 0
     first_success: datetime | None = None
     expires_at: datetime | None = None
+    dead_by: datetime | None = None
     made_with: str | None = None
     promoted_at: datetime | None = None  # when promote was first sent: from then on only forward
 

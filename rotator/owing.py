@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from rotator.desk import Desk, holds_nothing
 from rotator.interfaces import Stored
+from rotator.kinship import dead_by
 from rotator.model import (
     Block,
     CurrentKey,
@@ -21,6 +22,7 @@ from rotator.model import (
 )
 
 UNADOPTED = "unadopted"
+_SKEW = timedelta(minutes=5)  # for a token whose issuing we did not see
 _SECONDS = 10  # digits of a Unix time until the year 2286
 
 
@@ -50,7 +52,9 @@ def _token(desk: Desk, onto: Stored, id_field: str) -> CurrentKey:
     text = onto.credential.get("expires_at") or ""
     expires = datetime.fromtimestamp(int(text), UTC) if text.isdecimal() and len(text) <= _SECONDS else None
     key_id, since = onto.credential.get(id_field), onto.created_at or desk.now()
-    return CurrentKey(onto.version, key_id, Provenance.UNKNOWN, since, expires_at=expires)
+    unknown = Provenance.UNKNOWN
+    surely = dead_by(expires, _SKEW)
+    return CurrentKey(onto.version, key_id, unknown, since, expires_at=expires, dead_by=surely)
 
 
 def _same_key(desk: Desk, policy: Policy, onto: Stored, known: CurrentKey) -> bool:
@@ -97,7 +101,7 @@ def owe(
         debt,
         reason=reason,
         version=key.version or debt.version,
-        expires_at=key.expires_at,
+        expires_at=key.dead_by or key.expires_at,
         grace=grace,
         not_before=not_before,
         urgent=urgent,

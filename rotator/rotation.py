@@ -20,7 +20,7 @@ from rotator.due import settings_digest
 from rotator.durations import text as every
 from rotator.errors import Conflict, EffectError, NeedsPerson, NotSent, Refused, Unknown
 from rotator.interfaces import Stored
-from rotator.kinship import keeps_admin, minted_with, renew_children
+from rotator.kinship import dead_by, keeps_admin, minted_with, renew_children
 from rotator.looking import keys_listed, look, owe_found, slot
 from rotator.model import (
     Again,
@@ -144,7 +144,12 @@ def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRec
     desk.provider_answers(policy)
     if issued.key_id in {record.key_id for record in listed}:
         raise Unknown("garbage", "the provider answered with the id of a key that existed before")
-    attempt = replace(intent.attempt, key_id=issued.key_id, expires_at=issued.expires_at)
+    attempt = replace(
+        intent.attempt,
+        key_id=issued.key_id,
+        expires_at=issued.expires_at,
+        dead_by=dead_by(issued.expires_at, desk.now() - now),
+    )
     rotation = replace(intent, phase=Phase.ISSUED, attempt=attempt)
     made = desk.event(
         "issued", f"the provider issued key {issued.key_id}", rotation=rotation, key_id=issued.key_id
@@ -371,6 +376,7 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
         now,
         attempt.token,
         expires_at=attempt.expires_at,
+        dead_by=attempt.dead_by,
         made_with=attempt.made_with,
     )
     ended = replace(rotation, phase=Phase.PROMOTED, ended_at=now, look_at=None, error=None)

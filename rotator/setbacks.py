@@ -147,6 +147,7 @@ def _abandoned(desk: Desk, rotation: Rotation) -> list[Debt]:
         now,
         attempt.token,
         expires_at=attempt.expires_at,
+        dead_by=attempt.dead_by,
     )
     return [owe(desk, rotation.policy, DebtReason.ABANDONED, key, not_before=now, urgent=True)]
 

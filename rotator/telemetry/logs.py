@@ -23,6 +23,7 @@ FIELDS = (
     "policy",
     "secret",  # a secret's id, never what is in it
     "provider",
+    "owner",
     "store",
     "step",
     "phase",

@@ -22,7 +22,7 @@ log = logging.getLogger("rotator.alarms")
 
 CHECKIN_EVERY = timedelta(minutes=1)
 MONITOR = "rotator-tick"
-TAGS = ("policy", "provider", "step", "error", "key_id", "where")  # of an event's data
+TAGS = ("policy", "provider", "owner", "step", "error", "key_id", "where")  # of an event's data
 LONGEST_TAG = 200  # Sentry drops longer ones
 _KEPT = ("event_id", "timestamp", "platform", "level", "release", "environment", "fingerprint")
 _KEPT_TAGS = frozenset({*TAGS, "secret", "kind", "rotation", "debt"})
