@@ -17,7 +17,7 @@ from rotator.cli import output, session
 from rotator.cli.coverage import Asked, Coverage, Outcome
 from rotator.cli.credentials import brought
 from rotator.cli.options import NotDone, Options, Wrong
-from rotator.cli.ordering import GOES_ON, LOOK, final, look, stopped_by_signal, watch
+from rotator.cli.ordering import GOES_ON, LOOK, look, stopped_by_signal, watch
 from rotator.cli.reading import read_one
 from rotator.desk import Desk, Memory
 from rotator.model import Credential, Phase, Policy, Rotation
@@ -160,7 +160,10 @@ def _judged(world: "Wiring", found: Outcome, wish: Wish) -> Outcome:
             f"See rotator history {wish.policy.name}"
         )
         return replace(found, state=Coverage.FAILED, why=why)
-    return final(found) if wish.watch else found
+    if found.state is Coverage.WORKING and wish.watch:
+        why = f"the store holds it, not in service yet ({found.why}); the daemon or `rotator tick` goes on"
+        return replace(found, state=Coverage.UNCOVERED, why=why)
+    return found
 
 
 def told(found: Outcome, wish: Wish, *, as_json: bool) -> int:
