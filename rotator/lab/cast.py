@@ -66,7 +66,7 @@ CAST = (
         "b2",
         "vault",
         "prod/exchange/trading",
-        {"every": "20s"},
+        {"every": "25s"},
         "key",
         {"isInfo": True, "isTrade": True, "ipWhiteList": ["127.0.0.1"]},
         others={"venue": "exchange-1"},

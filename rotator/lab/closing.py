@@ -10,13 +10,14 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from rotator.interfaces import Ledger
+from rotator.lab import LocalKey
 from rotator.lab.cast import BROUGHT, CAST, TOKENS, Part, provider_of
 from rotator.lab.person import Person
 from rotator.lab.scene import Command, OurKey, Scene
 from rotator.lab.screen import short
 from rotator.model import Debt, DebtPhase, DebtReason
 
-_COLUMNS = ("policy", "store", "key", "says", "revoked", "expired", "settled", "it was")
+_COLUMNS = ("policy", "store", "key", "it says", "proven dead", "it was")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,12 @@ def _tokens(debts: Sequence[Debt]) -> list[Debt]:
 
 
 def _in_time(debt: Debt) -> bool:
-    """Whether a token's successor was in service before it expired, and its record speaks of expiry."""
-    assert debt.expires_at is not None, "a token expires"
-    return debt.since < debt.expires_at and "expired at" in (debt.proof or "")
+    """Whether a token's successor was in service before it expired, and its record speaks of expiry.
+
+    A token goes by the second in which it expires.
+    """
+    replaced_in_time = debt.since.timestamp() < int(debt.key_id or 0)
+    return replaced_in_time and "expired at" in (debt.proof or "")
 
 
 # --- the table -------------------------------------------------------------------------------------------
@@ -118,6 +122,7 @@ def show(console: Console, scene: Scene, ledger: Ledger, began: datetime, more: 
         *(Column(name, no_wrap=True) for name in _COLUMNS),
         box=SIMPLE_HEAD,
         pad_edge=False,
+        padding=(0, 1, 0, 0),
         title="What the providers themselves say",
         title_justify="left",
     )
@@ -150,16 +155,22 @@ def _tell_probes(console: Console, scene: Scene) -> None:
 
 
 def _row(one: OurKey, debt: Debt | None, began: datetime) -> tuple[str | Text, ...]:
-    key = one.key
     return (
         short(one.name),
-        Text("live", style="green") if key.live else Text("dead", style="magenta"),
-        _after(key.revoked_at, began),
-        "" if key.live else _after(key.expires_at if not key.revoked_at else None, began),
-        _after(debt.ended_at if debt else None, began),
+        _says(one.key, began),
+        _after(debt.ended_at, began) if debt and debt.ended_at else "",
         str(debt.reason) if debt else "",
     )
 
 
-def _after(moment: datetime | None, began: datetime) -> str:
-    return f"{(moment - began).total_seconds():.1f}s" if moment else ""
+def _says(key: LocalKey, began: datetime) -> Text:
+    """What a provider says of a key: live, or since when it is not."""
+    if key.live:
+        return Text("live", style="green")
+    if key.revoked_at is not None:
+        return Text(f"revoked {_after(key.revoked_at, began)}", style="magenta")
+    return Text(f"expired {_after(key.expires_at, began) if key.expires_at else ''}", style="magenta")
+
+
+def _after(moment: datetime, began: datetime) -> str:
+    return f"{(moment - began).total_seconds():.1f}s"

@@ -137,6 +137,7 @@ class Screen:
             "live keys, as the provider says",
             "dead",
             box=SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
             title=f"rotator daemon, {self.seconds:.0f} s",
             title_justify="left",
         )
