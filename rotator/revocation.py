@@ -34,6 +34,7 @@ from rotator.owing import holds_same, needs_adoption
 
 _PATIENCE = timedelta(hours=1)  # from the first revoke until people are told that a key will not die
 _ASKED = "a-person-must-revoke"
+_SLOW = timedelta(seconds=10)
 _PROBE_LOOKS = 5  # looks without a clear baseline, after which the provider's list decides alone
 
 
@@ -155,8 +156,11 @@ def _pay(desk: Desk, debt: Debt) -> Again | Ended:
     if not traits.revokes:
         raise _asked_of_a_person(desk, debt)
     assert debt.key_id is not None, "a key of unknown id is never revoked"
+    sent = desk.now()
     desk.provider(debt.policy).revoke(debt.key_id)
     told = desk.event("revoked", f"revoke sent for key {debt.key_id}", debt=debt, key_id=debt.key_id)
+    if desk.now() - sent > _SLOW:  # the claim must outlast the proof: a commit renews it
+        desk.write(debts=[debt])
     try:
         proof = _proof(desk, debt, replace(evidence, record=_record(desk, debt)))
     except RotatorError:
