@@ -1,4 +1,8 @@
-"""From the ledger to what :mod:`rotator.people` shows; nothing is written here."""
+"""From the ledger to what :mod:`rotator.people` shows; nothing is written here.
+
+A worker commits between our reads. An order becomes a rotation and a replaced key a debt, so orders are read
+before rotations and debts last: what moved meanwhile is seen twice at worst, never missed.
+"""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,20 +13,22 @@ from rotator.people import Known, ProviderBlock, provider_blocks
 
 def read_all(ledger: Ledger) -> dict[str, Known]:
     """Every secret that the ledger knows, by its id."""
+    orders, blocks = ledger.all_orders(), blocked_providers(ledger)
+    states = list(ledger.secrets())
+    rotations = {state.id: ledger.rotation(state.id) for state, _ in states}
     debts: dict[str, list[Debt]] = {}
     for debt in ledger.debts():
         debts.setdefault(debt.secret, []).append(debt)
-    orders, blocks = ledger.all_orders(), blocked_providers(ledger)
     return {
         state.id: Known(
             state=state,
             looks_at=looks_at,
-            rotation=ledger.rotation(state.id),
+            rotation=rotations[state.id],
             debts=tuple(debts.get(state.id, ())),
             orders=orders.get(state.id, {}),
             provider_block=blocks.get(state.principal),
         )
-        for state, looks_at in list(ledger.secrets())
+        for state, looks_at in states
     }
 
 
@@ -31,13 +37,14 @@ def read_some(ledger: Ledger, secret_ids: Iterable[str]) -> dict[str, Known]:
     blocks = blocked_providers(ledger)
     found = {}
     for secret_id in secret_ids:
+        orders, rotation = ledger.orders(secret_id), ledger.rotation(secret_id)
         state = ledger.secret(secret_id)
         if state is not None:
             found[secret_id] = Known(
                 state=state,
-                rotation=ledger.rotation(secret_id),
+                rotation=rotation,
                 debts=tuple(ledger.debts(secret_id)),
-                orders=ledger.orders(secret_id),
+                orders=orders,
                 provider_block=blocks.get(state.principal),
             )
     return found

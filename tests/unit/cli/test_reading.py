@@ -1,0 +1,71 @@
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rotator.cli.coverage import Asked, Coverage
+from rotator.cli.ordering import look
+from rotator.cli.reading import read_all, read_one
+from rotator.interfaces import Ledger
+from rotator.ledger import open_ledger
+from rotator.model import Change, Order, Phase
+from rotator.wiring import SystemClock
+from tests.unit.cli.records import policy, rotation, state
+
+POLICY = policy()
+SECRET = POLICY.target.id
+
+
+class Busy:
+    """A ledger where another worker begins the ordered rotation just before one of our reads."""
+
+    def __init__(self, ledger: Ledger, before: int) -> None:
+        self._ledger = ledger
+        self._left = before
+
+    def __getattr__(self, name: str) -> object:
+        if name in ("orders", "all_orders", "rotation", "secret", "secrets", "debts"):
+            self._left -= 1
+            if self._left == 0:
+                begin(self._ledger)
+        return getattr(self._ledger, name)
+
+
+def begin(ledger: Ledger) -> None:
+    """What a worker commits when it takes an order up."""
+    claim = ledger.claim(SECRET, "another", timedelta(minutes=1))
+    assert claim is not None
+    began = replace(rotation(POLICY, Phase.PLANNED), began_at=ledger.now())
+    done = tuple(ledger.orders(SECRET).values())
+    ledger.commit(claim, Change(state(POLICY), rotation=began, orders_done=done))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """One secret with the order to rotate it."""
+    made = open_ledger(f"sqlite:///{tmp_path}/l.db", SystemClock())
+    made.enroll([state(POLICY)])
+    made.give(SECRET, Order("run", "ann", "leak", made.now()))
+    return made
+
+
+@pytest.mark.parametrize("before", range(1, 5))
+@pytest.mark.parametrize("read", [read_one, lambda ledger, secret: read_all(ledger)[secret]])
+def test_an_order_that_is_taken_up_meanwhile_is_never_missed(
+    ledger: Ledger, read: object, before: int
+) -> None:
+    """Whoever reads while an order becomes a rotation sees at least one of them."""
+    assert callable(read)
+    known = read(Busy(ledger, before), SECRET)
+    ledger.close()
+    assert known.orders or known.rotation
+
+
+@pytest.mark.parametrize("before", range(1, 5))
+def test_run_now_waits_for_a_worker_that_just_began(ledger: Ledger, before: int) -> None:
+    """An order that a daemon takes up while run-now looks is at work, not withdrawn."""
+    asked = Asked(at=ledger.now(), dead=False)
+    found = look(Busy(ledger, before), POLICY, asked)  # type: ignore[arg-type]  # it passes every call on
+    ledger.close()
+    assert found.state is Coverage.WORKING
