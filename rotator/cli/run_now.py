@@ -71,6 +71,9 @@ def run_now(
     Name them, or select them by --tag, --provider or --all. A new key is verified before consumers see
     it, also with --revoke-now. Works together with a daemon. The exit code is 0 if all are covered.
     """
+    from jobs.harden import harden  # noqa: PLC0415
+
+    harden()
     _possible(revoke_first=revoke_first, revoke_now=revoke_now, grace=grace)
     book = session.book(options)
     chosen = select(book.policies, names, tag, provider, everything=everything)

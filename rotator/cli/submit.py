@@ -49,6 +49,9 @@ def submit(
     It is tried at the provider first, and nothing is written unless the provider accepts it. It is never
     shown, and never an argument. Killed at any moment, nothing is lost: bring it again.
     """
+    from jobs.harden import harden  # noqa: PLC0415
+
+    harden()  # before the credential is read
     book = session.book(options)
     if provider is not None and name is not None:
         raise Wrong("Either a policy or --admin PROVIDER, not both.")

@@ -64,7 +64,8 @@ def daemon(options: Options, beat: timedelta) -> int:
 def tick(options: Options) -> int:
     """Make one pass over what is due, then end: for cron, a Kubernetes CronJob, a scheduled task.
 
-    The exit code is 1 if anything failed or waits for a person.
+    The exit code is 1 if anything that this pass worked on failed or waits for a person. What is blocked is
+    looked at again every five minutes to an hour; a pass in between does not count it.
     """
     from jobs import signals  # noqa: PLC0415
 

@@ -1,5 +1,6 @@
 import json
 
+from jobs import harden
 from rotator.lab import LocalKey
 from tests.unit.cli.conftest import Rig
 
@@ -125,3 +126,13 @@ def test_the_old_key_of_a_deleted_policy_can_still_be_adopted(rig: Rig) -> None:
     assert rig.say("adopt", "orders", "--key-id", old_key(rig)).code == 0
     rig.say("tick")
     assert not next(key for key in keys(rig) if key.key_id == old_key(rig)).live
+
+
+def test_every_command_that_holds_credentials_is_hardened(rig: Rig) -> None:
+    """Run-now, submit and tick leave no memory image behind, as the daemon does."""
+    calls: list[str] = []
+    rig.patch.setattr(harden, "harden", lambda: calls.append("hardened"))
+    rig.say("run-now", "--all", "--dry-run")
+    rig.say("submit", "--admin", "build", stdin="{")
+    rig.say("tick")
+    assert len(calls) == 3
