@@ -17,6 +17,7 @@ from rotator.model import Again, Debt, DebtReason, Ended, Event, Level, Order, P
 from rotator.owing import identify
 
 NO_GRACE = timedelta(0)
+_SOON = timedelta(minutes=1)  # after a passing error of a first look or a rehearsal
 _LAST = timedelta(seconds=10)  # an admin credential goes last: looked at again when others are done
 _MOVES = 20  # more steps than one look can take; the rest is for the next look
 
@@ -197,7 +198,7 @@ def _not_begun(desk: Desk, policy: Policy, error: EffectError | NeedsPerson) -> 
     if isinstance(error, Refused) and error.permanent:
         error = NeedsPerson(error.kind, error.message, todo=setbacks.correct(policy))
     if isinstance(error, EffectError):
-        return Again(max(desk.now() + backoff.while_blocked(0), error.retry_at or desk.now()))
+        return Again(max(desk.now() + _SOON, error.retry_at or desk.now()))
     state = desk.state
     if error.scope is Scope.PROVIDER:
         again, news = desk.block_provider(policy, error)

@@ -206,6 +206,10 @@ class Ledger(Protocol):
         """The secrets whose parent is this one: tokens that are minted from it."""
         ...
 
+    def keepers(self, principal: str, key_id: str) -> Sequence[SecretState]:
+        """The secrets whose current key, as far as is known, has this id at this principal."""
+        ...
+
     def secrets(self) -> Iterator[tuple[SecretState, datetime | None]]:
         """Every secret with its next action's time, by id."""
         ...

@@ -30,7 +30,7 @@ def look(desk: Desk, rotation: Rotation) -> Seen | None:
         raise Unknown("version-missing", "the store names a current version that it does not return")
     provider = desk.provider(policy)
     listed = keys_listed(desk, policy)
-    old = identify(desk, policy, onto)
+    old = identify(desk, policy, onto, listed)
     record = next((key for key in listed if old is not None and key.key_id == old.key_id), None)
     known = replace(
         rotation,

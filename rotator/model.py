@@ -385,6 +385,7 @@ class Attempt:
     staged_at: datetime | None = None
     successes: int = 0
     first_success: datetime | None = None
+    verified_at: datetime | None = None
     expires_at: datetime | None = None
     dead_by: datetime | None = None
     made_with: str | None = None

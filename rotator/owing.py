@@ -26,8 +26,10 @@ _SKEW = timedelta(minutes=5)  # for a token whose issuing we did not see
 _SECONDS = 10  # digits of a Unix time until the year 2286
 
 
-def identify(desk: Desk, policy: Policy, onto: Stored) -> CurrentKey | None:
+def identify(desk: Desk, policy: Policy, onto: Stored, listed: Iterable[KeyRecord] = ()) -> CurrentKey | None:
     """The key that a version of the secret holds, and how we know it; None where it holds none.
+
+    ``listed`` are the provider's keys, where they were read: a label of ours tells that a key is ours.
 
     A key that the ledger does not know is nobody's: its provenance is UNKNOWN, and it is never revoked.
     """
@@ -44,7 +46,19 @@ def identify(desk: Desk, policy: Policy, onto: Stored) -> CurrentKey | None:
     for debt in desk.debts():
         if key_id is not None and debt.key_id == key_id and debt.provenance is not Provenance.UNKNOWN:
             return CurrentKey(onto.version, key_id, debt.provenance, desk.now(), debt.token)
-    return CurrentKey(onto.version, key_id, Provenance.UNKNOWN, onto.created_at or desk.now())
+    since = onto.created_at or desk.now()
+    token = _label_of(desk, key_id, listed)
+    provenance = Provenance.UNKNOWN if token is None else Provenance.ISSUED
+    return CurrentKey(onto.version, key_id, provenance, since, token)
+
+
+def _label_of(desk: Desk, key_id: str | None, listed: Iterable[KeyRecord]) -> str | None:
+    """The token of an attempt of this ledger that a listed key carries: it moved here from another secret."""
+    for record in listed:
+        label = token_in(record.label) if record.key_id == key_id else None
+        if label is not None and label[0] == desk.world.ledger.id and desk.world.ledger.attempt(label[1]):
+            return label[1]
+    return None
 
 
 def _token(desk: Desk, onto: Stored, id_field: str) -> CurrentKey:

@@ -45,6 +45,7 @@ class Evidence:
     current: Stored | None
     old: Stored | None
     record: KeyRecord | None
+    telling: bool = True  # the list is of the right account: it shows the current key
 
     @property
     def listed(self) -> bool:
@@ -162,7 +163,8 @@ def _pay(desk: Desk, debt: Debt) -> Again | Ended:
     if desk.now() - sent > _SLOW:  # the claim must outlast the proof: a commit renews it
         desk.write(debts=[debt])
     try:
-        proof = _proof(desk, debt, replace(evidence, record=_record(desk, debt)))
+        record, telling = _record(desk, debt)
+        proof = _proof(desk, debt, replace(evidence, record=record, telling=telling))
     except RotatorError:
         desk.write(debts=[debt], events=[told])
         raise
@@ -188,9 +190,9 @@ def _recheck(desk: Desk, debt: Debt) -> Evidence:
     _not_in_service(desk, debt, current, old)
     if debt.reason is DebtReason.REPLACED:
         _ours_is_current(desk, debt, current)
-    record = _record(desk, debt)
+    record, telling = _record(desk, debt)
     _ours_to_revoke(desk, debt, record)
-    return Evidence(current, old, record)
+    return Evidence(current, old, record, telling)
 
 
 def _not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored | None) -> None:
@@ -203,6 +205,15 @@ def _not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored 
         current.credential.get(traits.id_field) if current else None,
         rotation.attempt.key_id if rotation else None,
     }
+    elsewhere = [
+        other.policy
+        for other in desk.world.ledger.keepers(debt.policy.provider.principal, debt.key_id or "")
+        if other.id != debt.secret
+    ]
+    if traits.revokes and elsewhere:
+        why = f"key {debt.key_id} is to die, but the secret of {', '.join(elsewhere)} holds it as well."
+        todo = f"rotator run-now {elsewhere[0]}: this key dies when no secret holds it any more"
+        raise NeedsPerson("still-in-service", why, todo=todo)
     by_id = traits.revokes and debt.key_id in in_service  # what a person revokes may keep its name
     if by_id or (current and old and holds_same(desk, debt.policy, current, old)):
         why = f"key {debt.key_id} is to die, but the secret holds it."
@@ -227,9 +238,17 @@ def _ours_is_current(desk: Desk, debt: Debt, current: Stored | None) -> None:
     raise NeedsPerson("not-ours-current", why, todo=todo)
 
 
-def _record(desk: Desk, debt: Debt) -> KeyRecord | None:
-    """What the provider lists under exactly this id."""
-    return next((key for key in keys_listed(desk, debt.policy) if key.key_id == debt.key_id), None)
+def _record(desk: Desk, debt: Debt) -> tuple[KeyRecord | None, bool]:
+    """What the provider lists under exactly this id, and whether that list can tell.
+
+    An admin credential of another account lists too, and lacks every key of ours: a list from which a key
+    is gone must show the one that we know to live.
+    """
+    listed = keys_listed(desk, debt.policy)
+    current, here = desk.state.current, desk.state.principal == debt.policy.provider.principal
+    lives = current.key_id if current and here else None
+    telling = lives is None or any(key.key_id == lives and key.live for key in listed)
+    return next((key for key in listed if key.key_id == debt.key_id), None), telling
 
 
 def _ours_to_revoke(desk: Desk, debt: Debt, record: KeyRecord | None) -> None:
@@ -281,7 +300,7 @@ def _proof(desk: Desk, debt: Debt, evidence: Evidence) -> str | None:
     elsewhere = desk.state.principal != debt.policy.provider.principal  # the policy moved to another provider
     nothing_to_compare = elsewhere or current is None or holds_nothing(current.credential, secrets)
     if debt.baseline_at is None or evidence.old is None or nothing_to_compare:
-        return "no longer listed as live" if provider.traits.lists else None
+        return "no longer listed as live" if provider.traits.lists and evidence.telling else None
     assert current is not None, "a key to compare with is a current one"
     if provider.probe(evidence.old.credential).verdict is not Verdict.DEAD:
         return None
@@ -312,8 +331,7 @@ def _later(desk: Desk, debt: Debt, why: str, error: EffectError | None, *before:
     """Not dead yet: look again, later each time; people are told once when it will not die."""
     now = desk.now()
     look_at = max(now + backoff.after_looks(debt.looks), (error and error.retry_at) or now)
-    overdue = debt.revoked_at or debt.not_before
-    late = overdue is not None and now - overdue >= _PATIENCE and not debt.alarmed
+    late = now - (debt.revoked_at or debt.not_before or debt.since) >= _PATIENCE and not debt.alarmed
     waiting = replace(debt, looks=debt.looks + 1, look_at=look_at, alarmed=debt.alarmed or late)
     text = f"key {debt.key_id} will not die: {why}" if late else f"{why}; looking again"
     told = desk.event(

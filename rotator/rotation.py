@@ -20,16 +20,15 @@ from rotator.due import settings_digest
 from rotator.durations import text as every
 from rotator.errors import Conflict, EffectError, NeedsPerson, NotSent, Refused, Unknown
 from rotator.interfaces import Stored
+from rotator.keeping import keep_owed
 from rotator.kinship import dead_by, keeps_admin, minted_with, renew_children
 from rotator.looking import keys_listed, look, owe_found, slot
 from rotator.model import (
     Again,
     CurrentKey,
-    DebtReason,
     Ended,
     Event,
     KeyRecord,
-    Level,
     Order,
     Phase,
     Policy,
@@ -44,6 +43,7 @@ from rotator.owing import events_of, holds_same, replaced, strays_of
 from rotator.setbacks import Step
 from rotator.verifying import Objection, counted, probed
 
+_UNSEEN = 2  # reads that may miss a version which was written, before its value counts as lost
 _STALE = timedelta(minutes=5)  # a verification older than this is done again before promoting
 
 
@@ -199,6 +199,8 @@ def _stage(desk: Desk, rotation: Rotation) -> Step:
             stored = desk.store(policy).stage(policy.target, issued.credential, attempt.push, issued)
         else:
             found = desk.store(policy).read(policy.target, attempt.push)
+            if found is None and rotation.looks < _UNSEEN:
+                raise Unknown("not-there-yet", "the store does not show the pending version")
             if found is None or holds_nothing(found.credential, desk.provider(policy).traits.secret_fields):
                 return setbacks.value_lost(desk, rotation)
             stored = found
@@ -258,8 +260,10 @@ def _verify(desk: Desk, rotation: Rotation) -> Step:
 
 def _verified(desk: Desk, rotation: Rotation, probe: Probe) -> Step:
     """Write that the key works, and promote it if nothing holds that back."""
-    verified = replace(rotation, phase=Phase.VERIFIED, looks=0, look_at=None)
-    told = desk.event("verified", f"{rotation.attempt.successes} probes succeeded", rotation=verified)
+    attempt = replace(rotation.attempt, verified_at=desk.now())
+    verified = replace(rotation, phase=Phase.VERIFIED, attempt=attempt, looks=0, look_at=None)
+    probes = "1 probe" if attempt.successes == 1 else f"{attempt.successes} probes"
+    told = desk.event("verified", f"{probes} succeeded", rotation=verified)
     state = replace(desk.state, account=probe.account or desk.state.account)
     if desk.held(rotation.policy, urgent=rotation.urgent, admin=False) is None:
         return _promoting(desk, verified, state, [told])
@@ -277,9 +281,8 @@ def _promote(desk: Desk, rotation: Rotation) -> Step:
     if held is not None:
         return Again(held.until)
     attempt = rotation.attempt
-    verified_at = attempt.first_success or now
-    if now - verified_at > _STALE:
-        anew = replace(attempt, successes=0, first_success=None, staged_at=now)
+    if attempt.verified_at is None or now - attempt.verified_at > _STALE:
+        anew = replace(attempt, successes=0, first_success=None, verified_at=None, staged_at=now)
         return replace(rotation, phase=Phase.STAGED, attempt=anew)
     return _promoting(desk, rotation)
 
@@ -288,29 +291,12 @@ def _promoting(
     desk: Desk, rotation: Rotation, state: SecretState | None = None, events: Sequence[Event] = ()
 ) -> Step:
     """Write the intent, with what led to it, and send it."""
-    _keep_owed(desk, rotation.policy)
+    keep_owed(desk, rotation.policy)
     sent = rotation.attempt.promoted_at or desk.now()
     attempt = replace(rotation.attempt, promoted_at=sent)
     promoting = replace(rotation, phase=Phase.PROMOTING, attempt=attempt)
-    desk.write(state=state, rotation=promoting, events=events)
+    desk.write(state=replace(state or desk.state, block=None), rotation=promoting, events=events)
     return _send_promote(desk, promoting)
-
-
-def _keep_owed(desk: Desk, policy: Policy) -> None:
-    """A second promotion while a debt is open would let the debt's value go: put a label of ours on it."""
-    for debt in desk.debts():
-        needless = debt.expires_at is not None or debt.reason is not DebtReason.REPLACED
-        if debt.version is None or debt.kept is not None or needless:
-            continue
-        kept = replace(debt, kept=f"rotator-{debt.id}")
-        desk.write(debts=[kept])
-        try:
-            desk.store(policy).keep(policy.target, debt.version, f"rotator-{debt.id}")
-        except (EffectError, NeedsPerson) as error:  # the list of keys can still prove that debt's death
-            text = f"the value of key {debt.key_id} may not stay readable: {error.message}"
-            desk.write(
-                events=[desk.event("not-kept", text, level=Level.WARNING, debt=debt, error=error.kind)]
-            )
 
 
 def _send_promote(desk: Desk, rotation: Rotation) -> Step:
@@ -320,30 +306,43 @@ def _send_promote(desk: Desk, rotation: Rotation) -> Step:
     assert rotation.expected is not None, "a promoting rotation knows what it replaces"
     try:
         now_current = desk.store(policy).promote(policy.target, attempt.version, rotation.expected)
-    except Conflict:
-        return _resolve(desk, rotation)
+    except Conflict:  # resolved at once the first time, later with a back-off
+        pause = desk.now() + backoff.after_looks(rotation.looks) if rotation.looks else None
+        doubted = replace(rotation, looks=rotation.looks + 1, look_at=pause)
+        desk.write(rotation=doubted)
+        return doubted
     return _promoted(desk, rotation, now_current)
 
 
 def _resolve(desk: Desk, rotation: Rotation) -> Step:
-    """In doubt the store decides: ours, done; still the expected one, send again; else a conflict."""
+    """In doubt the store decides: ours, done; still the expected one, send again; else a conflict.
+
+    What is sent again is held and verified as at the first time: the doubt may have lasted for days.
+    """
     policy, attempt = rotation.policy, rotation.attempt
     assert attempt.version is not None, "a promoting attempt has a version"
     at_store = desk.store(policy).look(policy.target).current
     if at_store == attempt.version:
         return _promoted(desk, rotation, attempt.version)
+    asked_again = rotation.phase is Phase.CONFLICT and "run" in desk.orders()
     if at_store == rotation.expected:
-        rotation = replace(rotation, phase=Phase.PROMOTING)
-        desk.write(state=replace(desk.state, block=None), rotation=rotation)
-        return _send_promote(desk, rotation)
+        if asked_again:
+            return setbacks.supersede(desk, rotation)
+        return _promote(desk, replace(rotation, phase=Phase.VERIFIED))
     current = desk.version(policy, at_store) if at_store else None
-    candidate = desk.version(policy, attempt.version)
+    return _written_by_others(desk, rotation, current, asked_again=asked_again)
+
+
+def _written_by_others(desk: Desk, rotation: Rotation, current: Stored | None, *, asked_again: bool) -> Step:
+    """Another version than the expected one is current: our fields of it say what that means."""
+    policy, attempt = rotation.policy, rotation.attempt
+    candidate = desk.version(policy, attempt.version or "")
     before = desk.version(policy, rotation.expected or "")
     if current and candidate and holds_same(desk, policy, current, candidate):
         return _promoted(desk, rotation, current.version)
     if current and candidate and before and holds_same(desk, policy, current, before):
         return _restage(desk, rotation, candidate, onto=current)
-    if rotation.phase is Phase.CONFLICT and "run" in desk.orders():
+    if asked_again:
         return setbacks.supersede(desk, rotation)
     return setbacks.conflict(desk, rotation, "conflict", "somebody else wrote the secret meanwhile.")
 
@@ -357,7 +356,13 @@ def _restage(desk: Desk, rotation: Rotation, candidate: Stored, *, onto: Stored)
     stored = desk.store(rotation.policy).stage(rotation.policy.target, candidate.credential, push, onto)
     desk.memory.keep(desk.state.id, stored.version, stored, desk.now())
     attempt = replace(
-        intent.attempt, version=stored.version, staged_at=desk.now(), successes=0, first_success=None
+        intent.attempt,
+        version=stored.version,
+        staged_at=desk.now(),
+        successes=0,
+        first_success=None,
+        verified_at=None,
+        promoted_at=None,  # this version was never sent: it may be given up
     )
     staged = replace(
         intent, phase=Phase.STAGED, expected=onto.version, attempt=attempt, looks=0, look_at=None

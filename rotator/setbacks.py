@@ -101,7 +101,8 @@ def give_up(
 ) -> Step:
     """Give a candidate up: it becomes a debt; the next attempt is planned, or the rotation fails."""
     if rotation.attempt.promoted_at is not None:
-        return conflict(desk, rotation, kind, why)
+        todo = f"rotator run-now {rotation.policy.name}: another key is issued, and this one dies"
+        return conflict(desk, rotation, kind, f"The key that was to be promoted: {why}", todo)
     debts = [*owed, *_abandoned(desk, rotation)]
     tokens = {debt.token for debt in debts}
     frees = [] if rotation.attempt.token in tokens else [rotation.attempt.token]
@@ -141,7 +142,7 @@ def _abandoned(desk: Desk, rotation: Rotation) -> list[Debt]:
     if attempt.key_id is None:
         return []
     key = CurrentKey(
-        attempt.version or "",
+        attempt.version or attempt.push,  # it may be there all the same: then its value can be compared
         attempt.key_id,
         Provenance.ISSUED,
         now,
@@ -175,11 +176,14 @@ def _fail(
     return failed
 
 
-def conflict(desk: Desk, rotation: Rotation, kind: str, why: str) -> Again:
+def conflict(desk: Desk, rotation: Rotation, kind: str, why: str, todo: str = "") -> Again:
     """Somebody else wrote the secret: tell a person, revoke nothing, keep the candidate."""
     look_at = desk.now() + backoff.while_blocked(rotation.looks)
     waiting = replace(rotation, phase=Phase.CONFLICT, looks=rotation.looks + 1, look_at=look_at, error=kind)
-    todo = f"see who writes {rotation.policy.target.secret}; then: rotator run-now {rotation.policy.name}"
+    todo = (
+        todo
+        or f"see who writes {rotation.policy.target.secret}; then: rotator run-now {rotation.policy.name}"
+    )
     block, news = desk.block_of(NeedsPerson(kind, why, todo=todo), desk.state.block)
     told = desk.event("conflict", f"{why} To do: {todo}", level=Level.ALARM, rotation=rotation, error=kind)
     desk.trouble = True

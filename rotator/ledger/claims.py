@@ -46,6 +46,7 @@ class Claims(Part):
                 "new_policy": state.policy,
                 "new_principal": state.principal,
                 "new_parent": state.parent,
+                "new_key_id": state.current.key_id if state.current else None,
                 "new_doc": doc,
             }
             change_held(connection, claim, now, _WRITE, **written)
@@ -125,6 +126,7 @@ _WRITE = PROLONG.values(
     policy=bindparam("new_policy"),
     principal=bindparam("new_principal"),
     parent=bindparam("new_parent"),
+    key_id=bindparam("new_key_id"),
     doc=bindparam("new_doc"),
 )
 _NEXT = case((SECRETS.c.nudges > bindparam("seen"), bindparam("this_moment")), else_=bindparam("planned"))

@@ -15,9 +15,12 @@ Upgrade = Callable[[Connection], None]
 
 
 def _parents(connection: Connection) -> None:
-    """2: secrets are found by their parent."""
+    """2: secrets are found by their parent, and by the key that they hold."""
     connection.exec_driver_sql("ALTER TABLE secrets ADD COLUMN parent TEXT")
+    connection.exec_driver_sql("ALTER TABLE secrets ADD COLUMN key_id TEXT")
+    connection.exec_driver_sql("UPDATE secrets SET key_id = json_extract(doc, '$.current.key_id')")
     connection.exec_driver_sql("CREATE INDEX secrets_of_parent ON secrets (parent, id)")
+    connection.exec_driver_sql("CREATE INDEX secrets_of_key ON secrets (key_id, id)")
 
 
 UPGRADES: tuple[Upgrade, ...] = (_parents,)

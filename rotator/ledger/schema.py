@@ -52,8 +52,10 @@ SECRETS = Table(
     Column("nudges", BigInteger, nullable=False),
     Column("doc", Text, nullable=False),
     Column("parent", Text),  # since version 2
+    Column("key_id", Text),  # since version 2: of the current key
     Index("secrets_due", "next_at", "id"),
     Index("secrets_of_parent", "parent", "id"),
+    Index("secrets_of_key", "key_id", "id"),
 )
 
 ROTATIONS = Table(

@@ -55,6 +55,12 @@ class Secrets(Part):
         with self._database.reading() as connection:
             return [SECRET.decode(doc) for doc in connection.execute(statement).scalars()]
 
+    def keepers(self, principal: str, key_id: str) -> Sequence[SecretState]:
+        """The secrets whose current key has this id at this principal."""
+        with self._database.reading() as connection:
+            docs = connection.execute(_KEEPERS, {"of": principal, "its_key": key_id}).scalars()
+            return [SECRET.decode(doc) for doc in docs]
+
     def due(self, limit: int) -> Sequence[str]:
         """Ids whose next action is due and that nobody holds, oldest first."""
         now = self._now()
@@ -80,6 +86,11 @@ class Secrets(Part):
 
 
 _ONE = select(SECRETS.c.doc).where(SECRETS.c.id == bindparam("its_id"))
+_KEEPERS = (
+    select(SECRETS.c.doc)
+    .where(SECRETS.c.key_id == bindparam("its_key"), SECRETS.c.principal == bindparam("of"))
+    .order_by(SECRETS.c.id)
+)
 DUE = (
     select(SECRETS.c.id)
     .where(SECRETS.c.next_at <= bindparam("now"), unclaimed(bindparam("now")))
@@ -94,6 +105,7 @@ def _row(state: SecretState, now: int) -> dict[str, Any]:
         "policy": state.policy,
         "principal": state.principal,
         "parent": state.parent,
+        "key_id": state.current.key_id if state.current else None,
         "next_at": now,
         "epoch": 0,
         "ttl": 0,

@@ -124,10 +124,17 @@ class AwsSecretsManager:
 
     @effect
     def shown(self, target: Target, version: str, since: datetime) -> bool:
-        """One DescribeSecret for the regions, one GetSecretValue of AWSCURRENT in each."""
+        """One DescribeSecret for the regions, one GetSecretValue of AWSCURRENT in each.
+
+        A secret that somebody wrote since shows another version everywhere: then the delay decides.
+        """
         where = self._place(target.secret)
         waited = self._clock.now() >= since + self.settings.replica_delay
-        replicas = self._calls().describe(where).get("ReplicationStatus") or ()
+        described = self._calls().describe(where)
+        labels = (described.get("VersionIdsToStages") or {}).get(version) or ()
+        if CURRENT not in labels:
+            return waited
+        replicas = described.get("ReplicationStatus") or ()
         return all(self._shows(where, str(replica["Region"]), version, waited=waited) for replica in replicas)
 
     @effect

@@ -18,10 +18,12 @@ from rotator.model import (
     Attempt,
     Change,
     Claim,
+    CurrentKey,
     DebtPhase,
     Event,
     Level,
     Phase,
+    Provenance,
 )
 from rotator.testing.clock import BEGINNING, ManualClock
 from rotator.testing.ledger_samples import HOUR, a_debt, a_rotation, a_state, an_order
@@ -246,6 +248,15 @@ class LedgerContract:
         ledger.commit(self.claimed(ledger), Change(a_state(parent="two")))
         assert [state.id for state in ledger.children("two")] == ["one", "token"]
         assert ledger.children("one") == []
+
+    def test_keepers(self, ledger: Ledger) -> None:
+        """Secrets are found by the key that they hold, at its own principal."""
+        held = CurrentKey("v1", "key-9", Provenance.ISSUED, BEGINNING)
+        ledger.enroll([a_state("copy", current=held), a_state("other", principal="others", current=held)])
+        assert [state.id for state in ledger.keepers("tests", "key-9")] == ["copy"]
+        ledger.commit(self.claimed(ledger), Change(a_state(current=held)))
+        assert [state.id for state in ledger.keepers("tests", "key-9")] == ["copy", "one"]
+        assert ledger.keepers("tests", "key-1") == []
 
     # orders, events, facts, locks
 

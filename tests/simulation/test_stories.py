@@ -10,6 +10,7 @@ import pytest
 from rotator.errors import NeedsPerson, Scope
 from rotator.model import (
     Credential,
+    CurrentKey,
     DebtPhase,
     DebtReason,
     Issued,
@@ -19,11 +20,12 @@ from rotator.model import (
     Policy,
     Probe,
     Provenance,
+    SecretState,
     Verdict,
     Window,
 )
 from rotator.policies import Book
-from tests.simulation.sim import POLICY, SECRET, TARGET, Sim
+from tests.simulation.sim import POLICY, SECRET, TARGET, Fault, Sim, Strike
 
 
 @pytest.fixture
@@ -332,6 +334,62 @@ def test_a_rollback_by_hand_during_grace_keeps_the_old_key_alive(sim: Sim) -> No
     assert sim.provider.revoked == []
 
 
+def noted_before_promote(sim: Sim, name: str) -> None:
+    """Just before promote, somebody changes another field of the object."""
+    if name == "store.promote" and "noted" not in sim.store.secrets[SECRET].versions:
+        sim.store.put(SECRET, "noted", {**sim.store.value(SECRET), "more": "new"}, current=True)
+
+
+def test_a_candidate_that_fails_its_second_verification_is_never_promoted(sim: Sim) -> None:
+    """Staged anew on a changed object, it is verified anew; if it died meanwhile, another one is issued."""
+
+    def outside(sim: Sim, name: str) -> None:
+        noted_before_promote(sim, name)
+        if name == "provider.probe" and "noted" in sim.store.secrets[SECRET].versions and not killed:
+            (candidate,) = [sim.provider.keys[key_id] for key_id in ours(sim)]
+            candidate.live = False
+            killed.append(candidate.key_id)
+
+    killed: list[str] = []
+    sim.outside = outside
+    sim.order()
+    sim.run()
+    sim.ended_well()
+    assert killed
+    assert sim.store.value(SECRET)["key_id"] not in killed
+
+
+def test_out_of_a_conflict_nothing_unproven_is_promoted(sim: Sim) -> None:
+    """The label comes back days later, but the candidate is dead by then: a person is told, no more."""
+    sim.outside = written_by_hand
+    sim.order()
+    until(sim, lambda: live(sim) is Phase.CONFLICT)
+    sim.clock.advance(timedelta(days=3))
+    for key_id in ours(sim):
+        sim.provider.keys[key_id].live = False
+    sim.store.secrets[SECRET].current = "v0"
+    until(sim, lambda: sim.calls.count("provider.probe") > 10)
+    sim.clock.advance(timedelta(hours=9))
+    until(sim, lambda: not sim.ledger.due(1))
+    assert sim.store.value(SECRET)["key_id"] == sim.old.key_id
+    sim.order()
+    sim.run()
+    assert ours(sim) == [sim.store.value(SECRET)["key_id"]]
+
+
+def test_a_pause_holds_what_is_sent_again(sim: Sim) -> None:
+    """A conflict that ends by itself is still work that a pause holds."""
+    sim.outside = written_by_hand
+    sim.order()
+    until(sim, lambda: live(sim) is Phase.CONFLICT)
+    pause = Order("pause", "a person", "freeze", sim.clock.now(), until=sim.clock.now() + timedelta(days=30))
+    sim.ledger.give(TARGET.id, pause)
+    sim.store.secrets[SECRET].current = "v0"
+    sim.clock.advance(timedelta(days=3))
+    until(sim, lambda: not sim.ledger.due(1))
+    assert sim.store.value(SECRET)["key_id"] == sim.old.key_id
+
+
 # --- death ------------------------------------------------------------------------------------------------
 
 
@@ -377,6 +435,65 @@ def test_grace_begins_when_the_last_replica_shows_the_new_version(sim: Sim) -> N
     sim.run()
     sim.ended_well()
     assert sim.clock.now() >= shown_at + POLICY.grace
+
+
+def test_a_key_that_another_secret_holds_as_well_is_not_revoked(sim: Sim) -> None:
+    """Somebody copied the secret: its key dies when no secret of ours holds it any more."""
+    copied = CurrentKey("c0", sim.old.key_id, Provenance.UNKNOWN, sim.clock.now())
+    copy = SecretState("fake|copy", "copy", POLICY.provider.principal, sim.clock.now(), current=copied)
+    sim.ledger.enroll([copy])
+    sim.order()
+    until(sim, lambda: "blocked" in kinds(sim))
+    assert sim.old.live
+    (debt,) = sim.ledger.debts()
+    assert debt.block is not None
+    assert "the secret of copy holds it as well" in debt.block.reason
+
+
+def test_a_list_of_another_account_proves_no_death(sim: Sim) -> None:
+    """A key is gone from a list only if that list shows the key that we know to live."""
+    sim.strikes = [Strike(7, Fault.LOST)]
+    find, strays = sim.provider.find, list[str]()
+
+    def outside(sim: Sim, name: str) -> None:
+        if name == "provider.revoke" and not strays:
+            strays.extend(ours(sim)[:1])
+            bend(sim.provider, "find", list)
+            bend(sim.provider, "revoke", lambda _: None)
+
+    sim.outside = outside
+    sim.order()
+    until(sim, lambda: bool(strays))
+    sim.clock.advance(timedelta(minutes=30))
+    until(sim, lambda: not sim.ledger.due(1))
+    assert not [debt for debt in sim.ledger.debts(ended=True) if debt.phase is DebtPhase.DEAD]
+    bend(sim.provider, "find", find)
+
+
+def test_replicas_that_never_follow_are_told(sim: Sim) -> None:
+    """The old key lives on, and somebody hears of it."""
+    sim.store.replicated, sim.store.replicas_show = True, False
+    sim.order()
+    until(sim, lambda: "will-not-die" in kinds(sim), steps=600)
+    assert sim.old.live
+
+
+def test_a_key_of_ours_that_moved_to_another_secret_is_known_by_its_label(sim: Sim) -> None:
+    """The ledger made it, and the provider's list says so: no adoption is needed."""
+    sim.order()
+    sim.run()
+    moved = sim.provider.keys[sim.store.value(SECRET)["key_id"]]
+    claim = sim.ledger.claim(TARGET.id, "test", timedelta(seconds=90))
+    state = sim.ledger.secret(TARGET.id)
+    assert claim is not None
+    assert state is not None
+    from rotator.model import Change  # noqa: PLC0415
+
+    sim.ledger.commit(claim, Change(replace(state, current=None)))
+    sim.ledger.release(claim, sim.clock.now())
+    sim.order()
+    sim.run()
+    assert not moved.live
 
 
 def test_an_order_without_grace_kills_older_keys_at_once(sim: Sim) -> None:

@@ -15,6 +15,7 @@ STORIES = (
     "submitting",
     "looking",
     "owing",
+    "keeping",
     "kinship",
     "setbacks",
     "verifying",
