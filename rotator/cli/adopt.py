@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from rotator.cli import declaring, output, session
+from rotator.cli import asking, declaring, output, session
 from rotator.cli.declaring import Declaration
 from rotator.cli.options import Options, Wrong, json_option
 from rotator.cli.reading import read_all, read_one
@@ -143,7 +143,8 @@ def _refuse(why: str | None) -> None:
 def settle(options: Options, *, debt: str, reason: str, as_json: bool) -> None:
     """Declare a key dead that no probe can prove; the record says declared, never proven.
 
-    DEBT is the id that `rotator status` shows.
+    DEBT is the id that `rotator status` shows. The provider is asked first, where it lists keys: one that it
+    lists live is revoked there before its debt is settled.
     """
     if not reason.strip():
         raise Wrong("--reason must say how you know that the key is dead.")
@@ -153,19 +154,24 @@ def settle(options: Options, *, debt: str, reason: str, as_json: bool) -> None:
         if found is None:
             raise Wrong(f"There is no debt {debt!r}. `rotator status` shows the open ones with their ids.")
         said = Declaration(session.person(), reason.strip(), ledger.now())
+        heard = "" if found.phase.ended else asking.heard_of(world, found)
 
         def decided() -> Change:
             state, current = ledger.secret(found.secret), ledger.debt(debt)
             assert state is not None, "a secret is never forgotten"
             assert current is not None, "nor is a debt"
-            return declaring.settlement(state, current, said)
+            return declaring.settlement(state, current, said, heard)
 
         session.change(ledger, world.clock, found.secret, decided)
     if as_json:
-        output.document({"debt": debt, "key_id": found.key_id, "settled": True, "by": said.by})
+        output.document(
+            {"debt": debt, "key_id": found.key_id, "settled": True, "by": said.by, "provider": heard}
+        )
         return
     key = found.key_id or "of unknown id"
-    click.echo(f"Debt {debt} is settled: key {key} declared dead, {_by_word(found)}.")
+    click.echo(
+        f"Debt {debt} is settled: key {key} declared dead, {_by_word(found)}. {output.printable(heard)}"
+    )
 
 
 def _by_word(debt: Debt) -> str:

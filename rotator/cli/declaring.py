@@ -113,10 +113,14 @@ def ids_of(known: Known) -> frozenset[str]:
     return frozenset(key_id for key_id in held if key_id is not None)
 
 
-def settlement(state: SecretState, debt: Debt, said: Declaration) -> Change:
-    """The change that closes a debt on a person's word. Raises Impossible where it is closed."""
+def settlement(state: SecretState, debt: Debt, said: Declaration, heard: str = "") -> Change:
+    """The change that closes a debt on a person's word; ``heard`` is what its provider says of the key.
+
+    Raises Impossible where it is closed.
+    """
     if debt.phase.ended:
         raise Impossible(f"Debt {debt.id} is closed already: {debt.phase}. Nothing was changed.")
+    said = replace(said, reason=f"{said.reason} ({heard})" if heard else said.reason)
     proof = f"declared dead by {said.by}, never proven: {said.reason}"
     closed = replace(debt, phase=DebtPhase.SETTLED, ended_at=said.at, proof=proof, block=None, look_at=None)
     event = _said(state, "settled", debt.key_id or "of unknown id", said, debt)

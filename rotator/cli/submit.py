@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rotator.cli import output, session
+from rotator.cli import asking, output, session
 from rotator.cli.credentials import for_headers
 from rotator.cli.options import NotDone, Options, Wrong, duration, json_option
 from rotator.cli.select import named, near
@@ -87,11 +87,14 @@ def _submitted(options: Options, ref: ProviderRef) -> int:
     credential = Credential(for_headers(traits(ref.type).admin_fields))
     with session.world(options) as world:
         try:
-            world.trial(ref, credential).find()
+            listed = world.trial(ref, credential).find()
         except NeedsPerson as error:
             raise Wrong(f"{error.message} Nothing was written. Bring another one.") from None
         except EffectError as error:
             raise NotDone(f"It could not be tried, and nothing was written: {error.message}") from None
+        wrong = asking.of_another_account(ref, listed, (state for state, _ in world.ledger.secrets()))
+        if wrong is not None:
+            raise NotDone(wrong)
         world.store(ref.admin.store).replace_raw(ref.admin.secret, credential.reveal(), world.random_hex())
         world.ledger.forget(f"block:{ref.principal}")
         world.renewed(ref)

@@ -1,7 +1,11 @@
 import json
+from dataclasses import replace
 
 from jobs import harden
-from rotator.lab import LocalKey
+from rotator import wiring
+from rotator.interfaces import Provider
+from rotator.lab import Buildmarkets, LocalKey
+from rotator.model import Credential, ProviderRef
 from tests.unit.cli.conftest import Rig
 
 
@@ -68,6 +72,46 @@ def test_settle_closes_a_debt_on_a_persons_word(rig: Rig) -> None:
     assert next(key for key in keys(rig) if key.key_id == old_key(rig)).live
     events = rig.say("history", "orders", "--json").json()["events"]
     assert "never proven: account closed" in events[-1]["text"]
+
+
+def test_a_key_that_is_listed_live_is_not_settled(rig: Rig) -> None:
+    """A person cannot declare a key dead that its provider lists live; revoked there, it is settled."""
+    rig.say("run-now", "quotes", "--reason", "leak", "--yes")
+    rig.say("run-now", "quotes", "--reason", "leak", "--yes")
+    (owed,) = rig.say("status", "quotes", "--json").json()["policies"][0]["debts"]
+    refused = rig.say("settle", owed["debt"], "--reason", "account closed")
+    assert (refused.code, "Revoke it at the provider first" in refused.err) == (1, True)
+    assert rig.say("status", "quotes", "--json").json()["policies"][0]["debts"]
+    rig.provider.withdraw(owed["key_id"])
+    assert "build did not list it as live" in rig.say("settle", owed["debt"], "--reason", "revoked").out
+
+
+def test_a_provider_that_cannot_be_asked_leaves_a_persons_word(rig: Rig) -> None:
+    """Where the list cannot be had a debt is settled, and terminal and history say that nobody was asked."""
+    rig.say("run-now", "quotes", "--reason", "leak", "--yes")
+    rig.say("run-now", "quotes", "--reason", "leak", "--yes")
+    (owed,) = rig.say("status", "quotes", "--json").json()["policies"][0]["debts"]
+    rig.provider.renew_admin()
+    said = rig.say("settle", owed["debt"], "--reason", "account closed")
+    assert (said.code, "build could not be asked whether it lives" in said.out) == (0, True)
+    events = rig.say("history", "quotes", "--json").json()["events"]
+    assert any("could not be asked" in event["text"] for event in events if event["kind"] == "settled")
+
+
+def test_another_accounts_admin_credential_is_not_taken(rig: Rig) -> None:
+    """A credential that works but lists none of our keys in service is refused, and nothing is written."""
+    rig.say("run-now", "quotes", "--reason", "leak", "--yes")
+    before = rig.read("admin")
+    with Buildmarkets(limits=()) as other:
+        trial = wiring.Wiring.trial
+
+        def theirs(world: wiring.Wiring, ref: ProviderRef, credential: Credential) -> Provider:
+            return trial(world, replace(ref, base_url=other.url), credential)
+
+        rig.patch.setattr(wiring.Wiring, "trial", theirs)
+        said = rig.say("submit", "--admin", "build", stdin=json.dumps(other.admin))
+    assert (said.code, "is it of another account?" in said.err) == (1, True)
+    assert rig.read("admin") == before
 
 
 def test_a_pause_holds_until_run_now_overrides_it_with_yes(rig: Rig) -> None:
