@@ -5,6 +5,7 @@ the values that it read a moment ago. Nothing at a desk outlives its worker but 
 """
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -27,6 +28,8 @@ from rotator.model import (
     Rotation,
     SecretState,
 )
+
+log = logging.getLogger("rotator.steps")
 
 _KEEP = timedelta(minutes=5)
 _LOGINS = 3  # refused logins after which a token's parent credential is not tried again
@@ -197,6 +200,10 @@ class Desk:
         self.state = state
         self._written(rotation, debts)
         self.trouble = self.trouble or any(event.level is Level.ALARM for event in told)
+        for event in told:
+            if event.level is not Level.ALARM:  # alarms are logged by whoever tells them
+                extra = {**event.data, "secret": event.secret, "kind": event.kind, "debt": event.debt}
+                log.info(event.text, extra={**extra, "rotation": event.rotation})
 
     def _written(self, rotation: Rotation | None, debts: Iterable[Debt]) -> None:
         """What was committed is what would be read."""
