@@ -205,11 +205,7 @@ def _not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored 
         current.credential.get(traits.id_field) if current else None,
         rotation.attempt.key_id if rotation else None,
     }
-    elsewhere = [
-        other.policy
-        for other in desk.world.ledger.keepers(debt.policy.provider.principal, debt.key_id or "")
-        if other.id != debt.secret
-    ]
+    elsewhere = _elsewhere(desk, debt)
     if traits.revokes and elsewhere:
         why = f"key {debt.key_id} is to die, but the secret of {', '.join(elsewhere)} holds it as well."
         todo = f"rotator run-now {elsewhere[0]}: this key dies when no secret holds it any more"
@@ -220,6 +216,12 @@ def _not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored 
         raise NeedsPerson(
             "still-in-service", why, todo=f"rotator run-now {debt.policy.name}, or leave it as it is"
         )
+
+
+def _elsewhere(desk: Desk, debt: Debt) -> list[str]:
+    """The policies of other secrets of that account that hold the very key: somebody copied one."""
+    keepers = desk.world.ledger.keepers(debt.policy.provider.principal, debt.key_id or "")
+    return [other.policy for other in keepers if other.id != debt.secret]
 
 
 def _ours_is_current(desk: Desk, debt: Debt, current: Stored | None) -> None:

@@ -110,6 +110,7 @@ class Sim:
     calls: list[str] = field(default_factory=list)
     crashed: bool = False
     instant: Counter[tuple[datetime, str]] = field(default_factory=Counter)
+    held_elsewhere: set[str] = field(default_factory=set)  # keys that another secret holds as well
     left_at: dict[str, datetime] = field(default_factory=dict)
     outside: Callable[["Sim", str], None] = lambda _sim, _name: None
 
@@ -246,8 +247,8 @@ class Sim:
     def _revocable(self, key_id: str) -> None:
         """A key that consumers read, or read a moment ago, or that is not ours, is not revoked."""
         value = self.store.value(SECRET)
-        if value.get("key_id") == key_id:
-            raise Violation(f"revoke of the current key {key_id}")
+        if key_id in {value.get("key_id"), *self.held_elsewhere}:
+            raise Violation(f"revoke of key {key_id}, which a secret holds")
         if key_id != self.old.key_id:
             return
         left = self.left_at.get(key_id, self.clock.now() - self.policy.grace)

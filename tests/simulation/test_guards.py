@@ -6,7 +6,7 @@ A guard whose removal nobody notices is not held by any test.
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,11 @@ from rotator.model import (
     Probe,
     Provenance,
     Rotation,
+    SecretState,
     Verdict,
     token_for,
 )
-from tests.simulation.sim import SECRET, TARGET, Fault, Sim, Strike, Violation
+from tests.simulation.sim import PROVIDER, SECRET, TARGET, Fault, Sim, Strike, Violation
 
 Patch = pytest.MonkeyPatch
 
@@ -170,6 +171,44 @@ def late_promote(sim: Sim) -> None:
 
     sim.outside = lands
     bend(sim.store, "promote", slow)
+
+
+def copied(sim: Sim) -> None:
+    """Another secret of the account holds the old key as well."""
+    held = CurrentKey("c0", sim.old.key_id, Provenance.UNKNOWN, sim.clock.now())
+    state = SecretState("fake|copy", "copy", PROVIDER.principal, sim.clock.now(), current=held)
+    sim.ledger.enroll([state])
+    sim.held_elsewhere.add(sim.old.key_id)
+
+
+def another_account(sim: Sim) -> None:
+    """A stray's revocation is only said, and from then on the list is another account's."""
+    sim.strikes = [Strike(7, Fault.LOST)]
+    said: list[str] = []
+
+    def said_only(key_id: str) -> None:
+        said.append(key_id)
+        bend(sim.provider, "find", list)
+
+    bend(sim.provider, "revoke", said_only)
+
+
+def dead_candidate(sim: Sim) -> None:
+    """A conflict that ends days later, when the candidate is dead."""
+
+    def outside(sim: Sim, name: str) -> None:
+        secret = sim.store.secrets[SECRET]
+        if name == "store.promote" and "theirs" not in secret.versions:
+            held = {"key_id": sim.foreign.key_id, "secret": sim.foreign.secret}
+            sim.store.put(SECRET, "theirs", held, current=True)
+            since.append(sim.clock.now())
+        if since and sim.clock.now() > since[0] + timedelta(hours=5) and secret.current == "theirs":
+            for key in sim.provider.keys.values():
+                key.live = key in (sim.old, sim.foreign)
+            secret.current = "v0"
+
+    since: list[datetime] = []
+    sim.outside = outside
 
 
 def owed_by_mistake(key: Callable[[Sim], str], provenance: Provenance) -> Callable[[Sim], None]:
@@ -332,6 +371,12 @@ def refusal_is_death(patch: Patch) -> None:
     patch.setattr(revocation, "_proof", hasty)
 
 
+def any_list_tells(patch: Patch) -> None:
+    """Believe any list from which the key is gone."""
+    record = revocation._record
+    patch.setattr(revocation, "_record", lambda desk, debt: (record(desk, debt)[0], True))
+
+
 def nothing(*_: object, **__: object) -> None:
     """Check nothing."""
 
@@ -386,6 +431,13 @@ GUARDS = [
         gone(revocation, "_ours_to_revoke", nothing),
         with_sim(owed_by_mistake(foreign_key, Provenance.ISSUED)),
     ),
+    Guard(
+        "5 a verification goes stale",
+        gone(rotation, "_STALE", timedelta.max),
+        with_sim(dead_candidate),
+    ),
+    Guard("8 no other secret holds it", gone(revocation, "_elsewhere", lambda *_: []), with_sim(copied)),
+    Guard("10 the list is of the right account", any_list_tells, called_dead(another_account)),
     Guard("10 dead is proven", refusal_is_death, called_dead(deaf_provider)),
     Guard("12 slots are reserved", gone(rotation, "slot", lambda *_: True), with_sim(full)),
     Guard("15 back-off", gone(backoff, "after_looks", lambda _: timedelta(0)), with_sim(silent_list, days=1)),
