@@ -1,6 +1,7 @@
 """``adopt`` and ``settle``: what a person declares about keys."""
 
 import sys
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -99,14 +100,8 @@ def _adopt(options: Options, name: str, key_id: str, debt_id: str | None, reason
     policies = session.book(options).policies
     with session.world(options, create=False) as world:
         ledger = world.ledger
-        policy = _deleted(ledger, name) or named(policies, name)
-        if read_one(ledger, policy.target.id) is None:
-            raise Wrong(f"{name} was not taken on yet. Run `rotator tick`, and adopt then.")
         said = Declaration(session.person(), reason or "no reason given", ledger.now())
-        try:
-            _proposed(ledger, policy, key_id, said, debt_id)  # what is plainly wrong costs no call
-        except declaring.Impossible as error:
-            raise Wrong(str(error)) from None
+        policy = _meant(ledger, policies, name, lambda one: _proposed(ledger, one, key_id, said, debt_id))
         listed = world.provider(policy.provider).find()
         _refuse(declaring.unfit(key_id, listed, ledger.id))
         _refuse(declaring.claimed_by(key_id, read_all(ledger).values(), policy.target.id))
@@ -115,10 +110,33 @@ def _adopt(options: Options, name: str, key_id: str, debt_id: str | None, reason
         )
 
 
-def _deleted(ledger: Ledger, name: str) -> Policy | None:
-    """The policy of this name as it was when it was deleted, where an old key of it still waits."""
+def _meant(
+    ledger: Ledger, policies: Sequence[Policy], name: str, propose: Callable[[Policy], Change]
+) -> Policy:
+    """The policy of this name, or as it was when it was deleted or its secret moved: the first that fits.
+
+    What is plainly wrong costs no call: raises Wrong where none fits, with what is wrong of the first.
+    """
+    left = _left_behind(ledger, name)
+    here = [policy for policy in policies if policy.name == name]
+    wrong: declaring.Impossible | None = None
+    for policy in [*here, *left] or [named(policies, name)]:
+        if ledger.secret(policy.target.id) is None:
+            continue
+        try:
+            propose(policy)
+        except declaring.Impossible as error:
+            wrong = wrong or error
+        else:
+            return policy
+    raise Wrong(str(wrong) if wrong else f"{name} was not taken on yet. Run `rotator tick`, and adopt then.")
+
+
+def _left_behind(ledger: Ledger, name: str) -> list[Policy]:
+    """The policy of this name as it was, for each secret that is gone and where an old key still waits."""
     gone = (state.id for state, _ in ledger.secrets() if state.gone and state.policy == name)
-    return next((debt.policy for secret in gone for debt in ledger.debts(secret)), None)
+    found = (next(iter(ledger.debts(secret)), None) for secret in gone)
+    return [debt.policy for debt in found if debt is not None]
 
 
 def _proposed(ledger: Ledger, policy: Policy, key_id: str, said: Declaration, debt_id: str | None) -> Change:

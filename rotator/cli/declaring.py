@@ -97,9 +97,14 @@ def unfit(key_id: str, listed: Iterable[KeyRecord], ledger_id: str) -> str | Non
 
 
 def claimed_by(key_id: str, others: Iterable[Known], secret: str) -> str | None:
-    """Whose key it is already, as a sentence, where another secret's records name it."""
+    """Whose key it is already, as a sentence, where another secret's records name it.
+
+    A policy that moves to another secret leaves its key behind in one that is gone: that key is free, since
+    nothing will replace it there. What is to die there is not.
+    """
     for known in others:
-        if known.state.id != secret and key_id in ids_of(known):
+        left = replace(known, state=replace(known.state, current=None)) if known.state.gone else known
+        if known.state.id != secret and key_id in ids_of(left):
             return f"Key {key_id} is on record as a key of {known.state.policy}."
     return None
 

@@ -23,7 +23,7 @@ def plan(options: Options, *, names: tuple[str, ...], as_json: bool) -> None:
     """
     book = session.book(options)
     wanted = {named(book.policies, name).name for name in names}
-    with session.reading(options) as ledger:
+    with session.reading(options, tell=True) as ledger:
         now = ledger.now() if ledger else datetime.now(UTC)
         rows = plan_rows(book.policies, read_all(ledger) if ledger else {}, traits_of, now)
     chosen = [row for row in rows if not wanted or row.policy in wanted]

@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from rotator.cli.declaring import Impossible
 from rotator.cli.options import NotDone, Options, Wrong
 from rotator.errors import LedgerUnusable
@@ -51,8 +53,11 @@ def world(options: Options, *, create: bool = True, level: str = "warning") -> I
 
 
 @contextmanager
-def reading(options: Options) -> Iterator[Ledger | None]:
-    """The ledger, to be read only; None where there is none yet, and none is made. Raises LedgerUnusable."""
+def reading(options: Options, *, tell: bool = False) -> Iterator[Ledger | None]:
+    """The ledger, to be read only; None where there is none yet, and none is made. Raises LedgerUnusable.
+
+    With ``tell`` standard error says that there is none: its path may be another than was meant.
+    """
     from rotator import ledger as ledgers  # noqa: PLC0415
     from rotator.wiring import SystemClock  # noqa: PLC0415
 
@@ -62,6 +67,13 @@ def reading(options: Options) -> Iterator[Ledger | None]:
     except LedgerUnusable as error:
         if not str(error).endswith("[missing]"):
             raise
+        if tell:
+            where = (options.ledger or ledgers.default_url()).removeprefix("sqlite:///")
+            click.echo(
+                f"There is no ledger at {where} yet; "
+                "the first `rotator tick`, `daemon` or `run-now` makes it.",
+                err=True,
+            )
         yield None
         return
     try:

@@ -26,7 +26,7 @@ def status(options: Options, *, name: str | None, as_json: bool) -> None:
     book = session.book(options)
     one = book.by_name.get(name or "")
     policies = book.policies if one is None else (one,)
-    with session.reading(options) as ledger:
+    with session.reading(options, tell=True) as ledger:
         now = ledger.now() if ledger else datetime.now(UTC)
         known = _read(ledger, one)
     rows = status_rows(policies, known, now)
@@ -165,7 +165,7 @@ def history(options: Options, *, name: str, limit: int, as_json: bool) -> None:
     """Show what happened to a policy's secret, step by step, the latest last."""
     policies = session.book(options).policies
     ids = {policy.name: policy.target.id for policy in policies}
-    with session.reading(options) as ledger:
+    with session.reading(options, tell=True) as ledger:
         if ledger is not None:
             ids = {state.policy: state.id for state, _ in ledger.secrets() if state.gone} | ids
         if name not in ids:

@@ -24,6 +24,10 @@ def test_a_reading_command_makes_no_ledger(rig: Rig) -> None:
     assert rig.say("plan", "--json").json()["policies"][0]["due_now"] is False
     assert rig.say("status", "--json").json()["policies"][0]["state"] == "not taken on yet"
     assert rig.say("history", "orders", "--json").json()["events"] == []
+    for command in (("plan",), ("status",), ("history", "orders")):
+        said = rig.say(*command, "--json")
+        assert said.code == 0
+        assert f"There is no ledger at {rig.folder}/l.db yet; the first `rotator tick`" in said.err
     assert not (rig.folder / "l.db").exists()
     assert rig.provider.calls == ()
 
@@ -180,3 +184,32 @@ def test_every_command_that_holds_credentials_is_hardened(rig: Rig) -> None:
     rig.say("submit", "--admin", "build", stdin="{")
     rig.say("tick")
     assert len(calls) == 3
+
+
+def test_a_key_whose_secret_moved_is_adopted_at_its_new_place(rig: Rig) -> None:
+    """A policy that names another secret, with the same value, takes its adopted key along."""
+    rig.say("tick")
+    assert rig.say("adopt", "orders", "--key-id", old_key(rig)).code == 0
+    rig.secret("prod/moved", rig.read("prod/orders"))
+    path = rig.folder / "rotator.yaml"
+    path.write_text(path.read_text().replace("prod/orders", "prod/moved"))
+    rig.say("tick")
+    said = rig.say("adopt", "orders", "--key-id", old_key(rig))
+    assert (said.code, said.err) == (0, "")
+    rows = rig.say("status", "orders", "--json").json()["policies"]
+    assert [(row["key_id"], row["act"]) for row in rows if not row["gone"]] == [(old_key(rig), [])]
+
+
+def test_a_key_that_was_left_behind_to_die_is_adopted_under_its_name(rig: Rig) -> None:
+    """After a move a replaced key of the old place may be named, and so may the key of the new place."""
+    rig.say("run-now", "orders", "--reason", "leak", "--revoke-now", "--yes")
+    path = rig.folder / "rotator.yaml"
+    path.write_text(path.read_text().replace("prod/orders", "prod/moved"))
+    made = rig.provider.create("another by hand", scopes=["accounts:read"])
+    rig.secret("prod/moved", {name: made[name] for name in ("api_key", "api_secret")})
+    rig.say("tick")
+    new = next(key.key_id for key in keys(rig) if key.label == "another by hand")
+    assert rig.say("adopt", "orders", "--key-id", new).code == 0
+    assert rig.say("adopt", "orders", "--key-id", old_key(rig)).code == 0
+    rig.say("tick")
+    assert [key.live for key in keys(rig) if key.key_id in (old_key(rig), new)] == [False, True]

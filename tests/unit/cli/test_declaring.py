@@ -78,6 +78,13 @@ def test_adopt_leaves_the_keys_of_others_alone() -> None:
     assert claimed_by("key-1", [known(POLICY)], POLICY.target.id) is None
 
 
+def test_a_secret_that_is_gone_claims_only_what_is_to_die() -> None:
+    """The key that a deleted policy left in its secret is free; one that must still die there is not."""
+    gone = known(policy("other"), gone=True, debts=(debt(policy("other")),))
+    assert claimed_by("key-1", [gone], POLICY.target.id) is None
+    assert "other" in (claimed_by("key-0", [gone], POLICY.target.id) or "")
+
+
 # --- settle ----------------------------------------------------------------------------------------------
 
 
