@@ -411,6 +411,11 @@ GUARDS = [
         gone(verifying, "_controlled", lambda _desk, _rotation, _stored, probe: probe),
         with_sim(blind_probe),
     ),
+    Guard(
+        "5 a verification goes stale",
+        gone(rotation, "_STALE", timedelta.max),
+        with_sim(dead_candidate),
+    ),
     Guard("6 only forward from promoting", given_up_in_doubt, with_sim(late_promote)),
     Guard("6 a conflict is told, not taken", conflict_is_ours, with_sim(rewritten_before)),
     Guard("7 grace", grace_from_nothing, struck("store.promote", Fault.LOST)),
@@ -430,11 +435,6 @@ GUARDS = [
         "8 a foreign label is refused",
         gone(revocation, "_ours_to_revoke", nothing),
         with_sim(owed_by_mistake(foreign_key, Provenance.ISSUED)),
-    ),
-    Guard(
-        "5 a verification goes stale",
-        gone(rotation, "_STALE", timedelta.max),
-        with_sim(dead_candidate),
     ),
     Guard("8 no other secret holds it", gone(revocation, "_elsewhere", lambda *_: []), with_sim(copied)),
     Guard("10 the list is of the right account", any_list_tells, called_dead(another_account)),
