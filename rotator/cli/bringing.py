@@ -97,9 +97,7 @@ def _take(world: "Wiring", policy: Policy, credential: Credential) -> None:
                 f"{policy.name} is paused by {pause.by}, and nothing was written. "
                 f"First: rotator resume {policy.name}"
             )
-        before = world.ledger.rotation(policy.target.id)
-        if before is not None and before.phase is Phase.ISSUED:
-            advance(desk, before)  # an earlier submit was killed: the store holds its value, or nobody does
+        _left_over(world, desk)
         try:
             submit(desk, policy, credential, session.person())
         except NotTaken as error:
@@ -107,6 +105,19 @@ def _take(world: "Wiring", policy: Policy, credential: Credential) -> None:
                 f"Not taken: {error} Nothing was written; the credential in service stays."
             ) from None
         _stored(world, desk, policy)
+
+
+def _left_over(world: "Wiring", desk: Desk) -> None:
+    """An earlier submit was killed: the store holds its value, or nobody does, which takes a few looks."""
+    end = world.clock.monotonic() + session.PATIENCE
+    before = world.ledger.rotation(desk.state.id)
+    while before is not None and before.phase is Phase.ISSUED and not world.stopping():
+        advance(desk, before)
+        before = world.ledger.rotation(desk.state.id)
+        if before is None or before.phase is not Phase.ISSUED or world.clock.monotonic() >= end:
+            return
+        world.clock.sleep(LOOK)
+        world.ledger.renew(desk.claim)
 
 
 @contextmanager

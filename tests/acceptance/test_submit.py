@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs import harden
 from rotator import wiring
 from rotator.cli import run
 from rotator.lab.faults import Slow
@@ -98,6 +99,7 @@ def test_a_submit_that_is_killed_loses_nothing(
     assert figure.accepts(before)
 
     monkeypatch.setattr(wiring, "SystemClock", Later)
+    monkeypatch.setattr(harden, "harden", lambda: None)  # it would last as long as this process
     monkeypatch.setattr(logs, "configure", lambda *_args, **_more: None)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(fresh).encode())))
     monkeypatch.setenv("VAULT_TOKEN", vault.root)
