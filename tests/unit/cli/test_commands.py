@@ -3,6 +3,7 @@ from dataclasses import replace
 
 from jobs import harden
 from rotator import wiring
+from rotator.cli import asking
 from rotator.interfaces import Provider
 from rotator.lab import Buildmarkets, LocalKey
 from rotator.model import Credential, ProviderRef
@@ -88,6 +89,16 @@ def test_a_key_that_is_listed_live_is_not_settled(rig: Rig) -> None:
     assert rig.say("status", "quotes", "--json").json()["policies"][0]["debts"]
     rig.provider.withdraw(owed["key_id"])
     assert "build did not list it as live" in rig.say("settle", owed["debt"], "--reason", "revoked").out
+
+
+def test_a_live_key_of_another_ledger_may_be_settled(rig: Rig) -> None:
+    """Another rotator's key is not ours to have revoked: its debt is closed, and the record says it lives."""
+    rig.say("run-now", "quotes", "--reason", "leak", "--yes")
+    rig.say("run-now", "quotes", "--reason", "leak", "--yes")
+    (owed,) = rig.say("status", "quotes", "--json").json()["policies"][0]["debts"]
+    rig.patch.setattr(asking, "token_in", lambda _label: ("f" * 8, "theirs"))
+    said = rig.say("settle", owed["debt"], "--reason", "desk b's")
+    assert (said.code, "it is ledger ffffffff's, and lives on" in said.out) == (0, True)
 
 
 def test_a_provider_that_cannot_be_asked_leaves_a_persons_word(rig: Rig) -> None:
