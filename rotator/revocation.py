@@ -221,7 +221,9 @@ def _not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored 
 def _elsewhere(desk: Desk, debt: Debt) -> list[str]:
     """The policies of other secrets of that account that hold the very key: somebody copied one."""
     keepers = desk.world.ledger.keepers(debt.policy.provider.principal, debt.key_id or "")
-    return [other.policy for other in keepers if other.id != debt.secret]
+    # A policy whose secret moved has left its old place: nobody is told to read there any more.
+    moved = {other.id for other in keepers if other.gone and other.policy == debt.policy.name}
+    return [other.policy for other in keepers if other.id not in {debt.secret, *moved}]
 
 
 def _ours_is_current(desk: Desk, debt: Debt, current: Stored | None) -> None:

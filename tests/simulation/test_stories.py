@@ -671,3 +671,15 @@ def test_changed_key_settings_make_a_policy_due(sim: Sim) -> None:
     began = sim.clock.now()
     until(sim, until_promoted)
     assert sim.clock.now() < began + timedelta(hours=1)
+
+
+def test_the_place_that_a_policy_left_does_not_keep_its_key_alive(sim: Sim) -> None:
+    """A policy's secret moved: what the old place still holds is no reason against the key's death."""
+    copied = CurrentKey("c0", sim.old.key_id, Provenance.ADOPTED, sim.clock.now())
+    left = SecretState(
+        "fake|left", POLICY.name, POLICY.provider.principal, sim.clock.now(), current=copied, gone=True
+    )
+    sim.ledger.enroll([left])
+    sim.order()
+    sim.run()
+    sim.ended_well()

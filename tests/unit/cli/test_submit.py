@@ -183,7 +183,7 @@ def test_a_death_that_no_probe_proves_is_settled_on_a_persons_word(people: Peopl
         people.service.client().put_secret_value(
             SecretId="prod/client", SecretString=json.dumps(provider.admin), ClientRequestToken="x" * 40
         )
-        assert people.bring(provider.issue_by_hand()).code == 0
+        assert people.bring(provider.issue_by_hand(), "--no-wait").code == 0
         people.say("tick")
         row = people.say("status", "client", "--json").json()["policies"][0]
         assert row["state"] == "old key waits"
