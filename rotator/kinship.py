@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from rotator.desk import Desk
 from rotator.model import Debt, Order, Policy, SecretState
 
+_ON_ITS_WAY = timedelta(seconds=30)  # longer than the pause between two probes of a new key
+
 
 def minted_with(desk: Desk, policy: Policy) -> str | None:
     """The version of the parent secret that a token would be minted with now; None where none is known.
@@ -73,10 +75,12 @@ def keeps_admin(desk: Desk, policy: Policy) -> bool:
 
 
 def others_are_due(desk: Desk, policy: Policy) -> bool:
-    """Whether other secrets of the principal are due now: an admin credential goes last in a pass."""
-    now = desk.now()
+    """Whether other secrets of the principal are due, or on their way: an admin credential goes last in a
+    pass. One that is blocked, and looked at now and then, does not count.
+    """
+    soon = desk.now() + _ON_ITS_WAY
     return any(
-        at is not None and at <= now and state.principal == policy.provider.principal
+        at is not None and at <= soon and state.principal == policy.provider.principal
         for state, at in desk.world.ledger.secrets()
         if state.id != desk.state.id
     )
