@@ -1,5 +1,6 @@
 """One policy file on its way to values: its data, what was found, and where each finding belongs."""
 
+import re
 from dataclasses import dataclass, field
 
 from rotator.errors import Problem
@@ -14,6 +15,8 @@ _WHY_NOT = {
     "providers": "where an admin credential is sent",
     "defaults": "what all policies have in common",
 }
+
+_NAME = re.compile(r"[\w.-]{1,40}")
 
 
 @dataclass(slots=True)
@@ -109,7 +112,8 @@ def _check_key(found: Draft, key: str, value: object) -> None:
             final=True,
         )
     elif key not in (SECTIONS if found.source.main else _FURTHER):
-        found.say((key,), f"Unknown section {shown(key)}.", meant(key, SECTIONS))
+        named = f" {shown(key)}" if _NAME.fullmatch(key) else ""  # it may be a line of another program's file
+        found.say((key,), f"Unknown section{named}.", meant(key, SECTIONS))
     elif value is None:
         found.say((key,), f"{key}: nothing is given.", "Give it a value, or leave the key out.", final=True)
 
