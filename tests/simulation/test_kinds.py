@@ -21,6 +21,7 @@ from rotator.model import (
     Level,
     Order,
     Policy,
+    Probe,
     ProviderRef,
     StoreRef,
     Target,
@@ -262,6 +263,26 @@ def test_a_wrong_credential_is_refused_and_nothing_is_written(rig: Rig, wrong: s
     rig.submit(rig.hand.add("right"))
     rig.until(timedelta(minutes=10))
     assert rig.store.value("parent")["key_id"] not in (dead.key_id, rig.first.key_id)
+
+
+def test_a_credential_of_another_account_is_refused(rig: Rig) -> None:
+    """Right at the provider, but not ours: known where the provider tells whose a key is."""
+    ask(rig)
+    rig.submit(rig.hand.add("new"))
+    rig.until(timedelta(minutes=10))
+    ask(rig)
+    theirs, probe = rig.hand.add("theirs"), rig.hand.probe
+
+    def told(credential: Credential) -> Probe:
+        account = "two" if credential.get("secret") == theirs.secret else "one"
+        return replace(probe(credential), account=account)
+
+    rig.hand.probe = told  # type: ignore[method-assign]
+    with pytest.raises(NotTaken, match="it belongs to account two, the one in service to one"):
+        rig.submit(theirs)
+    assert theirs.key_id not in {
+        value.get("key_id") for value in rig.store.secrets["parent"].versions.values()
+    }
 
 
 def test_a_submit_that_is_killed_before_the_store_has_it_is_simply_done_again(rig: Rig) -> None:
