@@ -61,11 +61,6 @@ class Memory:
         stored, until = self._kept.get((secret, version), (None, now))
         return stored if until > now else None
 
-    def drop(self, secret: str) -> None:
-        """Forget everything of one secret."""
-        for key in [key for key in list(self._kept) if key[0] == secret]:
-            self._kept.pop(key, None)
-
     def count(self, committed: Rotation, counted: Rotation) -> None:
         """Hold how often a key was verified since its rotation was last committed.
 
