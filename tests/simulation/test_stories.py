@@ -683,3 +683,23 @@ def test_the_place_that_a_policy_left_does_not_keep_its_key_alive(sim: Sim) -> N
     sim.order()
     sim.run()
     sim.ended_well()
+
+
+def test_a_candidate_that_the_store_did_not_show_is_owed_with_its_version(sim: Sim) -> None:
+    """It may be there all the same: where no id is written, its value tells whether the secret holds it."""
+    read, stage = sim.store.read, sim.store.stage
+
+    def unanswered(*args: object) -> None:
+        stage(*args)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    bend(sim.store, "stage", unanswered)
+    sim.order()
+    with pytest.raises(KeyboardInterrupt):
+        until(sim, lambda: False)
+    bend(sim.store, "read", lambda where, name=None: None if str(name)[:3] == "r1-" else read(where, name))
+    sim.clock.advance(timedelta(minutes=2))
+    until(sim, lambda: "given-up" in kinds(sim))
+    (debt,) = sim.ledger.debts()
+    assert debt.version is not None
+    assert debt.version in sim.store.secrets[SECRET].versions
