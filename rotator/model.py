@@ -172,10 +172,25 @@ class StoreRef:
 
 @dataclass(frozen=True, slots=True)
 class AdminRef:
-    """Where the credential is kept that may manage a provider's keys."""
+    """Where the credential is kept that may manage a provider's keys, or that a token is minted from.
+
+    ``fields`` is the :class:`Target`'s of the same secret, where a policy rotates it.
+    """
 
     store: StoreRef
     secret: str
+    fields: Mapping[str, str | None] = field(default_factory=dict)
+
+    def read(self, found: Credential) -> Credential:
+        """What the secret holds, under our field names."""
+        held = found.reveal()
+        ours = {own: held[theirs] for own, theirs in self.fields.items() if theirs in held}
+        return Credential({**held, **ours})
+
+    def spelled(self, fields: Mapping[str, str]) -> dict[str, str]:
+        """Our fields under the secret's names; those that it does not write are left out."""
+        named = {self.fields.get(own, own): value for own, value in fields.items()}
+        return {theirs: value for theirs, value in named.items() if theirs is not None}
 
 
 @dataclass(frozen=True, slots=True)

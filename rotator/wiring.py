@@ -129,7 +129,7 @@ class Wiring:
             found, "admin_in_headers", None
         )  # a password may hold blanks
         made = Admin(
-            lambda: self.store(admin.store).raw(admin.secret),
+            lambda: admin.read(self.store(admin.store).raw(admin.secret)),
             found.traits.admin_fields,
             ref.name,
             self.clock,

@@ -95,7 +95,8 @@ def _submitted(options: Options, ref: ProviderRef) -> int:
         wrong = asking.of_another_account(ref, listed, (state for state, _ in world.ledger.secrets()))
         if wrong is not None:
             raise NotDone(wrong)
-        world.store(ref.admin.store).replace_raw(ref.admin.secret, credential.reveal(), world.random_hex())
+        written = ref.admin.spelled(credential.reveal())
+        world.store(ref.admin.store).replace_raw(ref.admin.secret, written, world.random_hex())
         world.ledger.forget(f"block:{ref.principal}")
         world.renewed(ref)
         waiting = [state.id for state, _ in world.ledger.secrets() if state.principal == ref.principal]

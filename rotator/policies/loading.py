@@ -1,10 +1,13 @@
 """From a path to a book, or to every reason why not."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import cast
 
 from rotator.errors import PolicyError, Problem
+from rotator.model import ProviderRef
 from rotator.policies.book import Adapters, Book, KindTable, Table
 from rotator.policies.checks import check_limits, check_names, check_secrets
 from rotator.policies.drafts import Draft, draft
@@ -44,7 +47,21 @@ def _book(drafts: list[Draft], adapters: Adapters) -> Book:
     common = defaults(main)
     found = [entry for each in drafts if not each.tree.broken for entry in entries(each, refs, common)]
     _check(found, refs)
-    return Book(refs.stores, refs.providers, tuple(entry.policy for entry in found if entry.policy))
+    policies = tuple(entry.policy for entry in found if entry.policy)
+    names = {policy.target.id: policy.target.fields for policy in policies if policy.target.fields}
+    return Book(
+        refs.stores,
+        {name: _spelled(provider, names) for name, provider in refs.providers.items()},
+        tuple(replace(policy, provider=_spelled(policy.provider, names)) for policy in policies),
+    )
+
+
+def _spelled(provider: ProviderRef, names: Mapping[str, Mapping[str, str | None]]) -> ProviderRef:
+    """A provider whose admin or parent credential is read under the names that its own policy writes."""
+    fields = names.get(provider.account)
+    if provider.admin is None or not fields:
+        return provider
+    return replace(provider, admin=replace(provider.admin, fields=fields))
 
 
 def _check(found: list[Entry], refs: References) -> None:

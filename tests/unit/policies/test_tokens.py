@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import PolicyError
-from rotator.model import AdminRef
+from rotator.model import AdminRef, Credential
 from rotator.policies import load
 
 HEAD = """version: 1
@@ -93,3 +93,16 @@ def test_one_account_is_one_principal_however_its_secret_is_spelled(tmp_path: Pa
     path.write_text(HEAD.replace("defaults:", more + "\ndefaults:"))
     found = load(path).providers
     assert found["fat"].principal == found["fat2"].principal
+
+
+def test_a_credential_is_read_under_the_names_that_its_own_policy_writes(tmp_path: Path) -> None:
+    """A token's parent, and an admin credential that is rotated itself: nobody says the names twice."""
+    admin = "  - {name: admin, provider: fat, secret: s, format: text, key: {scopes: [read]}}\n"
+    client = "  - {name: login, provider: fts, secret: login, fields: {password: FTS_PASSWORD}}\n"
+    token = "  - {name: t, provider: fts, kind: token, secret: t, from: {store: aws, secret: login}}\n"
+    found = load(write(tmp_path, admin.replace("format: text", "fields: {api_key: KEY}") + client + token))
+    parent = found.by_name["t"].provider.admin
+    assert parent is not None
+    assert found.providers["fat"].admin == found.by_name["admin"].provider.admin
+    assert parent.spelled({"email": "a", "password": "b"}) == {"email": "a", "FTS_PASSWORD": "b"}
+    assert parent.read(Credential({"email": "a", "FTS_PASSWORD": "b"})).get("password") == "b"
