@@ -35,8 +35,8 @@ def checked(calls: "Calls", settings: Settings, secrets: Iterable[str]) -> list[
     for begin in range(0, len(asked), _AT_ONCE):
         told |= calls.capabilities(asked[begin : begin + _AT_ONCE])
     found = compared(kinds, told, destroy_old=settings.destroy_old)
-    rules = calls.rules(place(settings.mount, "any"))
-    if not rules.cas_required:
+    readable = {"read", "root"} & told.get(f"{settings.mount}/config", frozenset())
+    if readable and not calls.rules(place(settings.mount, "any")).cas_required:
         text = f"cas_required is off at mount {settings.mount}: rotator checks and sets, others need not"
         found.append(Finding(Grade.OK, "", text))
     return found

@@ -79,6 +79,39 @@ class TestRealServer(VaultContract):
         server("DELETE", f"sys/mounts/{mount}")
 
 
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        (policy("secret"), [("ok", "exactly what is needed")]),
+        (
+            policy("secret").replace('path "secret/config"', 'path "secret/other"'),
+            [("error", "config: read")],
+        ),
+        (
+            policy("secret") + 'path "secret/undelete/*" { capabilities = ["update"] }',
+            [("warning", "more than needed on secret/undelete/app/one")],
+        ),
+        (None, [("warning", "is a root token")]),
+    ],
+    ids=["exact", "missing", "excess", "root"],
+)
+def test_a_real_server_tells_the_rights(
+    server: Admin, tmp_path: Path, rules: str | None, told: list[tuple[str, str]]
+) -> None:
+    """What the token lacks, and what it has beyond need, as the server itself says; nothing is written."""
+    name = f"rights-{secrets.token_hex(4)}"
+    if rules is not None:
+        server("POST", f"sys/policies/acl/{name}", {"policy": rules})
+    made = server("POST", "auth/token/create", {"policies": [name if rules else "root"], "ttl": "1h"})
+    (tmp_path / "token").write_text(made["auth"]["client_token"])
+    auth = {"method": "token", "token_file": str(tmp_path / "token")}
+    store = VaultKv2(VaultKv2.Settings.model_validate({"url": server.url, "auth": auth}), SystemClock())
+    found = [one for one in store.check_rights(["app/one"]) if "cas_required" not in one.text]
+    store.close()
+    assert [one.level for one in found] == [level for level, _ in told]
+    assert all(part in one.text for one, (_, part) in zip(found, told, strict=True))
+
+
 @pytest.fixture
 def approle(server: Admin) -> Iterator[tuple[str, str, str]]:
     """A mount for logins with one role whose tokens live for a minute, the role's id and a secret id."""

@@ -3,14 +3,10 @@ import logging
 import socket
 import ssl
 import time
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from rotator.errors import EffectError, NeedsPerson, NotSent, Unknown
 from rotator.model import ProviderRef
@@ -19,6 +15,7 @@ from rotator.providers.http import Api, Budget
 from rotator.providers.limiter import Limiter
 from rotator.providers.network import Call, Network, Surroundings
 from rotator.testing.clock import ManualClock
+from tests.unit.certificates import certified
 from tests.unit.providers.raw_server import RawServer, cut, say
 
 READ = Call("GET", "/things", {"X-Key": "canary-value"}, reads=True)
@@ -58,27 +55,6 @@ def test_deadline_covers_a_silent_handshake(network: Network) -> None:
         url = server.url.replace("http:", "https:")
         with pytest.raises(NotSent):
             network.exchange(url, "principal", READ, 0.15)
-
-
-def certified(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """A certificate for 127.0.0.1 that nobody signed but itself, and a server's context with it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    addresses = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(addresses, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "server.pem"
-    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(*plain))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return file, context
 
 
 def test_untrusted_certificate_stops_everything(network: Network, tmp_path: Path) -> None:
