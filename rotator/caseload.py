@@ -13,6 +13,7 @@ from rotator.desk import Desk
 from rotator.due import Due, due, first_spread
 from rotator.errors import EffectError, NeedsPerson, Refused, Scope
 from rotator.kinship import keeps_admin, others_are_due, up_to_date
+from rotator.looking import keys_listed, versions_of
 from rotator.model import Again, Debt, DebtReason, Ended, Event, Level, Order, Phase, Policy, Rotation
 from rotator.owing import identify
 
@@ -158,7 +159,7 @@ def _rotate(desk: Desk, policy: Policy, found: Due, orders: Mapping[str, Order])
 def _take_on(desk: Desk, policy: Policy) -> Ended:
     """Look at a secret for the first time: how old it is, and which key it holds. Changes nothing there."""
     now, state = desk.now(), desk.state
-    look = desk.store(policy).look(policy.target)
+    look = versions_of(desk, policy)
     stored = desk.store(policy).read(policy.target, look.current) if look.current else None
     current = identify(desk, policy, stored) if stored else None
     state = replace(
@@ -185,10 +186,7 @@ def _found(key_id: str | None, holds_key: bool) -> str:
 
 def _rehearse(desk: Desk, policy: Policy) -> Ended:
     """Try the admin credential ahead of its need: listing keys changes nothing."""
-    provider = desk.provider(policy)
-    if provider.traits.lists:
-        provider.find()
-        desk.provider_answers(policy)
+    keys_listed(desk, policy)
     desk.write(state=replace(desk.state, rehearsed_at=desk.now()))
     return Ended()
 

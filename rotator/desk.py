@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rotator import backoff, due
+from rotator import backoff, due, safe_mode
 from rotator.errors import NeedsPerson
 from rotator.interfaces import Ledger, Provider, SecretStore, Stored, World
 from rotator.model import (
@@ -146,15 +146,19 @@ class Desk:
 
     # whether an effect may begin
 
-    def held(self, policy: Policy, *, urgent: bool, windows: bool = True, admin: bool = True) -> Held | None:
-        """Why no effect may begin: stop, pause, a block of the provider, a closed window.
+    def held(
+        self, policy: Policy, *, urgent: bool, windows: bool = True, admin: bool = True, revokes: bool = False
+    ) -> Held | None:
+        """Why no effect may begin: stop, safe mode, pause, a block of the provider, a closed window.
 
         ``urgent`` work (run-now, strays) waits for no window; ``admin`` says whether the provider's admin
-        credential is needed.
+        credential is needed, ``revokes`` whether a key would die.
         """
         now = self.now()
         if self.world.stopping():
             return Held("the worker is stopping", now)
+        if revokes and safe_mode.current(self.world.ledger) is not None:
+            return Held("the ledger is older than the world", now + safe_mode.PAUSE)
         token = policy.renew is not None  # neither a pause nor a window: its users would be locked out
         pause = None if token else self.orders().get("pause")
         if pause is not None and pause.until is not None and pause.until > now:

@@ -4,7 +4,7 @@ Every method may raise the errors of :mod:`rotator.errors` that its docstring na
 called twice" means: a second call with the same arguments does no harm and tells the same.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol
@@ -257,8 +257,10 @@ class Ledger(Protocol):
         """Rotations of a secret, newest first."""
         ...
 
-    def attempt(self, token: str) -> tuple[str, str] | None:
-        """(secret id, rotation id) of the attempt with this token; None if the ledger never drew it."""
+    def attempts(self, tokens: Collection[str]) -> Mapping[str, tuple[str, str]]:
+        """Those of these tokens that the ledger drew, of labels and of versions alike, each with the secret's
+        and the rotation's id. Always read anew: a database that lost commits has lost them here too.
+        """
         ...
 
     def debts(self, secret_id: str | None = None, *, ended: bool = False) -> Sequence[Debt]:

@@ -1,13 +1,17 @@
 """What a rotation must know before a key is issued: the secret, the provider's keys, whose they are."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from rotator import safe_mode
 from rotator.desk import Desk
 from rotator.errors import Unknown
-from rotator.interfaces import Stored
-from rotator.model import KeyRecord, Policy, Rotation
+from rotator.interfaces import Look, Stored
+from rotator.model import KeyRecord, Level, Policy, Rotation
 from rotator.owing import events_of, identify, replaced, strays_of
+from rotator.setbacks import fresh_attempt
+
+_FEW = 3  # tokens in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +24,9 @@ class Seen:
 
 
 def look(desk: Desk, rotation: Rotation) -> Seen | None:
-    """Read the secret and list the keys; None where the secret has no version yet. Changes nothing."""
+    """Read the secret and list the keys; None where the secret has no version yet. Changes nothing there."""
     policy = rotation.policy
-    versions = desk.store(policy).look(policy.target)
+    versions = versions_of(desk, policy)
     if versions.current is None:
         return None
     onto = desk.store(policy).read(policy.target, versions.current)
@@ -30,6 +34,7 @@ def look(desk: Desk, rotation: Rotation) -> Seen | None:
         raise Unknown("version-missing", "the store names a current version that it does not return")
     provider = desk.provider(policy)
     listed = keys_listed(desk, policy)
+    rotation = _unspent(desk, rotation, [*versions.versions, *(key.label for key in listed)])
     old = identify(desk, policy, onto, listed)
     record = next((key for key in listed if old is not None and key.key_id == old.key_id), None)
     known = replace(
@@ -42,6 +47,21 @@ def look(desk: Desk, rotation: Rotation) -> Seen | None:
     return Seen(onto, listed, known)
 
 
+def seed(desk: Desk, rotation: Rotation) -> Rotation:
+    """A secret without a version gets an empty object: its first version is current whatever its label.
+
+    That spends the attempt's token: a token names one version, and every one that leaves is committed.
+    """
+    spent = rotation.attempt
+    planned = replace(rotation, attempt=fresh_attempt(desk, spent.number))
+    seeding = desk.event(
+        "seeding", "the secret has no version yet: writing an empty object", rotation=planned
+    )
+    desk.write(rotation=planned, events=[seeding])
+    desk.store(rotation.policy).seed(rotation.policy.target, spent.push)
+    return planned
+
+
 def keys_listed(desk: Desk, policy: Policy) -> Sequence[KeyRecord]:
     """Every key of the principal, where the provider lists them: its admin credential works, then."""
     provider = desk.provider(policy)
@@ -49,19 +69,70 @@ def keys_listed(desk: Desk, policy: Policy) -> Sequence[KeyRecord]:
         return ()
     listed = provider.find()
     desk.provider_answers(policy)
+    witness(desk, policy.provider.name, [key.label for key in listed])
     return listed
+
+
+def versions_of(desk: Desk, policy: Policy) -> Look:
+    """The secret's versions."""
+    versions = desk.store(policy).look(policy.target)
+    witness(desk, policy.target.secret, versions.versions)
+    return versions
+
+
+def witness(desk: Desk, where: str, names: Collection[str]) -> None:
+    """Whatever was read outside passes here: a token of ours that this ledger never drew shows that it is
+    older than the world.
+    """
+    unknown = safe_mode.never_drawn(desk.world.ledger, names)
+    if unknown:
+        doubt(desk, f"{where} shows {' and '.join(unknown[:_FEW])}, which this ledger never drew")
+
+
+def doubt(desk: Desk, why: str) -> None:
+    """The ledger is older than the world: nothing is revoked until a person agrees, and people are told."""
+    ledger = desk.world.ledger
+    if safe_mode.current(ledger) is None:
+        text = f"the ledger is older than the world, so nothing is revoked: {why}. To do: {safe_mode.TODO}"
+        desk.write(events=[desk.event("safe-mode", text, level=Level.ALARM, step="look", error="safe-mode")])
+        safe_mode.enter(ledger, why)
+
+
+def must_be_unstaged(desk: Desk, rotation: Rotation) -> None:
+    """A key is staged only once the ledger has its id: where the store has a version all the same, the ledger
+    lost commits, and the key may be in service.
+    """
+    policy, push = rotation.policy, rotation.attempt.push
+    if desk.store(policy).read(policy.target, push) is not None:
+        doubt(desk, f"{policy.target.secret} has version {push}, which by this ledger was never staged")
+
+
+def _unspent(desk: Desk, rotation: Rotation, names: Sequence[str]) -> Rotation:
+    """The rotation with an attempt whose token is nowhere outside yet: one label is never issued twice.
+
+    A token that is outside though the ledger never sent it was sent by a ledger that knew more.
+    """
+    attempt = rotation.attempt
+    if attempt.token not in safe_mode.own_tokens(desk.world.ledger, names):
+        return rotation
+    if attempt.issued_at is None:
+        doubt(desk, f"{attempt.token} is in use, which by this ledger was never sent")
+    fresh = replace(rotation, attempt=fresh_attempt(desk, attempt.number))
+    desk.write(rotation=fresh, frees=[attempt.token])
+    return fresh
 
 
 def owe_found(desk: Desk, seen: Seen) -> None:
     """Owe what the look found: strays of lost attempts, and our own key if somebody replaced it by hand."""
     rotation, state = seen.rotation, desk.state
-    debts = strays_of(desk, rotation.policy, seen.listed)
-    ours = state.current
-    if ours is not None and (rotation.old is None or ours.key_id != rotation.old.key_id):
+    ours, old = state.current, rotation.old
+    strays = strays_of(desk, rotation.policy, seen.listed)
+    debts = [stray for stray in strays if old is None or stray.key_id != old.key_id]
+    if ours is not None and (old is None or ours.key_id != old.key_id):
         debts.append(replaced(desk, rotation, ours, not_before=None))
-    if debts or rotation.old != ours:
+    if debts or old != ours:
         events = events_of(desk, debts)
-        desk.write(state=replace(state, current=rotation.old), rotation=rotation, debts=debts, events=events)
+        desk.write(state=replace(state, current=old), rotation=rotation, debts=debts, events=events)
 
 
 def slot(desk: Desk, seen: Seen) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from rotator import safe_mode
 from rotator.desk import Desk, holds_nothing
 from rotator.interfaces import Stored
 from rotator.kinship import dead_by
@@ -53,10 +54,13 @@ def identify(desk: Desk, policy: Policy, onto: Stored, listed: Iterable[KeyRecor
 
 
 def _label_of(desk: Desk, key_id: str | None, listed: Iterable[KeyRecord]) -> str | None:
-    """The token of an attempt of this ledger that a listed key carries: it moved here from another secret."""
+    """The token of this ledger that a listed key carries: it moved here from another secret, or the ledger
+    forgot that it promoted it. One that the ledger never drew is trusted only once a person has agreed: until
+    then nothing is revoked.
+    """
     for record in listed:
         label = token_in(record.label) if record.key_id == key_id else None
-        if label is not None and label[0] == desk.world.ledger.id and desk.world.ledger.attempt(label[1]):
+        if label is not None and label[0] == desk.world.ledger.id:
             return label[1]
     return None
 
@@ -167,7 +171,11 @@ def unadopted(policy: Policy, key: CurrentKey, now: datetime) -> Block:
 
 
 def strays_of(desk: Desk, policy: Policy, listed: Iterable[KeyRecord]) -> list[Debt]:
-    """A debt for each live key that carries a label of this secret's attempts and is not accounted for."""
+    """A debt for each live key that carries a label of this secret's attempts and is not accounted for;
+    none while the ledger is in doubt, which may have forgotten that it promoted one of them.
+    """
+    if safe_mode.current(desk.world.ledger) is not None:
+        return []
     return [
         owe(
             desk,
@@ -184,14 +192,10 @@ def strays_of(desk: Desk, policy: Policy, listed: Iterable[KeyRecord]) -> list[D
 
 def _labelled(desk: Desk, listed: Iterable[KeyRecord]) -> Sequence[tuple[KeyRecord, str]]:
     """Live keys whose label ends with the token of an attempt that this ledger made for this secret."""
-    found = []
-    for record in listed:
-        label = token_in(record.label)
-        if record.live and label is not None and label[0] == desk.world.ledger.id:
-            attempt = desk.world.ledger.attempt(label[1])
-            if attempt is not None and attempt[0] == desk.state.id:
-                found.append((record, label[1]))
-    return found
+    ours = [(record, label) for record in listed if record.live and (label := token_in(record.label))]
+    tokens = [label[1] for _, label in ours if label[0] == desk.world.ledger.id]
+    drawn = desk.world.ledger.attempts(tokens) if tokens else {}
+    return [(record, token) for record, (_, token) in ours if drawn.get(token, ("",))[0] == desk.state.id]
 
 
 def _accounted(desk: Desk) -> set[str]:

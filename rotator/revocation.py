@@ -15,7 +15,7 @@ from rotator.desk import Desk, holds_nothing
 from rotator.errors import EffectError, NeedsPerson, RotatorError, Scope, Unknown
 from rotator.interfaces import Stored
 from rotator.kinship import in_use_below, keeps_admin, renew_children
-from rotator.looking import keys_listed
+from rotator.looking import keys_listed, witness
 from rotator.model import (
     Again,
     Block,
@@ -91,7 +91,13 @@ def _waits(desk: Desk, debt: Debt) -> Again | None:
     times = [at for at in (debt.not_before, debt.look_at) if at is not None and at > now]
     if times:
         return Again(max(times))
-    held = desk.held(debt.policy, urgent=debt.urgent or debt.reason is not DebtReason.REPLACED)
+    return _held(desk, debt)
+
+
+def _held(desk: Desk, debt: Debt) -> Again | None:
+    """What holds every revocation, asked anew just before one is sent: the look may have found it."""
+    urgent = debt.urgent or debt.reason is not DebtReason.REPLACED
+    held = desk.held(debt.policy, urgent=urgent, revokes=True)
     return Again(held.until) if held else None
 
 
@@ -146,7 +152,13 @@ def _pay(desk: Desk, debt: Debt) -> Again | Ended:
         raise Unknown("tokens-in-use", f"waiting for tokens minted with it to be replaced: {names}")
     if keeps_admin(desk, debt.policy):
         desk.world.renewed(debt.policy.provider)  # the new one must manage, and kills the old one
-    evidence, traits = _recheck(desk, debt), desk.provider(debt.policy).traits
+    evidence = _recheck(desk, debt)
+    return _held(desk, debt) or _revoke(desk, debt, evidence)
+
+
+def _revoke(desk: Desk, debt: Debt, evidence: Evidence) -> Again | Ended:
+    """Baseline, revoke, proof; what was sent before may be proven without."""
+    traits = desk.provider(debt.policy).traits
     if not (traits.provable or traits.revokes):  # a probe proves nothing, and may cost the account
         raise _asked_of_a_person(desk, debt)
     if debt.phase is DebtPhase.REVOKING:
@@ -186,6 +198,7 @@ def _asked_of_a_person(desk: Desk, debt: Debt) -> NeedsPerson:
 def _recheck(desk: Desk, debt: Debt) -> Evidence:
     """Read what is current, the old value and the provider's record; NeedsPerson if the key must live."""
     current = desk.store(debt.policy).read(debt.policy.target)
+    witness(desk, debt.policy.target.secret, [current.version] if current else [])
     old = desk.version(debt.policy, debt.version) if debt.version else None
     _not_in_service(desk, debt, current, old)
     if debt.reason is DebtReason.REPLACED:

@@ -22,7 +22,7 @@ from rotator.errors import Conflict, EffectError, NeedsPerson, NotSent, Refused,
 from rotator.interfaces import Stored
 from rotator.keeping import keep_owed
 from rotator.kinship import dead_by, keeps_admin, minted_with, renew_children
-from rotator.looking import keys_listed, look, owe_found, slot
+from rotator.looking import keys_listed, look, must_be_unstaged, owe_found, seed, slot, versions_of
 from rotator.model import (
     Again,
     CurrentKey,
@@ -107,21 +107,11 @@ def _plan(desk: Desk, rotation: Rotation) -> Step:
         raise NeedsPerson("a-person-must-issue", why, todo=todo)
     seen = look(desk, rotation)
     if seen is None:
-        return _seed(desk, rotation)
+        return seed(desk, rotation)
     owe_found(desk, seen)
     if not slot(desk, seen):
         return setbacks.no_slot(desk, seen.rotation, seen.listed)
     return _issue(desk, seen.rotation, seen.onto, seen.listed)
-
-
-def _seed(desk: Desk, rotation: Rotation) -> Step:
-    """A secret without a version gets an empty object: its first version is current whatever its label."""
-    seeding = desk.event(
-        "seeding", "the secret has no version yet: writing an empty object", rotation=rotation
-    )
-    desk.write(rotation=rotation, events=[seeding])
-    desk.store(rotation.policy).seed(rotation.policy.target, setbacks.token(desk))
-    return rotation
 
 
 # --- issuing: one effect from here to the store ----------------------------------------------------------
@@ -181,7 +171,9 @@ def _sweep(desk: Desk, rotation: Rotation) -> Step:
     visible = sent + provider.traits.visibility_delay
     if visible > desk.now():
         return Again(visible)
-    strays = strays_of(desk, rotation.policy, keys_listed(desk, rotation.policy))
+    listed = keys_listed(desk, rotation.policy)
+    must_be_unstaged(desk, rotation)
+    strays = strays_of(desk, rotation.policy, listed)
     return setbacks.give_up(
         desk, rotation, "answer-lost", "it is unknown whether the provider issued a key", owed=strays
     )
@@ -321,7 +313,7 @@ def _resolve(desk: Desk, rotation: Rotation) -> Step:
     """
     policy, attempt = rotation.policy, rotation.attempt
     assert attempt.version is not None, "a promoting attempt has a version"
-    at_store = desk.store(policy).look(policy.target).current
+    at_store = versions_of(desk, policy).current
     if at_store == attempt.version:
         return _promoted(desk, rotation, attempt.version)
     asked_again = rotation.phase is Phase.CONFLICT and "run" in desk.orders()

@@ -7,11 +7,10 @@ us: a kill loses nothing, since the person still has it. From then on the story 
 from dataclasses import replace
 
 from rotator import rotation as story
-from rotator import setbacks
 from rotator.desk import Desk, pushed
 from rotator.errors import EffectError, NeedsPerson, Unknown
 from rotator.interfaces import Stored
-from rotator.looking import Seen, look, owe_found
+from rotator.looking import Seen, look, owe_found, seed
 from rotator.model import Credential, Phase, Policy, Rotation, Verdict
 from rotator.owing import holds_same
 
@@ -57,7 +56,7 @@ def _seen(desk: Desk, rotation: Rotation) -> Seen:
     """The secret as it is now; one without a version gets its first, empty one."""
     seen = look(desk, rotation)
     if seen is None:
-        desk.store(rotation.policy).seed(rotation.policy.target, setbacks.token(desk))
+        rotation = seed(desk, rotation)
         seen = look(desk, rotation)
     if seen is None:
         raise Unknown("version-missing", "the store does not show the version that was just written")

@@ -98,8 +98,16 @@ class Claims(Part):
     def _write_rotation(self, connection: Connection, rotation: Rotation) -> None:
         upsert = self._database.upsert
         connection.execute(upsert(ROTATIONS, "id", "live", "doc"), _rotation_row(rotation))
-        if self._attempts.get(rotation.attempt.token) != _attempt(rotation):
-            connection.execute(upsert(ATTEMPTS, "token", "key_id"), _attempt_row(rotation))
+        rows = [_attempt_row(rotation, token) for token in self._unwritten(rotation)]
+        if rows:
+            connection.execute(upsert(ATTEMPTS, "token", "key_id"), rows)
+
+    def _unwritten(self, rotation: Rotation) -> list[str]:
+        """The tokens of an attempt that the ledger does not hold as they are: its label's, and that of the
+        version, which is another where the secret was staged anew.
+        """
+        drawn = dict.fromkeys((rotation.attempt.token, rotation.attempt.push))
+        return [token for token in drawn if self._attempts.get(token) != _attempt(rotation)]
 
     def _remember(self, change: Change) -> None:
         """Note what was committed of attempts and slots; tokens are random, and never used again."""
@@ -107,7 +115,8 @@ class Claims(Part):
             if len(kept) > _MOST:
                 kept.clear()
         if change.rotation:
-            self._attempts[change.rotation.attempt.token] = _attempt(change.rotation)
+            for token in self._unwritten(change.rotation):
+                self._attempts[token] = _attempt(change.rotation)
         self._learned.update(_key_ids(change))
 
 
@@ -156,9 +165,9 @@ def _attempt(rotation: Rotation) -> tuple[str, str, str | None]:
     return rotation.secret, rotation.id, rotation.attempt.key_id
 
 
-def _attempt_row(rotation: Rotation) -> dict[str, Any]:
+def _attempt_row(rotation: Rotation, token: str) -> dict[str, Any]:
     return {
-        "token": rotation.attempt.token,
+        "token": token,
         "secret": rotation.secret,
         "rotation": rotation.id,
         "number": rotation.attempt.number,

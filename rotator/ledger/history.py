@@ -1,6 +1,6 @@
 """Rotations, attempts, debts and events, read back."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,14 +26,15 @@ class History(Part):
         newest = statement.order_by(ROTATIONS.c.began_at.desc(), ROTATIONS.c.seq.desc()).limit(limit)
         return [ROTATION.decode(doc) for doc in self._docs(newest)]
 
-    def attempt(self, token: str) -> tuple[str, str] | None:
-        """(secret id, rotation id) of the attempt with this token; None if the ledger never drew it."""
-        known = self._attempts.get(token)
-        if known is not None:
-            return known[:2]
+    def attempts(self, tokens: Collection[str]) -> Mapping[str, tuple[str, str]]:
+        """Those of these tokens that the ledger drew, with the secret's and the rotation's id. Read anew."""
+        wanted = list(tokens)
+        found: dict[str, tuple[str, str]] = {}
         with self._database.reading() as connection:
-            row = connection.execute(_ATTEMPT, {"its_token": token}).one_or_none()
-        return (row.secret, row.rotation) if row else None
+            for start in range(0, len(wanted), 500):  # databases limit how many values a statement may have
+                rows = connection.execute(_ATTEMPTS, {"its_tokens": wanted[start : start + 500]})
+                found |= {row.token: (row.secret, row.rotation) for row in rows}
+        return found
 
     def debts(self, secret_id: str | None = None, *, ended: bool = False) -> Sequence[Debt]:
         """Debts that are open, of one secret or of all, oldest first; with ``ended`` the paid ones too."""
@@ -80,7 +81,9 @@ class History(Part):
 
 # Statements of the hot path are built once: building one costs more than running it.
 _LIVE = select(ROTATIONS.c.doc).where(ROTATIONS.c.live == bindparam("its_secret"))
-_ATTEMPT = select(ATTEMPTS.c.secret, ATTEMPTS.c.rotation).where(ATTEMPTS.c.token == bindparam("its_token"))
+_ATTEMPTS = select(ATTEMPTS.c.token, ATTEMPTS.c.secret, ATTEMPTS.c.rotation).where(
+    ATTEMPTS.c.token.in_(bindparam("its_tokens", expanding=True))
+)
 _DEBTS = select(DEBTS.c.doc).order_by(DEBTS.c.since, DEBTS.c.seq)
 _OWED = _DEBTS.where(DEBTS.c.secret == bindparam("its_secret"), DEBTS.c.open.is_(True))
 _DEBT = select(DEBTS.c.doc).where(DEBTS.c.id == bindparam("its_id"))

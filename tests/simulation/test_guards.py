@@ -306,7 +306,7 @@ def without_seed(patch: Patch) -> None:
     def staged_at_once(desk: Desk, one: Rotation) -> setbacks.Step:
         return rotation._issue(desk, replace(one, expected=""), empty, ())
 
-    patch.setattr(rotation, "_seed", staged_at_once)
+    patch.setattr(rotation, "seed", staged_at_once)
 
 
 def one_token(patch: Patch) -> None:

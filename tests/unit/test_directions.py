@@ -44,10 +44,13 @@ ROOMS: dict[str, Room] = {
     "backoff": Room(),
     "cron": Room(),
     "windows": Room(("model",)),
+    "safe_mode": Room(WORDS),
     "due": Room(("backoff", "cron", "durations", "model", "windows")),
     "people": Room(("errors", "model")),
     **{
-        story: Room((*WORDS, "due", "backoff", "durations", *(one for one in STORIES if one != story)))
+        story: Room(
+            (*WORDS, "safe_mode", "due", "backoff", "durations", *(one for one in STORIES if one != story))
+        )
         for story in STORIES
     },
     "run_pass": Room(

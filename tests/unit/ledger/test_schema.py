@@ -51,7 +51,8 @@ def test_schema_1_is_read(tmp_path: Path) -> None:
     assert rotation
     assert (rotation.phase, rotation.grace, rotation.old) == (Phase.STAGED, HOUR, one.current)
     assert rotation.wanted == {"scopes": ["read", 1, None, True]}
-    assert ledger.attempt(rotation.attempt.token) == ("one", rotation.id)
+    token = rotation.attempt.token
+    assert ledger.attempts([token]) == {token: ("one", rotation.id)}
     assert list(ledger.debts()) == [a_debt()]
     assert ledger.debts(ended=True)[1].phase is DebtPhase.DEAD
     assert [event.level for event in ledger.events()] == [Level.ALARM, Level.INFO]

@@ -1,0 +1,60 @@
+"""A ledger that is older than the world: a backup that was put back, a database that lost its last commits.
+
+A token is committed before it leaves this machine, as the end of a key's label or as a version's id. So a
+key or a version under this ledger's id whose token it never drew shows that commits were lost: what it
+believes to be replaced may be in service. From then on nothing is revoked until a person agrees. Keys are
+issued and promoted all the same: a promotion compares with what the store holds, not with what we believe.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rotator.interfaces import Ledger
+from rotator.model import token_in
+
+FACT = "safe-mode"
+PAUSE = timedelta(hours=1)  # until a held revocation looks again; an agreement makes it due at once
+TODO = "rotator reconcile; then: rotator reconcile --trust-ledger --reason TEXT"
+
+
+@dataclass(frozen=True, slots=True)
+class SafeMode:
+    """Why nothing is revoked, as a sentence, and since when."""
+
+    why: str
+    since: datetime
+
+
+def current(ledger: Ledger) -> SafeMode | None:
+    """The safe mode that the ledger is in, read anew; None where it is trusted."""
+    text = ledger.fact(FACT)
+    if text is None:
+        return None
+    kept = json.loads(text)
+    return SafeMode(kept["why"], datetime.fromisoformat(kept["since"]))
+
+
+def enter(ledger: Ledger, why: str) -> bool:
+    """Let nothing be revoked from now on; whether that is new. May be called twice: the first one stays."""
+    return ledger.remember(FACT, json.dumps({"why": why, "since": ledger.now().isoformat()}))
+
+
+def leave(ledger: Ledger) -> bool:
+    """Trust the ledger again; whether it was in safe mode."""
+    return ledger.forget(FACT)
+
+
+def own_tokens(ledger: Ledger, texts: Iterable[str]) -> frozenset[str]:
+    """The tokens under this ledger's id that labels of keys, or ids of versions, end with."""
+    found = (token_in(text) for text in texts)
+    return frozenset(each[1] for each in found if each is not None and each[0] == ledger.id)
+
+
+def never_drawn(ledger: Ledger, texts: Iterable[str]) -> list[str]:
+    """Those of them that this ledger never drew. Read the world first, then this: a token is committed
+    before it leaves, so one that was read outside is in the ledger unless commits were lost.
+    """
+    tokens = own_tokens(ledger, texts)
+    return sorted(tokens - ledger.attempts(tokens).keys()) if tokens else []
