@@ -38,8 +38,8 @@ bench: $(READY)  ## calls, CPU, rotations a second, idle ticks, memory; compared
 	@$(BIN)/python -m tests.bench
 
 lock: $(BIN)/uv  ## draw the locked requirements anew
-	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-annotate --quiet --output-file requirements/run.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra postgres --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet --output-file requirements/run.txt
 	@$(BIN)/uv pip compile pyproject.toml --group pyproject.toml:dev --extra demo --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 		--constraints requirements/run.txt --output-file requirements/dev.txt

@@ -1,14 +1,19 @@
 """The durable memory: ``open_ledger`` gives the Ledger that an address names."""
 
 from pathlib import Path
+from types import ModuleType
 
 from rotator.errors import LedgerUnusable
 from rotator.interfaces import Clock, Ledger
 from rotator.ledger import files, sqlite
 from rotator.ledger.sql import SqlLedger
+from rotator.ledger.times import HostTime
 
 PATIENCE = 10.0  # seconds to wait for another writer; an effect ends within 25, a claim lasts longer
-_POSSIBLE = "A ledger is a SQLite file on a local disk: sqlite:///relative/path or sqlite:////absolute/path."
+_POSSIBLE = (
+    "A ledger is a SQLite file on a local disk, sqlite:///relative/path or sqlite:////absolute/path, or a "
+    "PostgreSQL database, postgresql://user@host/database."
+)
 
 
 def default_url() -> str:
@@ -19,28 +24,49 @@ def default_url() -> str:
 def open_ledger(url: str, clock: Clock, *, create: bool = True, patience: float = PATIENCE) -> Ledger:
     """The ledger at ``url``; it is made there if there is none, unless ``create`` is False.
 
-    ``sqlite:///PATH`` is a file, ``sqlite://`` a ledger in memory that ends with the process. ``patience``
+    ``sqlite:///PATH`` is a file, ``sqlite://`` a ledger in memory that ends with the process; their clock is
+    ``clock``. ``postgresql://…`` is a database that many hosts share, by the database's clock. ``patience``
     is in seconds: how long to wait for another process that writes. Raises LedgerUnusable.
     """
+    _must_hold_no_password(url)
+    if url.startswith(("postgresql://", "postgres://")):
+        postgres = _postgres()
+        time = postgres.DatabaseTime(clock.monotonic)
+        database, ledger_id = postgres.at(url, time, patience, create=create)
+        return SqlLedger(database, time, ledger_id)
     where = _path(url)
     if where is None:
         database, ledger_id = sqlite.in_memory(clock.now(), patience)
     else:
         database, ledger_id = sqlite.in_file(where, clock.now(), patience, create=create)
-    return SqlLedger(database, clock, ledger_id)
+    return SqlLedger(database, HostTime(clock), ledger_id)
+
+
+def _must_hold_no_password(url: str) -> None:
+    rest = url.partition("://")[2]
+    if ":" in rest.partition("/")[0].rpartition("@")[0] or "password=" in rest:
+        raise LedgerUnusable(
+            "The ledger's address holds a password, which would be read in process lists and environments. "
+            f"Take it out; for PostgreSQL, put it into a password file. {_POSSIBLE} [password]"
+        )
+
+
+def _postgres() -> ModuleType:
+    """The part for PostgreSQL, whose driver is an extra and takes long to load."""
+    try:
+        from rotator.ledger import postgres  # noqa: PLC0415
+    except ImportError:
+        raise LedgerUnusable(
+            "The driver for PostgreSQL is not installed. Install rotator with its extra: rotator[postgres]. "
+            "[driver]"
+        ) from None
+    return postgres
 
 
 def _path(url: str) -> Path | None:
     """The file that an address names, or None for a ledger in memory. Never repeats the address."""
     scheme, _, rest = url.partition("://")
     host, slash, path = rest.partition("/")
-    if ":" in host.rpartition("@")[0] or "password=" in rest:
-        raise LedgerUnusable(
-            "The ledger's address holds a password, which would be read in process lists and environments. "
-            f"Take it out. {_POSSIBLE} [password]"
-        )
-    if scheme.startswith("postgres"):
-        raise LedgerUnusable(f"PostgreSQL is not in this version of rotator. {_POSSIBLE} [address]")
     if scheme != "sqlite" or host or (slash and not path):
         raise LedgerUnusable(f"The ledger's address is not understood. {_POSSIBLE} [address]")
     return None if path in ("", ":memory:") else Path(path).expanduser().absolute()

@@ -10,6 +10,7 @@ from rotator.ledger.part import HELD, PROLONG, Part, change_held, held, unclaime
 from rotator.ledger.schema import (
     ATTEMPTS,
     DEBTS,
+    EPOCH,
     EVENTS,
     MICROSECOND,
     ORDERS,
@@ -29,10 +30,10 @@ class Claims(Part):
     def claim(self, secret_id: str, holder: str, ttl: timedelta) -> Claim | None:
         """The right to act on one secret until now + ttl; None if it is held, by whomever, or unknown."""
         with self._database.writing() as connection:
-            now = self.now()
-            values = {"claim_secret": secret_id, "this_moment": instant(now), "by": holder}
+            now = self._now(connection)
+            values = {"claim_secret": secret_id, "this_moment": now, "by": holder}
             row = connection.execute(_CLAIM, values | {"time_to_live": ttl // MICROSECOND}).one_or_none()
-        return Claim(secret_id, row.epoch, now + ttl, row.nudges) if row else None
+        return Claim(secret_id, row.epoch, EPOCH + now * MICROSECOND + ttl, row.nudges) if row else None
 
     def commit(self, claim: Claim, change: Change) -> None:
         """Write a change in one transaction, and renew the claim. Raises Fenced, with nothing written."""
@@ -41,7 +42,7 @@ class Claims(Part):
         assert own == {claim.secret}, "a change concerns the secret that is claimed, and no other"
         doc = SECRET.encode(state)
         with self._database.writing() as connection:
-            now = self._now()
+            now = self._now(connection)
             written = {
                 "new_policy": state.policy,
                 "new_principal": state.principal,
@@ -72,19 +73,20 @@ class Claims(Part):
     def renew(self, claim: Claim) -> None:
         """Prolong a claim by its first time to live, before an effect. Raises Fenced."""
         with self._database.writing() as connection:
-            change_held(connection, claim, self._now())
+            change_held(connection, claim, self._now(connection))
 
     def release(self, claim: Claim, next_at: datetime | None) -> None:
         """Give a claim back and set the next action's time. Silent if fenced."""
         with self._database.writing() as connection:
-            now = self._now()
+            now = self._now(connection)
             planned = None if next_at is None else instant(next_at)
             connection.execute(_RELEASE, held(claim, now) | {"planned": planned, "seen": claim.nudges})
 
     def reserve(self, claim: Claim, principal: str, token: str, listed: frozenset[str], limit: int) -> bool:
         """Take a slot for the key about to be issued; False if the principal has none left. Raises Fenced."""
         with self._database.writing() as connection:
-            change_held(connection, claim, self._now())
+            change_held(connection, claim, self._now(connection))
+            self._database.alone(connection, f"slots of {principal}")
             statement = select(SLOTS.c.token, SLOTS.c.key_id).where(SLOTS.c.principal == principal)
             reserved = {row.token: row.key_id for row in connection.execute(statement)}
             if token in reserved:

@@ -1,27 +1,52 @@
-"""A database and its transactions: one at a time writes, everybody reads."""
+"""A database and its transactions."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Insert, Table
+from sqlalchemy import Connection, Engine, Insert, Table, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from rotator.errors import LedgerUnusable
 from rotator.ledger.failures import translated
 
 
-class Database:
-    """An engine, and the turn of this process's writers.
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What one kind of database does in its own way; ``sqlite.py`` and ``postgres.py`` say why.
 
-    Threads of one process wait for their turn here, in order, and not in SQLite's polling, which is unfair
-    and slow under load. ``shared`` means that all threads use one connection (a ledger in memory).
+    ``begin`` opens a transaction that writes, ``end`` is said before the last connection is let go, and
+    ``alone`` waits, within a transaction, until no other has ``:what``; empty where nothing need be said.
     """
 
-    def __init__(self, engine: Engine, name: str, patience: float, *, shared: bool = False) -> None:
+    insert: Callable[[Table], Any]  # the INSERT that knows ON CONFLICT
+    begin: str = ""
+    end: str = ""
+    alone: str = ""
+    in_turn: bool = False  # the writers of one process wait for each other here
+    reading: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # SQLAlchemy's options of a connection that reads
+
+
+class Database:
+    """An engine, and the turn of this process's writers where its kind asks for one.
+
+    ``patience`` is in seconds: how long to wait for other writers. ``shared`` means that all threads use
+    one connection (a ledger in memory).
+    """
+
+    def __init__(
+        self, engine: Engine, kind: Kind, name: str, patience: float, *, shared: bool = False
+    ) -> None:
         self.name = name
         self.engine = engine
-        self.insert = _insert(engine)
+        self.insert = kind.insert
+        self._kind = kind
+        self._reader = engine.execution_options(**kind.reading) if kind.reading else engine
+        self._alone = text(kind.alone) if kind.alone else None
         self._upserts: dict[str, Insert] = {}
         self._patience = patience
         self._turn = threading.Lock()
@@ -31,25 +56,31 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection to read from; it waits for no writer. Raises LedgerUnusable."""
-        turn: AbstractContextManager[None] = self._my_turn() if self._shared else nullcontext()
-        with turn, translated(self.name):
+        with self._my_turn() if self._shared else nullcontext(), translated(self.name):
             self._must_be_open()
-            with self.engine.connect() as connection:
+            with self._reader.connect() as connection:
                 yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that no other writer interrupts; committed at the end, or undone on any exception.
+        """A transaction, committed at the end, or undone on any exception. Raises LedgerUnusable.
 
-        SQLite takes its write lock when it begins, not at its first write: otherwise two that read before
-        they write could both go on from the same reading. It is said here and not by an event of the
-        engine, since an engine with events looks for listeners at each statement.
+        What two of them write to one secret, they write one after the other, if each begins by changing
+        the secret's row; what else must not be interrupted asks for :meth:`alone`.
         """
-        with self._my_turn(), translated(self.name):
+        with self._my_turn() if self._kind.in_turn else nullcontext(), translated(self.name):
             self._must_be_open()
-            with self.engine.begin() as connection:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            with self.engine.connect() as connection:
+                if self._kind.begin:
+                    connection.exec_driver_sql(self._kind.begin)
                 yield connection
+                with translated(self.name, committing=True):
+                    connection.commit()
+
+    def alone(self, connection: Connection, what: str) -> None:
+        """Wait until no other transaction is alone with ``what``, and be so until this one ends."""
+        if self._alone is not None:
+            connection.execute(self._alone, {"what": what})
 
     def upsert(self, table: Table, key: str, *changes: str) -> Insert:
         """The statement that adds a row, or changes these columns of the row that has its key.
@@ -66,14 +97,12 @@ class Database:
         """Let go of all connections; False if that was done before."""
         with self._my_turn():
             was_open, self._open = self._open, False
+            if was_open and self._kind.end:
+                with suppress(SQLAlchemyError), self.engine.connect() as connection:
+                    connection.exec_driver_sql(self._kind.end).close()
         if was_open:
             self.engine.dispose()
         return was_open
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it was not closed yet."""
-        return self._open
 
     def _must_be_open(self) -> None:
         if not self._open:
@@ -90,14 +119,3 @@ class Database:
             yield
         finally:
             self._turn.release()
-
-
-def _insert(engine: Engine) -> Callable[[Table], Any]:
-    """The INSERT of the database's own dialect; the other's is not imported, since that takes long."""
-    if engine.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as of_postgresql  # noqa: PLC0415
-
-        return of_postgresql
-    from sqlalchemy.dialects.sqlite import insert as of_sqlite  # noqa: PLC0415
-
-    return of_sqlite

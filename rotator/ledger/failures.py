@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from rotator.errors import LedgerUnusable
+from rotator.ledger import sqlstates
 
 # The beginning of SQLite's own name for the error, our short word, what happened and what to do.
 _SQLITE = (
@@ -64,9 +66,17 @@ _SQLITE = (
 )
 
 
-def unusable(name: str, error: BaseException) -> LedgerUnusable:
+def unusable(name: str, error: BaseException, *, committing: bool = False) -> LedgerUnusable:
     """The error for people, from a driver's or SQLAlchemy's. ``name`` is the ledger's, without secrets."""
     cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(error, DBAPIError) and hasattr(cause, "sqlstate"):
+        what, kind = _postgresql(error, committing=committing)
+        return LedgerUnusable(f"The ledger {name} {what} [{kind}]")
+    if isinstance(error, PoolTimeout):
+        return LedgerUnusable(
+            f"The ledger {name} is waited for too long by this process's own threads. See whether its server "
+            "still answers. [busy]"
+        )
     code = getattr(cause, "sqlite_errorname", "") or ""
     for beginnings, kind, what, todo in _SQLITE:
         if code.startswith(beginnings):
@@ -77,10 +87,18 @@ def unusable(name: str, error: BaseException) -> LedgerUnusable:
     )
 
 
+def _postgresql(error: DBAPIError, *, committing: bool) -> tuple[str, str]:
+    """What a driver of PostgreSQL says; its errors have a code, which is None without an answer."""
+    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
+    if sqlstate is None and error.statement is None and not committing:
+        return sqlstates.not_connected(str(error.orig))
+    return sqlstates.refused(sqlstate, committing=committing)
+
+
 @contextmanager
-def translated(name: str) -> Iterator[None]:
-    """Raise LedgerUnusable for whatever the database raises inside."""
+def translated(name: str, *, committing: bool = False) -> Iterator[None]:
+    """Raise LedgerUnusable for whatever the database raises inside, which is a COMMIT if ``committing``."""
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error) as error:
-        raise unusable(name, error) from None
+        raise unusable(name, error, committing=committing) from None

@@ -65,7 +65,7 @@ class History(Part):
 
     def told(self, seqs: Iterable[int]) -> None:
         """Mark alarms as told. May be called twice."""
-        rows = [{"its_seq": seq} for seq in seqs]
+        rows = [{"its_seq": seq} for seq in sorted(seqs)]
         if rows:
             with self._database.writing() as connection:
                 connection.execute(_TELL, rows)

@@ -37,6 +37,7 @@ def ready(database: Database, now: datetime, *, create: bool, upgrades: Sequence
     if found and found[0] == newest:
         return found[1]
     with database.writing() as connection:
+        database.alone(connection, "schema")
         # Looked at again: another process may have been first.
         version, ledger_id = _found(connection) or _make(connection, database, now, newest, create=create)
         if version > newest:
@@ -64,10 +65,10 @@ def _make(
 ) -> tuple[int, str]:
     if not create:
         raise LedgerUnusable(
-            f"There is no ledger in {database.name} yet. See that the path is right; the first `rotator` "
+            f"There is no ledger in {database.name} yet. See that its address is right; the first `rotator` "
             "command that rotates makes it. [missing]"
         )
-    METADATA.create_all(connection)
+    METADATA.create_all(connection, checkfirst=False)  # another program's tables are refused
     ledger_id = secrets.token_hex(4)
     row = {"one": 1, "schema_version": version, "ledger_id": ledger_id, "made_at": instant(now)}
     connection.execute(META.insert(), row)

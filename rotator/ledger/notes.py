@@ -23,16 +23,15 @@ class Notes(Part):
         )
         row = {"secret": secret_id, "kind": order.kind, "doc": ORDER.encode(order)}
         with self._database.writing() as connection:
+            make_due(connection, [secret_id], self._now(connection))
             connection.execute(statement, row)
-            make_due(connection, [secret_id], self._now())
 
     def withdraw(self, secret_id: str, kind: str) -> bool:
         """Take an order back; whether there was one. Makes the secret due."""
         statement = delete(ORDERS).where(ORDERS.c.secret == secret_id, ORDERS.c.kind == kind)
         with self._database.writing() as connection:
-            found = connection.execute(statement).rowcount == 1
-            make_due(connection, [secret_id], self._now())
-        return found
+            make_due(connection, [secret_id], self._now(connection))
+            return connection.execute(statement).rowcount == 1
 
     def orders(self, secret_id: str) -> Mapping[str, Order]:
         """Orders by kind. Read before every effect."""
@@ -77,7 +76,7 @@ class Notes(Part):
         """Take or prolong a named lock until now + ttl; False if another holds it."""
         statement = self._database.insert(LOCKS)
         with self._database.writing() as connection:
-            now = self._now()
+            now = self._now(connection)
             statement = statement.on_conflict_do_update(
                 index_elements=["name"],
                 set_={"holder": statement.excluded.holder, "until": statement.excluded.until},

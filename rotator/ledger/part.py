@@ -1,43 +1,52 @@
-"""What the ledger's parts share: the database and the clock."""
+"""What the ledger's parts share: the database and its time."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Update, and_, bindparam, case, or_, update
+from sqlalchemy import Connection, Update, and_, bindparam, case, or_, select, update
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
 from rotator.errors import Fenced
-from rotator.interfaces import Clock
 from rotator.ledger.database import Database
-from rotator.ledger.schema import SECRETS, instant
+from rotator.ledger.schema import SECRETS
+from rotator.ledger.times import Time
 from rotator.model import Claim
 
 
 class Part:
     """A part of the ledger."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, time: Time) -> None:
         self._database = database
-        self._clock = clock
+        self._time = time
         # What of attempts and slots is committed and stays as it is: it is neither read nor written again.
         self._attempts: dict[str, tuple[str, str, str | None]] = {}
         self._learned: dict[str, str] = {}
 
     def now(self) -> datetime:
-        """The ledger's clock: here that of the host, which all of its processes share."""
-        return self._clock.now()
+        """The ledger's clock: one that all of its workers share."""
+        return self._time.now()
 
-    def _now(self) -> int:
-        return instant(self._clock.now())
+    def _now(self, connection: Connection) -> int:
+        return self._time.read(connection)
 
 
 def make_due(connection: Connection, secret_ids: list[str], now: int) -> None:
-    """Let these be due now, and let a claim that is held now know of it when it is released."""
+    """Let these be due now, and let a claim that is held now know of it when it is released.
+
+    A transaction that changes other rows as well begins with this one, as a commit does: two that took
+    each other's rows in another order would wait for each other. For the same reason several are locked
+    in the order of their ids (where a database locks rows).
+    """
     earliest = case((SECRETS.c.next_at < now, SECRETS.c.next_at), else_=now)
     statement = update(SECRETS).values(next_at=earliest, nudges=SECRETS.c.nudges + 1)
+    ids = sorted(secret_ids)
     # In portions, for databases that limit how many values one statement may have.
-    for start in range(0, len(secret_ids), 500):
-        connection.execute(statement.where(SECRETS.c.id.in_(secret_ids[start : start + 500])))
+    for start in range(0, len(ids), 500):
+        these = SECRETS.c.id.in_(ids[start : start + 500])
+        if len(ids) > 1:
+            connection.execute(select(SECRETS.c.id).where(these).order_by(SECRETS.c.id).with_for_update())
+        connection.execute(statement.where(these))
 
 
 def unclaimed(now: int | BindParameter[int]) -> ColumnElement[bool]:

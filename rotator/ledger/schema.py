@@ -6,10 +6,12 @@ query joins two tables; what must be unique is a primary key or a plain unique c
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, types
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+# Compared and sorted by code points in every database, whatever language it is set to.
+Text = types.Text().with_variant(types.Text(collation="C"), "postgresql")
 
 
 def instant(at: datetime) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -22,12 +23,14 @@ class Secrets(Part):
     def enroll(self, states: Iterable[SecretState]) -> int:
         """Add secrets that the ledger does not know, due at once; how many were new."""
         statement = self._database.insert(SECRETS).on_conflict_do_nothing(index_elements=["id"])
+        statement = statement.returning(SECRETS.c.id)
         new, coming = 0, iter(states)
         while portion := list(islice(coming, _PORTION)):
-            now = self._now()
-            rows = [_row(state, now) for state in portion]
+            portion.sort(key=attrgetter("id"))  # two that enroll the same at once do not wait for each other
             with self._database.writing() as connection:
-                new += connection.execute(statement, rows).rowcount
+                now = self._now(connection)
+                rows = [_row(state, now) for state in portion]
+                new += len(connection.execute(statement, rows).all())
         return new
 
     def secret(self, secret_id: str) -> SecretState | None:
@@ -63,9 +66,9 @@ class Secrets(Part):
 
     def due(self, limit: int) -> Sequence[str]:
         """Ids whose next action is due and that nobody holds, oldest first."""
-        now = self._now()
         with self._database.reading() as connection:
-            return list(connection.execute(DUE, {"now": now, "most": limit}).scalars())
+            values = {"now": self._now(connection), "most": limit}
+            return list(connection.execute(DUE, values).scalars())
 
     def next_due(self) -> datetime | None:
         """The earliest next action of all."""
@@ -82,7 +85,7 @@ class Secrets(Part):
         """Make these due now; a claim that is held now will not put them off when it is released."""
         ids = list(secret_ids)
         with self._database.writing() as connection:
-            make_due(connection, ids, self._now())
+            make_due(connection, ids, self._now(connection))
 
 
 _ONE = select(SECRETS.c.doc).where(SECRETS.c.id == bindparam("its_id"))

@@ -1,22 +1,18 @@
 """The Ledger of an SQL database, put together from its parts."""
 
-from contextlib import suppress
-
-from rotator.errors import LedgerUnusable
-from rotator.interfaces import Clock
 from rotator.ledger.claims import Claims
 from rotator.ledger.database import Database
 from rotator.ledger.history import History
 from rotator.ledger.notes import Notes
 from rotator.ledger.secrets import Secrets
-from rotator.ledger.sqlite import checkpoint
+from rotator.ledger.times import Time
 
 
 class SqlLedger(Secrets, Claims, History, Notes):
     """The durable memory in a database. Its methods may be called from any thread."""
 
-    def __init__(self, database: Database, clock: Clock, ledger_id: str) -> None:
-        super().__init__(database, clock)
+    def __init__(self, database: Database, time: Time, ledger_id: str) -> None:
+        super().__init__(database, time)
         self._id = ledger_id
 
     @property
@@ -26,7 +22,4 @@ class SqlLedger(Secrets, Claims, History, Notes):
 
     def close(self) -> None:
         """Let go of files and connections. May be called twice."""
-        if self._database.is_open:
-            with suppress(LedgerUnusable):  # what is in the log is as durable as what is in the file
-                checkpoint(self._database)
         self._database.close()

@@ -12,17 +12,29 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import create_engine
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from rotator.errors import LedgerUnusable
 from rotator.ledger import files, migrations
-from rotator.ledger.database import Database
+from rotator.ledger.database import Database, Kind
 from rotator.ledger.failures import translated
 
 APPLICATION_ID = 0x726F7461  # "rota", in the file's header (SQLite docs, PRAGMA application_id)
 SMALL = 8 * 1024 * 1024  # bytes; a file up to this size is checked whole whenever it is opened
 OLDEST = (3, 35, 0)  # knows RETURNING (SQLite release notes, 2021-03-12)
 POOL = 32  # connections kept open; more threads get more, for as long as they need them
+_KIND = Kind(
+    insert,
+    # Its write lock is taken when a transaction begins, not at its first write: otherwise two that read
+    # before they write could both go on from the same reading. An event of the engine could say it, but
+    # an engine with events looks for listeners at each statement.
+    begin="BEGIN IMMEDIATE",
+    # Brings the write-ahead log into the file; if that cannot be, the log is as durable as the file.
+    end="PRAGMA wal_checkpoint(TRUNCATE)",
+    # SQLite's own waiting polls, which is unfair and slow under load.
+    in_turn=True,
+)
 
 
 def in_memory(now: datetime, patience: float) -> tuple[Database, str]:
@@ -34,7 +46,7 @@ def in_memory(now: datetime, patience: float) -> tuple[Database, str]:
         pool_reset_on_return=None,  # every transaction ends before its connection is given back
         hide_parameters=True,
     )
-    database = Database(engine, "in memory", patience, shared=True)
+    database = Database(engine, _KIND, "in memory", patience, shared=True)
     return database, migrations.ready(database, now, create=True)
 
 
@@ -61,18 +73,12 @@ def in_file(path: Path, now: datetime, patience: float, *, create: bool) -> tupl
         pool_reset_on_return=None,  # every transaction ends before its connection is given back
         hide_parameters=True,
     )
-    database = Database(engine, name, patience)
+    database = Database(engine, _KIND, name, patience)
     try:
         return database, migrations.ready(database, now, create=create)
     except BaseException:
         engine.dispose()
         raise
-
-
-def checkpoint(database: Database) -> None:
-    """Bring the write-ahead log into the file and empty it, if no other process is in the way."""
-    with database.reading() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
 
 def _connect(address: str, patience: float) -> sqlite3.Connection:
