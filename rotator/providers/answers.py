@@ -3,17 +3,20 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
 from rotator.errors import EffectError, Refused, Unknown
+from rotator.model import Credential
 
+HIDDEN = "hidden"  # stands where a server repeats a secret; too short to be taken for a key
 LONGEST_WAIT = 3600.0  # seconds: no server makes us wait longer before we look again
+_SHORTEST = 8  # characters of a secret; anything shorter may stand in an answer by chance
 _PLAIN_WAIT = 5.0  # where a server asks to wait and does not say how long
 _EPOCH = 1_000_000_000  # X-RateLimit-Reset above this is a time, below it a number of seconds
 _DATE = re.compile(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT", re.ASCII)
@@ -27,6 +30,7 @@ class Answer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=b"", repr=False)
+    sent: tuple[str, ...] = field(default=(), repr=False)  # secrets of the request, see ``to``
 
     @property
     def ok(self) -> bool:
@@ -38,12 +42,20 @@ class Answer:
         """Whether the server says that there is no such thing."""
         return self.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
+    def to(self, credential: Credential, names: Iterable[str]) -> "Answer":
+        """The same answer, to a request that carried these fields: where it repeats one, ``json`` hides it.
+
+        Ids, labels and accounts are read out of answers, written down and shown.
+        """
+        values = (credential.get(name) or "" for name in names)
+        return replace(self, sent=tuple(value for value in values if len(value) >= _SHORTEST))
+
     def json(self) -> Any:
         """The body as JSON. Raises Unknown (``garbage``) for anything else, without quoting it."""
         if self.body is None:
             raise Unknown("garbage", "The answer is encoded or longer than 1 MiB.")
         with suppress(ValueError, RecursionError):
-            return json.loads(self.body.decode())
+            return _unsaid(json.loads(self.body.decode()), self.sent)
         # Raised out here: json's error holds the body, and must not hang on as its context.
         raise Unknown("garbage", f"The answer (status {self.status}) is not JSON.")
 
@@ -57,6 +69,21 @@ class Answer:
     def date(self) -> datetime | None:
         """The server's clock as its ``Date`` header tells it, to the second."""
         return _http_date(self.headers.get("date", ""))
+
+
+def _unsaid(value: Any, sent: tuple[str, ...]) -> Any:
+    """A JSON value with HIDDEN in place of what was sent."""
+    if not sent:
+        return value
+    match value:
+        case dict():
+            return {name: _unsaid(inner, sent) for name, inner in value.items()}
+        case list():
+            return [_unsaid(inner, sent) for inner in value]
+        case str():
+            for each in sent:
+                value = value.replace(each, HIDDEN)
+    return value
 
 
 def _http_date(text: str) -> datetime | None:

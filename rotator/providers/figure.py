@@ -27,6 +27,8 @@ _LONGEST = timedelta(days=366)
 class FigureEndpoint:
     """``/oauth2/token``: client credentials in JSON, where RFC 6749 would send a form."""
 
+    secrets: tuple[str, ...] = ("client_secret",)
+
     def call(self, parent: Credential) -> Call:
         """The documented request."""
         asked = {

@@ -129,7 +129,7 @@ class FintechAccessKey(_Fintech, PersonIssued):
                 held.said.verdict, f"{held.said.why}; not tried before {held.until:%Y-%m-%d %H:%M} UTC"
             )
         sent = self._clock.now()
-        answer = self._api.call(self.endpoint.call(credential), Budget(self._clock), tries=1)
+        answer = self._login(credential, Budget(self._clock), tries=1)
         if answer.ok:
             return self._read(answer, credential, sent)
         said = said_of(answer, self.endpoint)

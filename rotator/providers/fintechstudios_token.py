@@ -47,6 +47,8 @@ class FintechOptions(Pace):
 class FintechEndpoint:
     """One login mints one token. Too many logins throttle or disable the account (API Authentication)."""
 
+    secrets: tuple[str, ...] = ("access_key", "password")
+
     def __init__(self, options: FintechOptions, name: str) -> None:
         self._path = options.token_path
         self._name = name

@@ -17,7 +17,7 @@ from rotator.interfaces import Clock
 from rotator.model import Credential, Issued, KeyRecord, Policy, Probe, ProviderRef, Traits, Verdict
 from rotator.providers.admin import Admin
 from rotator.providers.answers import Answer, unwelcome
-from rotator.providers.http import Api, Budget
+from rotator.providers.http import TRIES, Api, Budget
 from rotator.providers.managed import Pace, Part, options_of
 from rotator.providers.network import Call, Network
 from rotator.providers.refusals import Refusals
@@ -30,7 +30,9 @@ class NoSettings(Part):
 
 
 class TokenEndpoint(Protocol):
-    """Where a provider mints tokens, as its pages describe it."""
+    """Where a provider mints tokens, as its pages describe it. ``secrets``: fields of the parent."""
+
+    secrets: tuple[str, ...]
 
     def call(self, parent: Credential) -> Call:
         """The request. Raises nothing."""
@@ -105,6 +107,10 @@ class Login(ABC):
         """No such provider revokes by request: raises NeedsPerson, and is never called."""
         raise self._by_hand("revoke a credential")
 
+    def _login(self, parent: Credential, budget: Budget, tries: int = TRIES) -> Answer:
+        """One token call."""
+        return self._api.call(self.endpoint.call(parent), budget, tries).to(parent, self.endpoint.secrets)
+
     def _by_hand(self, doing: str) -> NeedsPerson:
         todo = self.traits.todo_revoke if doing.startswith("revoke") else self.traits.todo_issue
         return NeedsPerson(
@@ -171,7 +177,7 @@ class PersonIssued(Login):
     def _tried(self, credential: Credential) -> Probe:
         """LIVE: a token was minted. DEAD: the login was refused."""
         sent = self._clock.now()
-        answer = self._api.call(self.endpoint.call(credential), Budget(self._clock), tries=1)
+        answer = self._login(credential, Budget(self._clock), tries=1)
         if not answer.ok:
             return said_of(answer, self.endpoint)
         self.endpoint.minted(answer, credential, sent)
@@ -193,7 +199,7 @@ class ShortLived(Login):
             parent = self._changed(admin, parent)
         while True:  # each further round needs a parent secret that has changed
             sent = self._clock.now()
-            answer = self._api.call(self.endpoint.call(parent), budget)
+            answer = self._login(parent, budget)
             if answer.ok:
                 return self._minted(answer, parent, sent)
             if not self.endpoint.refuses(answer) and answer.status != HTTPStatus.FORBIDDEN:

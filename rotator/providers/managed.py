@@ -14,7 +14,7 @@ from rotator.errors import EffectError, NeedsPerson, NotSent, Refused, RotatorEr
 from rotator.interfaces import Clock
 from rotator.model import Credential, Issued, KeyRecord, Policy, Probe, ProviderRef, Traits, Verdict
 from rotator.providers.admin import Admin
-from rotator.providers.answers import Answer, unwelcome
+from rotator.providers.answers import HIDDEN, Answer, unwelcome
 from rotator.providers.http import Api, Budget
 from rotator.providers.network import Call, Network
 from rotator.providers.parsing import garbage, in_path, jwt_ending, next_page, rows, usable
@@ -127,7 +127,10 @@ class Managed(ABC):
         answer = self._manage(lambda admin: self._create_call(admin, label, wanted), budget)
         if not answer.ok:
             raise self._not_created(answer, budget)
-        return self._issued(answer.json())
+        issued = self._issued(answer.json())
+        if HIDDEN in issued.key_id:
+            raise garbage("the new key's id repeats the admin credential")
+        return issued
 
     def find(self) -> Sequence[KeyRecord]:
         """Every page of the list."""
@@ -142,9 +145,8 @@ class Managed(ABC):
                 return Probe(Verdict.UNKNOWN, f"malformed: {name}")
         try:
             call = self._probe_call(credential)
-            return self._judged(
-                self._api.call(call, Budget(self._clock), tries=1, learns=not self.counts_keys), call
-            )
+            answer = self._api.call(call, Budget(self._clock), tries=1, learns=not self.counts_keys)
+            return self._judged(answer.to(credential, self.traits.secret_fields), call)
         except (EffectError, NeedsPerson) as error:
             return Probe(Verdict.UNKNOWN, error.kind)
 
@@ -179,15 +181,18 @@ class Managed(ABC):
                 scope=Scope.PROVIDER,
             )
         credential = self._admin.credential()
-        answer = self._api.call(make(credential), budget)
+        answer = self._managed(make, credential, budget)
         if answer.status != HTTPStatus.UNAUTHORIZED:
             return answer
         fresh = self._admin.renewed(credential)
         if fresh is not None:
-            answer = self._api.call(make(fresh), budget)
+            answer = self._managed(make, fresh, budget)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             raise self._admin.refused("the server answered 401")
         return answer
+
+    def _managed(self, make: Callable[[Credential], Call], admin: Credential, budget: Budget) -> Answer:
+        return self._api.call(make(admin), budget).to(admin, self.traits.admin_fields)
 
     def _failed(self, answer: Answer, doing: str, *, reads: bool) -> RotatorError:
         said = f"{self._ref.name}: {doing}"

@@ -1,8 +1,11 @@
 """What botocore raises, sorted by what to do next.
 
 Sorted by error code, never by HTTP status: Secrets Manager answers 400 to nearly everything, also to what
-is missing. Nothing of a library's text is passed on: ParamValidationError prints the value it was given.
+is missing. Nothing of a library's text is passed on: ParamValidationError prints the value it was given. An
+error code is passed on where it is a word that AWS forms: what answers in its place may send anything.
 """
+
+import re
 
 from botocore import exceptions as boto
 
@@ -25,6 +28,8 @@ _CREDENTIALS = frozenset({
     "InvalidToken",
 })  # fmt: skip
 _KMS = frozenset({"DecryptionFailure", "EncryptionFailure"})
+_KNOWN = _BUSY | _WRONG | _DENIED | _CREDENTIALS | _KMS
+_CODE = re.compile(r"[0-9]{3}|[A-Za-z]{1,40}(Exception|Error|Failure|Fault|Unavailable)")  # 503: it had none
 
 _NEVER_SENT = (
     boto.EndpointConnectionError,
@@ -42,10 +47,11 @@ _NO_CREDENTIALS = (
 
 
 def code_of(raised: BaseException) -> str:
-    """The error code of an answer, or nothing."""
-    return (
-        str(raised.response.get("Error", {}).get("Code", "")) if isinstance(raised, boto.ClientError) else ""
-    )
+    """The error code of an answer, or nothing: also where it is none that AWS would send."""
+    if not isinstance(raised, boto.ClientError):
+        return ""
+    code = str(raised.response.get("Error", {}).get("Code", ""))
+    return code if code in _KNOWN or _CODE.fullmatch(code) else ""
 
 
 def sent(raised: BaseException | None) -> bool:
@@ -94,7 +100,8 @@ def _refused(code: str, where: str) -> RotatorError:
         )
     if code in _WRONG:
         return Refused(code, f"Secrets Manager refused {where}.", permanent=True)
-    return Unknown(code or "no-code", f"{where} failed at Secrets Manager; it may have been done ({code}).")
+    code = code or "no-code"
+    return Unknown(code, f"{where} failed at Secrets Manager; it may have been done ({code}).")
 
 
 def missing(secret: str) -> NeedsPerson:

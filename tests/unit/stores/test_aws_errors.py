@@ -86,3 +86,14 @@ def test_denied_names_the_missing_right(operation: str, right: str) -> None:
     error = aws_errors.translated(raised, "GetSecretValue", "app/one")
     assert isinstance(error, NeedsPerson)
     assert right in error.todo
+
+
+@pytest.mark.parametrize(
+    "code", [VALUE, f"KMS{VALUE}", "hunter2hunter2hunter2", "AKIA0000000000000000", "5000"]
+)
+def test_a_code_that_aws_does_not_form_is_not_repeated(code: str) -> None:
+    """What answers in the place of AWS may send a value as its error code: it is no code then."""
+    raised = boto.ClientError({"Error": {"Code": code}}, "PutSecretValue")
+    error = aws_errors.translated(raised, "PutSecretValue", "app/one")
+    assert isinstance(error, Unknown)
+    assert code not in f"{error} {error.kind}"
