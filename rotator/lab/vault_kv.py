@@ -10,6 +10,7 @@ from rotator.lab.wire import Answer
 
 MAX_VERSIONS = 10  # where nobody says otherwise
 NOTHING: tuple[int, dict[str, Any]] = (404, {"errors": []})
+_SETTINGS = {"max_versions", "cas_required", "delete_version_after", "custom_metadata"}
 NEVER = timedelta(seconds=-1)  # delete_version_after of a mount on which nothing is deleted
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}  # as Go writes JSON
 
@@ -196,7 +197,12 @@ class Mount:
         return told(secret.shown()) if secret else answer(*NOTHING)
 
     def annotate(self, path: str, body: Mapping[str, Any]) -> Answer:
-        """POST metadata: settings of a key, which is made if there is none; it then has no version."""
+        """POST metadata: settings of a key, which is made if there is none; it then has no version.
+
+        A request that sets nothing makes nothing (KV engine, path_metadata.go).
+        """
+        if not _SETTINGS & body.keys():
+            return Answer(204)
         secret = self.secrets.setdefault(path, Secret(self.clock(), self.clock()))
         secret.rules.change(body)
         secret.custom = body.get("custom_metadata", secret.custom)

@@ -166,8 +166,8 @@ def missing(where: Place) -> NeedsPerson:
     return NeedsPerson(
         "missing",
         f"Secret {where.name!r} does not exist.",
-        todo=f"Correct `secret` in the policy, or make it: `vault kv metadata put -mount={where.mount} "
-        f"{where.path}` (without a value: rotator writes the first).",
+        todo=f"Correct `secret` in the policy, or make it: `vault kv metadata put -cas-required=true "
+        f"-mount={where.mount} {where.path}` (without a value: rotator writes the first).",
     )
 
 

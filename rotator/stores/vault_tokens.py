@@ -15,6 +15,8 @@ from rotator.stores.vault_errors import Asked, Reply, answered, broken, garbage
 from rotator.stores.vault_settings import Auth, TokenAuth
 
 _SHARE = 2 / 3  # of a token's life
+_LATER = 1 / 10  # of what is left of it, until a renewal that failed is tried again
+_TRUSTED = 600.0  # seconds for which a token that replaced a refused one is not replaced again
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,6 +48,7 @@ class Tokens:
         self._clock = clock
         self._lock = threading.RLock()
         self._lease: Lease | None = None
+        self._replaced_at: float | None = None  # when a refused token was replaced
 
     def ready(self) -> str:
         """See that the client has a token that outlasts an effect; that token.
@@ -66,12 +69,20 @@ class Tokens:
             return lease.token
 
     def refused(self, token: str) -> bool:
-        """Vault refused this token: whether there is another to try with."""
+        """Vault refused this token: whether there is another to try with.
+
+        One that replaced a refused token a moment ago is good: then it is a right that is missing.
+        """
         with self._lock:
+            now = self._clock.monotonic()
             if self._lease is None or self._lease.token != token:  # another thread saw to it
                 return True
-            if isinstance(self._auth, TokenAuth) and vault_login.token(self._auth) == token:
+            if isinstance(self._auth, TokenAuth):
+                if vault_login.token(self._auth) == token:
+                    return False
+            elif self._replaced_at is not None and now - self._replaced_at < _TRUSTED:
                 return False
+            self._replaced_at = now
             self._use(self._fresh())
             return True
 
@@ -95,7 +106,7 @@ class Tokens:
             return self._fresh() if lease is None else self._renewed(lease)
         except EffectError as raised:
             if lease is not None and lease.lasts(self._clock.monotonic()):
-                return lease
+                return self._later(lease)
             error = raised
         raise NotSent(
             error.kind, f"No token of Vault was to be had. {error.message}", retry_at=error.retry_at
@@ -110,8 +121,13 @@ class Tokens:
             return self._looked_up(given)
         reply = self._ask(self._client.auth.token.renew_self, Asked("renew", "auth/token/renew-self"))
         if not reply.done:
-            return replace(lease, renew_at=None)
+            return self._later(lease)
         return self._of_login(reply, Asked("renew", "auth/token/renew-self"), ours=False)
+
+    def _later(self, lease: Lease) -> Lease:
+        """The same lease, renewed a little later."""
+        now = self._clock.monotonic()
+        return replace(lease, renew_at=now + ((lease.until or now) - now) * _LATER)
 
     def _fresh(self) -> Lease:
         if isinstance(self._auth, TokenAuth):

@@ -1,4 +1,6 @@
+import re
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -10,6 +12,7 @@ import pytest
 import requests
 
 from rotator.errors import NeedsPerson
+from rotator.stores import vault_rights
 from rotator.stores.vault_kv2 import VaultKv2
 from rotator.testing.clock import ManualClock
 from rotator.testing.store_backend import target
@@ -18,6 +21,11 @@ from tests.contract.stores.vault_contract import VaultContract
 from tests.contract.stores.vault_laid_open import Admin, VaultLaidOpen, policy
 
 PATIENCE = 30.0  # seconds for a server to be up
+
+
+def binary() -> str | None:
+    """The server's program, which is its client too."""
+    return shutil.which("bao") or shutil.which("vault")
 
 
 def free_port() -> int:
@@ -43,14 +51,14 @@ def until_answered(admin: Admin, path: str) -> None:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Admin]:
     """A real server in development mode: in memory, on a port of its own, ended at the end."""
-    binary = shutil.which("bao") or shutil.which("vault")
-    if binary is None:
+    program = binary()
+    if program is None:
         pytest.skip("there is no `vault` or `bao` on PATH")
     port, root = free_port(), secrets.token_hex(16)
     address = f"127.0.0.1:{port}"
     options = [f"-dev-listen-address={address}", f"-dev-root-token-id={root}", "-dev-no-store-token"]
     started = subprocess.Popen(
-        [binary, "server", "-dev", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [program, "server", "-dev", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     admin = Admin(f"http://{address}", root)
     try:
@@ -79,21 +87,29 @@ class TestRealServer(VaultContract):
         server("DELETE", f"sys/mounts/{mount}")
 
 
+NEEDED = vault_rights.policy("secret", ["app/one"])
+
+
 @pytest.mark.parametrize(
     ("rules", "told"),
     [
-        (policy("secret"), [("ok", "exactly what is needed")]),
+        (NEEDED, [("ok", "and nothing else of what was asked about")]),
+        (NEEDED.replace('path "secret/config"', 'path "secret/other"'), [("error", "config: read")]),
         (
-            policy("secret").replace('path "secret/config"', 'path "secret/other"'),
-            [("error", "config: read")],
+            NEEDED + 'path "secret/undelete/*" { capabilities = ["update"] }',
+            [("warning", "more than needed on secret/undelete/app/one")],
         ),
         (
-            policy("secret") + 'path "secret/undelete/*" { capabilities = ["update"] }',
-            [("warning", "more than needed on secret/undelete/app/one")],
+            NEEDED + 'path "secret/data/app/*" { capabilities = ["read"] }',
+            [("warning", "more than needed on secret/data/app/(any other secret): read")],
+        ),
+        (
+            NEEDED + 'path "sys/policies/acl/*" { capabilities = ["update", "sudo"] }',
+            [("warning", "more than needed on sys/policies/acl/rotator-asks: sudo, update")],
         ),
         (None, [("warning", "is a root token")]),
     ],
-    ids=["exact", "missing", "excess", "root"],
+    ids=["exact", "missing", "never-needed", "other-secrets", "policies", "root"],
 )
 def test_a_real_server_tells_the_rights(
     server: Admin, tmp_path: Path, rules: str | None, told: list[tuple[str, str]]
@@ -153,4 +169,22 @@ def test_a_real_token_is_renewed(server: Admin, tmp_path: Path) -> None:
     for _ in range(3):
         assert store.look(target("app/nothing")).current is None
         clock.sleep(30)
+    store.close()
+
+
+def test_the_command_for_a_secret_without_a_value_makes_it(server: Admin, tmp_path: Path) -> None:
+    """What people are told to type works: a request that sets nothing would make nothing."""
+    (tmp_path / "token").write_text(server.token)
+    auth = {"method": "token", "token_file": str(tmp_path / "token")}
+    store = VaultKv2(VaultKv2.Settings.model_validate({"url": server.url, "auth": auth}), SystemClock())
+    name = f"app/{secrets.token_hex(4)}"
+    with pytest.raises(NeedsPerson) as caught:
+        store.look(target(name))
+    command = re.search("`(vault [^`]*)`", caught.value.todo)
+    assert command is not None
+    asked = [binary() or "", *shlex.split(command.group(1))[1:]]
+    environ = {"VAULT_ADDR": server.url, "BAO_ADDR": server.url, "HOME": str(tmp_path)}
+    token = {"VAULT_TOKEN": server.token, "BAO_TOKEN": server.token}
+    subprocess.run(asked, env={**environ, **token}, check=True, capture_output=True)
+    assert store.look(target(name)).current is None
     store.close()

@@ -45,6 +45,7 @@ class Admin:
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url
+        self.token = token
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["X-Vault-Token"] = token

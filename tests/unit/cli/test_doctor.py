@@ -296,7 +296,7 @@ RIGHTS = vault_rights.policy("secret", ["prod/a", "prod/b"])
 @pytest.mark.parametrize(
     ("rules", "expected"),
     [
-        (RIGHTS, [("ok", "the token may do exactly what is needed")]),
+        (RIGHTS, [("ok", "the token may do what is needed, and nothing else of what was asked about")]),
         (
             RIGHTS.replace('["create", "read", "update"]', '["create", "read", "update", "sudo"]', 1),
             [("warning", "more than needed on secret/data/prod/a: sudo")],
