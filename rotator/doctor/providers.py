@@ -8,11 +8,12 @@ from rotator import due
 from rotator.capabilities import Finding, Grade, JudgesAdmin, Reachable, TellsTime
 from rotator.errors import EffectError, NeedsPerson
 from rotator.interfaces import Provider, World
-from rotator.model import KeyRecord, Policy, Probe, ProviderRef, Traits, Verdict, token_in
+from rotator.model import AdminRef, KeyRecord, Policy, Probe, ProviderRef, Traits, Verdict, token_in
 from rotator.people import Known
 
 SKEW = timedelta(seconds=30)  # worth a warning where nothing is signed with the time
 _FEW = 8  # ids in a sentence
+_SOON = timedelta(hours=1)  # a secret that is new to the ledger may be overdue: somebody starts the worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,32 +104,34 @@ def _admin(asked: Asked, provider: Provider, listed: Sequence[KeyRecord]) -> Ite
     ends = provider.admin_ends()
     if ends is None:
         return
-    need, what = next_need(asked)
     todo = f"Before that: rotator submit --admin {asked.ref.name}"
+    beyond = [f"{what} at {_when(at)}" for at, what in needs(asked) if at > ends]
     if ends <= asked.now:
         yield Finding(Grade.ERROR, "", f"its admin credential says that it expired at {_when(ends)}", todo)
-    elif need is not None and ends < need:
-        text = f"its admin credential expires at {_when(ends)}, before it is needed: {what}, {_when(need)}"
+    elif beyond:
+        more = f" and {len(beyond) - 1} times more" if beyond[1:] else ""
+        text = f"its admin credential expires at {_when(ends)}, before it is needed: {beyond[0]}{more}"
         yield Finding(Grade.WARNING, "", text, todo)
     else:
         yield Finding(Grade.OK, "", f"its admin credential says that it lives until {_when(ends)}")
 
 
-def next_need(asked: Asked) -> tuple[datetime | None, str]:
-    """When the admin credential is needed next, and what for; None where nothing is planned. Pure."""
-    needs: list[tuple[datetime, str]] = []
+def needs(asked: Asked) -> list[tuple[datetime, str]]:
+    """When the admin credential is needed, as far as is known, and what for; the first one first. Pure."""
+    found: list[tuple[datetime, str]] = []
     for policy in asked.policies:
         one = asked.known.get(policy.target.id)
         if one is None:
+            found.append((asked.now + _SOON, f"{policy.name} is taken on"))
             continue
-        found = due.next_rotation(policy, one.state, one.orders, asked.now)
-        needs += [(max(found.at, asked.now), f"{policy.name} rotates")] if found else []
-        needs += [
+        planned = due.next_rotation(policy, one.state, one.orders, asked.now)
+        found += [(max(planned.at, asked.now), f"{policy.name} rotates")] if planned else []
+        found += [
             (max(debt.not_before, asked.now), f"an old key of {policy.name} is revoked")
             for debt in one.debts
             if debt.not_before is not None
         ]
-    return min(needs, default=(None, ""))
+    return sorted(found)
 
 
 # --- where people issue ----------------------------------------------------------------------------------
@@ -140,11 +143,28 @@ def _by_login(world: World, asked: Asked, provider: Provider) -> Iterator[Findin
         provider.reach()
         yield Finding(Grade.OK, "", "reachable")
     traits = provider.traits
+    if asked.ref.admin is not None:
+        yield from _parent(world, asked.ref.admin, traits, ", ".join(each.name for each in asked.policies))
     if not (traits.control or traits.expires):
         yield Finding(Grade.OK, "", "no login was tried: each one counts against the account")
         return
     for policy in asked.policies:
         yield _credential(world, policy, provider)
+
+
+def _parent(world: World, parent: AdminRef, traits: Traits, names: str) -> Iterator[Finding]:
+    """Whether the secret from which tokens are minted holds what a login needs; none is tried."""
+    try:
+        held = parent.read(world.store(parent.store).raw(parent.secret))
+    except (EffectError, NeedsPerson) as error:
+        todo = error.todo if isinstance(error, NeedsPerson) else "See that the store is up, then ask again."
+        yield Finding(Grade.ERROR, "", f"the parent of {names} cannot be read: {error.message}", todo)
+        return
+    lacking = [name for name in traits.admin_fields if not held.get(name)]
+    if lacking:
+        text = f"secret {parent.secret}, the parent of {names}, has no {' and no '.join(lacking)}"
+        todo = f"Correct `from` in the policy of {names}, or bring the credential into that secret."
+        yield Finding(Grade.ERROR, "", text, todo)
 
 
 def _credential(world: World, policy: Policy, provider: Provider) -> Finding:

@@ -10,7 +10,7 @@ import pytest
 from rotator import doctor, stores, wiring
 from rotator.capabilities import Finding, Grade
 from rotator.doctor import providers
-from rotator.doctor.providers import Asked, next_need
+from rotator.doctor.providers import Asked, needs
 from rotator.errors import Unknown
 from rotator.interfaces import Look
 from rotator.lab import B2Trader, FatTail, Refuse
@@ -254,13 +254,24 @@ def test_the_word_of_a_token_is_read_from_the_admin_secret(two: tuple[Rig, B2Tra
     assert timedelta(minutes=59) < ends - datetime.now(UTC) <= timedelta(hours=1)
 
 
-def test_the_next_need_is_a_rotation_or_a_revocation() -> None:
+def test_the_admin_credential_is_needed_for_rotations_and_revocations() -> None:
     """Whatever comes first: an old key that is to die needs the admin credential as well."""
     of = policy()
     plain = Asked(of.provider, (of,), {of.target.id: known(of)}, NOW)
     owing = Asked(of.provider, (of,), {of.target.id: known(of, debts=(debt(of),))}, NOW)
-    assert next_need(plain)[1] == "orders rotates"
-    assert next_need(owing) == (NOW + timedelta(hours=23), "an old key of orders is revoked")
+    new = Asked(of.provider, (of,), {}, NOW)
+    assert [what for _, what in needs(plain)] == ["orders rotates"]
+    assert needs(owing)[0] == (NOW + timedelta(hours=23), "an old key of orders is revoked")
+    assert [what for _, what in needs(new)] == ["orders is taken on"]
+
+
+def test_every_need_beyond_its_end_counts() -> None:
+    """A credential that outlives the next revocation, and not the rotation after it, is told."""
+    of = policy()
+    asked = Asked(of.provider, (of,), {of.target.id: known(of, debts=(debt(of),))}, NOW)
+    (one,) = providers._admin(asked, _Judge(NOW + timedelta(hours=24)), [])
+    assert one.level is Grade.WARNING
+    assert "orders rotates" in one.text
 
 
 # --- where people issue ----------------------------------------------------------------------------------
@@ -285,6 +296,22 @@ def test_a_token_costs_no_login(tokens: PeopleRig) -> None:
     _, findings = found(tokens, "--provider", "figure")
     assert tokens.figure.token_calls == before + 1  # of the client
     assert ("token", "its credential is accepted") in about(findings, "ok")
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [("prod/typo", "cannot be read"), ("prod/empty", "has no client_id and no client_secret")],
+)
+def test_a_token_needs_a_parent(tokens: PeopleRig, secret: str, said: str) -> None:
+    """The secret that it is minted from is there and holds what a login needs; no login is tried for that."""
+    tokens.secret("prod/empty", {"note": "theirs"})
+    path = tokens.folder / "rotator.yaml"
+    path.write_text(
+        path.read_text().replace("{store: aws, secret: prod/client}\n", f"{{store: aws, secret: {secret}}}\n")
+    )
+    code, findings = found(tokens, "--provider", "figure")
+    assert code == 1
+    assert any(said in one["text"] for one in findings if one["level"] == "error")
 
 
 # --- rights at Vault -------------------------------------------------------------------------------------
