@@ -1,13 +1,11 @@
 """Fixtures that several folders of tests share."""
 
 import os
-import secrets
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from tests.embedded.server import Server
+from tests.embedded.server import Server, a_database
 
 
 @pytest.fixture(scope="session")
@@ -19,15 +17,15 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
+def own_database(server: Server) -> Iterator[str]:
+    """The address of an empty database on a server that the test may take away."""
+    with a_database(server.url()) as url:
+        yield url
+
+
+@pytest.fixture
 def database(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of an empty PostgreSQL database: on a server of ours, or on ROTATOR_TEST_POSTGRES."""
-    import psycopg  # noqa: PLC0415 - most tests need it not
-
     named = os.environ.get("ROTATOR_TEST_POSTGRES")
-    home = named or request.getfixturevalue("server").url()
-    name = f"rotator_test_{secrets.token_hex(6)}"
-    with psycopg.connect(home, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0".encode())
-    yield urlunsplit(urlsplit(home)._replace(path=f"/{name}"))
-    with psycopg.connect(home, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    with a_database(named or request.getfixturevalue("server").url()) as url:
+        yield url

@@ -34,10 +34,10 @@ _KIND = Kind(
     reading={"isolation_level": "AUTOCOMMIT"},
 )
 # A commit is on the disk (and the standby's, where there is one) before it is said to be. Nobody is waited
-# for too long, and a worker that was frozen within a transaction lets its rows go.
+# for too long, and a worker that was frozen within a transaction lets its rows go before others give up.
 _SESSION = """SELECT set_config('synchronous_commit', 'on', false),
     set_config('statement_timeout', %(patience)s, false), set_config('lock_timeout', %(patience)s, false),
-    set_config('idle_in_transaction_session_timeout', %(patience)s, false)"""
+    set_config('idle_in_transaction_session_timeout', %(idle)s, false)"""
 _CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
 
@@ -97,7 +97,7 @@ def _connect(login: Login, patience: float) -> psycopg.Connection[Any]:
     milliseconds = int(patience * 1000)
     bounds = {**_BOUNDS, "tcp_user_timeout": milliseconds, "client_encoding": "utf8"}
     connection = psycopg.connect(**{**bounds, **login.settings()})
-    connection.execute(_SESSION, {"patience": str(milliseconds)})
+    connection.execute(_SESSION, {"patience": str(milliseconds), "idle": str(milliseconds // 2)})
     connection.commit()
     return connection
 

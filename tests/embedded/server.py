@@ -3,13 +3,19 @@
 import importlib.util
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
 
 _SETTINGS = (
     "listen_addresses=",  # a socket in a folder of ours is enough, and no port is taken
@@ -106,6 +112,17 @@ class Server:
             )
             output.seek(0)
             assert done.returncode == 0, f"{program} failed:\n{output.read()}"
+
+
+@contextmanager
+def a_database(home: str) -> Iterator[str]:
+    """The address of a new database on the server where ``home`` is another; dropped at the end."""
+    name = f"rotator_test_{secrets.token_hex(6)}"
+    with psycopg.connect(home, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0".encode())
+    yield urlunsplit(urlsplit(home)._replace(path=f"/{name}"))
+    with psycopg.connect(home, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 def _programs() -> Path:
