@@ -49,11 +49,11 @@ class Login:
 
     def _token(self) -> str:
         """Signed here, with the credentials that boto3 finds (Amazon RDS User Guide, IAM authentication)."""
-        import boto3  # noqa: PLC0415 - heavy, and seldom needed
+        from boto3.session import Session  # noqa: PLC0415 - heavy, and seldom needed
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
         try:
-            self._rds = self._rds or boto3.client("rds", region_name=self._region)
+            self._rds = self._rds or Session().client("rds", region_name=self._region)
             token: str = self._rds.generate_db_auth_token(
                 self._told["host"], int(self._told.get("port", _PORT)), self._told["user"]
             )
