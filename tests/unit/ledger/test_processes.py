@@ -45,22 +45,29 @@ print(ledger.id, *won)
 """
 
 
-def start(program: str, path: Path) -> subprocess.Popen[str]:
-    """Another process that uses the ledger in this file."""
-    command = [sys.executable, "-c", program, f"sqlite:///{path}"]
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a ledger that several processes can share, on each kind of database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.sqlite"
+    return str(request.getfixturevalue("database"))
+
+
+def start(program: str, url: str) -> subprocess.Popen[str]:
+    """Another process that uses the ledger at this address."""
+    command = [sys.executable, "-c", program, url]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize("commits", [1, 40])
-def test_killed_between_commits(commits: int, tmp_path: Path) -> None:
+def test_killed_between_commits(commits: int, url: str) -> None:
     """A process killed at any moment leaves a ledger with whole commits only, and all that it was told of."""
-    path = tmp_path / "ledger.sqlite"
-    with start(COMMITS, path) as process:
+    with start(COMMITS, url) as process:
         assert process.stdout
         for _ in range(commits):
             told = int(process.stdout.readline())
         os.kill(process.pid, signal.SIGKILL)
-    ledger = open_ledger(f"sqlite:///{path}", ManualClock(), create=False)
+    ledger = open_ledger(url, ManualClock(), create=False)
     state, rotation = ledger.secret("one"), ledger.rotation("one")
     assert state
     assert rotation
@@ -73,10 +80,9 @@ def test_killed_between_commits(commits: int, tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_processes_start_and_claim_at_once(tmp_path: Path) -> None:
+def test_processes_start_and_claim_at_once(url: str) -> None:
     """Processes that make one ledger at once share it: one id, and each secret is claimed by one of them."""
-    path = tmp_path / "ledger.sqlite"
-    processes = [start(CLAIMS, path) for _ in range(3)]
+    processes = [start(CLAIMS, url) for _ in range(3)]
     answers = [process.communicate()[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert len({answer[0] for answer in answers}) == 1
