@@ -16,42 +16,11 @@ KINDS = tuple(
 )  # slow to make, and nothing is repeated in it
 _CARRIERS = ("authorization", "cookie", "x-api-key", "x-api-secret", "x-vault-token", "x-amz-security-token")
 _NAMES = (
-    "error",
-    "message",
-    "code",
-    "__type",
-    "Code",
-    "Message",
-    "type",
-    "error_description",
-    "detail",
-    "request_id",
-    "id",
-    "key_id",
-    "name",
-    "label",
-    "status",
-    "created_at",
-    "expires_at",
-    "scopes",
-    "publicKey",
-    "account",
-    "userId",
-    "tenantId",
-    "next_cursor",
-    "token_type",
-    "expires",
-    "expires_in",
-    "version",
-    "VersionId",
-    "ARN",
-    "Name",
-    "method",
-    "key_prefix",
-    "created_time",
-    "lease_duration",
-    "ttl",
-)
+    "error", "message", "code", "__type", "Code", "Message", "type", "error_description", "detail",
+    "request_id", "id", "key_id", "name", "label", "status", "created_at", "expires_at", "scopes",
+    "publicKey", "account", "userId", "tenantId", "next_cursor", "token_type", "expires", "expires_in",
+    "version", "VersionId", "ARN", "Name", "method", "key_prefix", "created_time", "lease_duration", "ttl",
+)  # fmt: skip
 
 Hook = Callable[[Request, Respond], Answer | None]
 
