@@ -1,27 +1,19 @@
 """Which addresses a policy may name: those to which a credential may be sent."""
 
-import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
+
+from rotator.addresses import address as spelled
+from rotator.addresses import forbidden
 
 _HOST = re.compile(r"(?=.{1,253}$)(?!-)[A-Za-z0-9-]{1,63}(?:\.(?!-)[A-Za-z0-9-]{1,63})*\.?")
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?")
 _PRINTABLE = re.compile(r"[!-~]+")
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_METADATA = frozenset(
-    {
-        "169.254.169.254",
-        "fd00:ec2::254",
-        "fd20:ce::254",
-        "100.100.100.200",
-        "metadata.google.internal",
-        "metadata",
-    }
-)
+_BRACKETED = re.compile(r"\[[^\[\]]*\](?::[0-9]*)?")
+_METADATA = frozenset({"metadata.google.internal", "metadata", "instance-data", "instance-data.ec2.internal"})
 _EXAMPLE = "Write it as https://host/path."
 
 Wrong = tuple[str, str]
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def wrong_url(text: str) -> Wrong | None:
@@ -45,6 +37,8 @@ def _wrong_parts(url: SplitResult, text: str) -> Wrong | None:
         return "The URL does not begin with https://.", _EXAMPLE
     if "@" in url.netloc:
         return "The URL holds a user or a password.", "Leave it out: credentials are kept in a store."
+    if "[" in url.netloc and not _BRACKETED.fullmatch(url.netloc):
+        return "The URL's host is not a name or an address.", _EXAMPLE
     if "?" in text or "#" in text:
         return "The URL holds a query or a fragment.", "End it with the path."
     return None
@@ -53,14 +47,14 @@ def _wrong_parts(url: SplitResult, text: str) -> Wrong | None:
 def _wrong_host(host: str, port: int | None, url: SplitResult) -> Wrong | None:
     if port == 0:
         return "Port 0 reaches nothing.", "Write a port from 1 to 65535, or leave it out."
-    address = _address(host)
+    address = spelled(host)
     if address is None and (not _HOST.fullmatch(host) or _NUMERIC.fullmatch(host)):
         return "The URL's host is not a name or an address.", _EXAMPLE
-    if host.rstrip(".") in _METADATA or (address is not None and _forbidden(address)):
+    if host.rstrip(".") in _METADATA or (address is not None and forbidden(address)):
         return "The URL's host is an address from which machines get their own credentials, or nobody's.", (
             "Write the provider's host name."
         )
-    if url.scheme == "http" and not _loopback(host, address):
+    if url.scheme == "http" and not _loopback(host):
         return (
             "The URL is not https, so keys would be sent readable.",
             "Write https://; http is for this machine only.",
@@ -68,29 +62,6 @@ def _wrong_host(host: str, port: int | None, url: SplitResult) -> Wrong | None:
     return None
 
 
-def _address(host: str) -> _Address | None:
-    """The address that a host spells, with an IPv4 address inside IPv6 unpacked."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address):
-        if address in _NAT64:
-            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        return address.ipv4_mapped or address.sixtofour or address
-    return address
-
-
-def _forbidden(address: _Address) -> bool:
-    return (
-        address.is_link_local
-        or address.is_unspecified
-        or address.is_multicast
-        or str(address) in _METADATA
-        or str(address).startswith("0.")
-        or getattr(address, "scope_id", None) is not None
-    )
-
-
-def _loopback(host: str, address: _Address | None) -> bool:
+def _loopback(host: str) -> bool:
+    address = spelled(host)
     return host in ("localhost", "localhost.") or (address is not None and address.is_loopback)

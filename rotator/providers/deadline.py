@@ -10,13 +10,16 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import httpcore
 import httpx
+
+from rotator.addresses import refused
 
 _ends: ContextVar[float] = ContextVar("rotator_deadline")
 
@@ -68,11 +71,20 @@ class DeadlineStream(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
 
-class DeadlineBackend(httpcore.NetworkBackend):
-    """Opens connections; looking up the name and trying each of its addresses share the deadline."""
+class ForbiddenAddress(httpcore.ConnectError):
+    """A name leads to an address to which nothing is ever sent."""
 
-    def __init__(self) -> None:
+
+class DeadlineBackend(httpcore.NetworkBackend):
+    """Opens connections; looking up the name and trying each of its addresses share the deadline.
+
+    Addresses are judged here, after the look-up and for each connection, and the one that was judged is the
+    one that is connected to: what a name meant a minute ago says nothing.
+    """
+
+    def __init__(self, refuses: Callable[[str], bool]) -> None:
         self._inner = httpcore.SyncBackend()
+        self._refuses = refuses
 
     def connect_tcp(
         self,
@@ -85,7 +97,10 @@ class DeadlineBackend(httpcore.NetworkBackend):
         """Connect to the first address that answers. Raises ConnectError or ConnectTimeout."""
         options = tuple(socket_options or ())
         error: Exception = httpcore.ConnectError("the name has no address")
-        for address in _addresses(host, port, _left(timeout, httpcore.ConnectTimeout)):
+        found = _addresses(host, port, _left(timeout, httpcore.ConnectTimeout))
+        if any(self._refuses(address) for address in found):
+            raise ForbiddenAddress("the name leads where nothing is sent")
+        for address in found:
             left = _left(timeout, httpcore.ConnectTimeout)
             try:
                 return DeadlineStream(self._inner.connect_tcp(address, port, left, local_address, options))
@@ -129,9 +144,17 @@ def _literal(host: str) -> bool:
 
 
 class DeadlineTransport(httpx.HTTPTransport):
-    """httpx's transport over such connections, also through a proxy."""
+    """httpx's transport over such connections, also through a proxy.
 
-    def __init__(self, context: ssl.SSLContext, proxy: str | None = None) -> None:
+    What is in clear stays on this machine. A proxy looks names up itself, and is where the operator says.
+    """
+
+    def __init__(self, context: ssl.SSLContext, proxy: str | None = None, *, clear: bool = False) -> None:
         super().__init__(verify=context, trust_env=False, proxy=proxy)
         self.pool = self._pool
-        self.pool._network_backend = DeadlineBackend()  # noqa: SLF001 - httpx has no setting for it
+        refuses = partial(refused, loopback_only=clear) if proxy is None else _allowed
+        self.pool._network_backend = DeadlineBackend(refuses)  # noqa: SLF001 - httpx has no setting for it
+
+
+def _allowed(address: str) -> bool:  # noqa: ARG001 - the proxy's own address
+    return False

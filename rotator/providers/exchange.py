@@ -14,7 +14,7 @@ import httpx
 
 from rotator.errors import EffectError, NotSent, Unknown
 from rotator.providers.answers import Answer
-from rotator.providers.deadline import DeadlineTransport, within
+from rotator.providers.deadline import DeadlineTransport, ForbiddenAddress, within
 from rotator.providers.network import Call
 
 _PLAIN = re.compile(r"[A-Za-z0-9/?&=%._~:@+,;!$*()-]*")  # of a path and query: nothing to encode
@@ -31,8 +31,10 @@ def tls(ca_file: str | None) -> ssl.SSLContext:
 class Client:
     """Connections to one host, and the headers that every request has. Threads may share it."""
 
-    def __init__(self, context: ssl.SSLContext, proxy: str | None, headers: Mapping[str, str]) -> None:
-        self._transport = DeadlineTransport(context, proxy)
+    def __init__(
+        self, context: ssl.SSLContext, proxy: str | None, headers: Mapping[str, str], *, clear: bool = False
+    ) -> None:
+        self._transport = DeadlineTransport(context, proxy, clear=clear)
         self._headers = {**headers, "Connection": "keep-alive"}
         self._bases: dict[str, httpx.URL] = {}
 
@@ -80,6 +82,7 @@ def exchange(client: Client, base_url: str, call: Call, seconds: float, most: in
                 headers = _headers(response.headers)
                 return Answer(response.status, headers, _body(response, headers, most))
             finally:
+                _part_if_more_came(response)
                 response.close()
     except _FAILURES as error:
         sorted_error = _sorted(error)
@@ -107,6 +110,17 @@ def _body(response: httpcore.Response, headers: Mapping[str, str], most: int) ->
     return bytes(body)
 
 
+def _part_if_more_came(response: httpcore.Response) -> None:
+    """End a connection on which more than the answer came: the rest would be taken for the next answer.
+
+    Of one key for another, that would be. httpcore keeps what it has read too much and does not tell.
+    """
+    stream: Any = response.stream
+    state = stream._stream._connection._h11_state  # noqa: SLF001 - there is no other way to it
+    if state.trailing_data[0]:
+        response.extensions["network_stream"].close()
+
+
 _FAILURES = (
     httpcore.TimeoutException,
     httpcore.NetworkError,
@@ -115,7 +129,12 @@ _FAILURES = (
     httpcore.UnsupportedProtocol,
     httpx.InvalidURL,
 )
+_NOWHERE = (
+    "The name of base_url leads to an address from which machines get their own credentials, or which is "
+    "not this machine though the URL is in clear; nothing was sent. Check base_url and the name server."
+)
 _BEFORE = (
+    (ForbiddenAddress, "forbidden-address", _NOWHERE),
     (httpx.InvalidURL, "configuration", "The address cannot be used; check base_url."),
     (httpcore.UnsupportedProtocol, "configuration", "The address cannot be used; check base_url."),
     (httpcore.ProxyError, "proxy", "The proxy let no connection through."),

@@ -85,7 +85,7 @@ class Network:
     """Clients and limiters, made when first used, shared by threads. Close it when done.
 
     TLS is always verified, redirects are never followed, no cookie is kept, nothing is read from the
-    environment.
+    environment; what a name leads to is judged at each connection.
     """
 
     def __init__(self, surroundings: Surroundings, clock: Clock) -> None:
@@ -131,7 +131,7 @@ class Network:
             raise _unusable("base_url is not https", "use https; only this machine may be spoken to in clear")
         proxy = self._surroundings.proxy_for(address.scheme, host)
         try:
-            return Client(self._tls(), proxy, _HEADERS)
+            return Client(self._tls(), proxy, _HEADERS, clear=address.scheme == "http")
         except (ValueError, ImportError):
             raise _unusable(
                 "the proxy setting cannot be used", "set HTTPS_PROXY to an http:// or https:// address"

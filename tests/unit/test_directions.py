@@ -40,6 +40,7 @@ ROOMS: dict[str, Room] = {
     "model": Room(),
     "interfaces": Room(("model", "errors")),
     "capabilities": Room(("model",)),
+    "addresses": Room(),
     "durations": Room(),
     "backoff": Room(),
     "cron": Room(),
@@ -56,12 +57,12 @@ ROOMS: dict[str, Room] = {
     "run_pass": Room(
         (*WORDS, "caseload", "desk", "policies"), "of policies it takes the Book, a value, and nothing else"
     ),
-    "providers": Room((*WORDS, *CALENDAR)),
+    "providers": Room((*WORDS, *CALENDAR, "addresses")),
     "stores": Room((*WORDS, *CALENDAR, "capabilities", "version"), "AWS is told which rotator calls"),
     "ledger": Room((*WORDS, *CALENDAR)),
     "telemetry": Room((*WORDS, *CALENDAR)),
     "policies": Room(
-        (*WORDS, *CALENDAR, "providers", "stores"),
+        (*WORDS, *CALENDAR, "addresses", "providers", "stores"),
         "their two tables, by name: each adapter declares the settings that a file may give it",
     ),
     "doctor": Room((*WORDS, "capabilities", "due", "people")),
