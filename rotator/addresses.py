@@ -15,7 +15,7 @@ _METADATA = frozenset(
         "192.0.0.192",  # Oracle Cloud
     }
 )
-# An IPv4 address is the last 32 bits: IPv4-compatible, mapped, translated (RFC 4291, 2765), NAT64 (6052, 8215).
+# An IPv4 address is the last 32 bits: compatible, mapped, translated (RFC 4291, 2765), NAT64 (6052, 8215).
 _EMBEDDING = tuple(
     ipaddress.ip_network(net) for net in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")
 )

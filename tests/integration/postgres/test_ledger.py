@@ -169,7 +169,7 @@ def test_what_one_worker_writes_another_reads(database: str, opened: Open) -> No
     first.release(old, None)
     new = second.claim("one", "second", MINUTE)
     assert new
-    assert second.attempt(token) == ("one", rotation.id)
+    assert second.attempts([token]) == {token: ("one", rotation.id)}
     told = a_rotation(attempt=type(rotation.attempt)(token, 1, "push-1", "key-1"))
     second.commit(new, Change(a_state(), told))
     second.release(new, None)
