@@ -15,11 +15,11 @@ _METADATA = frozenset(
         "192.0.0.192",  # Oracle Cloud
     }
 )
-# An IPv4 address is the last 32 bits: compatible, mapped, translated (RFC 4291, 2765), NAT64 (6052, 8215).
+# Their last 32 bits are an IPv4 address: compatible, mapped (RFC 4291), translated (2765), NAT64 (6052).
 _EMBEDDING = tuple(
     ipaddress.ip_network(net) for net in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")
 )
-_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")  # RFC 8215
 _NOBODY = (ipaddress.ip_network("0.0.0.0/8"), ipaddress.ip_network("240.0.0.0/4"))
 
 

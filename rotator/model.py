@@ -46,10 +46,7 @@ class Credential:
 
     def same(self, other: "Credential", names: Iterable[str]) -> bool:
         """Whether both hold the same values under ``names``; takes the same time wherever they differ."""
-        alike = [
-            hmac.compare_digest((self.get(name) or "").encode(), (other.get(name) or "").encode())
-            for name in names
-        ]
+        alike = [hmac.compare_digest(_raw(self.get(name)), _raw(other.get(name))) for name in names]
         return all(alike)
 
     def corrupted(self, names: Iterable[str]) -> "Credential":
@@ -84,6 +81,11 @@ class Credential:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a credential is never serialised")
+
+
+def _raw(value: str | None) -> bytes:
+    """A value for comparing; a JSON escape can make a surrogate that no encoding has."""
+    return (value or "").encode(errors="surrogatepass")
 
 
 def _nudged(value: str) -> str:

@@ -186,7 +186,7 @@ def strays_of(desk: Desk, policy: Policy, listed: Iterable[KeyRecord]) -> list[D
             urgent=True,
         )
         for record, token in _labelled(desk, listed)
-        if record.key_id not in _accounted(desk)
+        if record.key_id not in accounted(desk)
     ]
 
 
@@ -198,7 +198,7 @@ def _labelled(desk: Desk, listed: Iterable[KeyRecord]) -> Sequence[tuple[KeyReco
     return [(record, token) for record, (_, token) in ours if drawn.get(token, ("",))[0] == desk.state.id]
 
 
-def _accounted(desk: Desk) -> set[str]:
+def accounted(desk: Desk) -> set[str]:
     """Ids of the secret's keys that the ledger knows to be current, a candidate or owed."""
     current, rotation = desk.state.current, desk.rotation()
     ids = {current.key_id if current else None, rotation.attempt.key_id if rotation else None}

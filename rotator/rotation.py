@@ -39,9 +39,9 @@ from rotator.model import (
     Verdict,
     label_for,
 )
-from rotator.owing import events_of, holds_same, replaced, strays_of
+from rotator.owing import accounted, events_of, holds_same, replaced, strays_of
 from rotator.setbacks import Step
-from rotator.verifying import Objection, counted, probed
+from rotator.verifying import Objection, counted, probed, repeats
 
 _UNSEEN = 2  # reads that may miss a version which was written, before its value counts as lost
 _STALE = timedelta(minutes=5)  # a verification older than this is done again before promoting
@@ -132,8 +132,11 @@ def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRec
     except (NotSent, Refused, NeedsPerson) as error:  # nothing happened: the label is still unused
         return setbacks.met(desk, replace(intent, phase=Phase.PLANNED), error)
     desk.provider_answers(policy)
-    if issued.key_id in {record.key_id for record in listed}:
+    before = {record.key_id for record in listed} | (accounted(desk) if provider.traits.revokes else set())
+    if issued.key_id in before:
         raise Unknown("garbage", "the provider answered with the id of a key that existed before")
+    if repeats(desk, intent, issued.credential, onto):
+        return setbacks.repeated(desk, intent, issued.key_id)
     attempt = replace(
         intent.attempt,
         key_id=issued.key_id,

@@ -13,6 +13,7 @@ from rotator.errors import EffectError, NeedsPerson, Refused, Scope
 from rotator.model import (
     Again,
     Attempt,
+    Block,
     CurrentKey,
     Debt,
     DebtReason,
@@ -24,10 +25,11 @@ from rotator.model import (
     Rotation,
     token_for,
 )
-from rotator.owing import events_of, owe, replaced
+from rotator.owing import UNADOPTED, events_of, owe, replaced
 
 Step = Rotation | Again
 
+_NAMED = 20  # keys that a person is told of
 _STUCK = 9  # looks without a step forward, about half an hour, after which people are told
 
 
@@ -136,6 +138,24 @@ def value_lost(desk: Desk, rotation: Rotation) -> Step:
     return planned
 
 
+def repeated(desk: Desk, rotation: Rotation, key_id: str) -> Step:
+    """The provider gave the value in service a second id. It is owed, but revoking it might end that value:
+    a person must say that it may die.
+    """
+    policy, now, mine = rotation.policy, desk.now(), rotation.attempt
+    key = CurrentKey(mine.push, key_id, Provenance.UNKNOWN, now, mine.token)
+    why = f"{policy.provider.name} answered with a new id, {key_id}, and the value of the key in service"
+    todo = (
+        f"ask the provider what it did; if {key_id} may be revoked and the key in service lives on: "
+        f"rotator adopt {policy.name} --key-id {key_id}"
+    )
+    owed = owe(desk, policy, DebtReason.ABANDONED, key, not_before=now, urgent=True)
+    owed = replace(owed, block=Block(UNADOPTED, why, todo, now))
+    return give_up(
+        desk, rotation, "not-new", why, owed=[owed], blocked=NeedsPerson("not-new", why, todo=todo)
+    )
+
+
 def _abandoned(desk: Desk, rotation: Rotation) -> list[Debt]:
     """The debt of an attempt whose key is known."""
     attempt, now = rotation.attempt, desk.now()
@@ -219,6 +239,7 @@ def no_slot(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> Agai
         waiting = replace(rotation, look_at=look_at, error="no-slot")
         desk.write(rotation=waiting, events=[] if rotation.error == "no-slot" else [told])
         return Again(look_at)
-    names = ", ".join(f"{record.key_id} ({record.label})" for record in live)
-    todo = f"revoke at the provider a key that nobody needs: {names}"
+    names = ", ".join(f"{record.key_id} ({record.label})" for record in live[:_NAMED])
+    more = f" and {len(live) - _NAMED} more" if len(live) > _NAMED else ""
+    todo = f"revoke at the provider a key that nobody needs: {names}{more}"
     return _blocked(desk, rotation, NeedsPerson("no-slot", f"{message}.", todo=todo))

@@ -6,7 +6,7 @@ from datetime import datetime
 from rotator.desk import Desk
 from rotator.errors import NeedsPerson
 from rotator.interfaces import Stored
-from rotator.model import Probe, Rotation, Verdict
+from rotator.model import Credential, Probe, Rotation, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,15 @@ class Objection:
     kind: str
     why: str
     blocked: NeedsPerson | None = None
+
+
+def repeats(desk: Desk, rotation: Rotation, new: Credential, onto: Stored) -> bool:
+    """Whether a key that was issued has a secret part of the one in service: then it is no other key."""
+    traits = desk.provider(rotation.policy).traits
+    if traits.expires:  # a server may hand out one token until it ends, and our part of it stays the same
+        return False
+    parts = [name for name in traits.secret_fields if new.get(name)]
+    return any(new.same(onto.credential, [name]) for name in parts)
 
 
 def probed(desk: Desk, rotation: Rotation, stored: Stored) -> Probe | Objection:

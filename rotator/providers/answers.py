@@ -55,7 +55,8 @@ class Answer:
         if self.body is None:
             raise Unknown("garbage", "The answer is encoded or longer than 1 MiB.")
         with suppress(ValueError, RecursionError):
-            return _unsaid(json.loads(self.body.decode()), self.sent)
+            value = json.loads(self.body.decode(), object_pairs_hook=_once, parse_constant=_no_number)
+            return _unsaid(value, self.sent)
         # Raised out here: json's error holds the body, and must not hang on as its context.
         raise Unknown("garbage", f"The answer (status {self.status}) is not JSON.")
 
@@ -69,6 +70,19 @@ class Answer:
     def date(self) -> datetime | None:
         """The server's clock as its ``Date`` header tells it, to the second."""
         return _http_date(self.headers.get("date", ""))
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. One that names a member twice is none: readers disagree about which of them counts."""
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError
+    return found
+
+
+def _no_number(_: str) -> Any:
+    """NaN and Infinity, which Python reads and JSON does not have."""
+    raise ValueError
 
 
 def _unsaid(value: Any, sent: tuple[str, ...]) -> Any:

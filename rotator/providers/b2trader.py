@@ -18,7 +18,7 @@ from rotator.providers.b2trader_signing import clocks_agree, sign, signed_query
 from rotator.providers.http import Budget
 from rotator.providers.managed import Managed, Pace, Part, json_body, settled
 from rotator.providers.network import Call
-from rotator.providers.parsing import distinct, in_path, key_id, moment, secret, text, texts, unwrapped
+from rotator.providers.parsing import distinct, in_path, key_id, moment, named, secret, text, texts, unwrapped
 
 _KEYS = "/frontoffice/api/key"
 _FLAGS = ("isInfo", "isTrade", "isWithdraw")
@@ -239,4 +239,4 @@ def _address_difference(wanted: Sequence[str], granted: Sequence[str]) -> str | 
         return None
     if not granted:
         return "Its list of addresses is empty, so that it works from anywhere."
-    return f"It works from {', '.join(granted)}, which is not what was asked."
+    return f"It works from {named(granted)}, which is not what was asked."

@@ -23,6 +23,7 @@ from rotator.providers.parsing import (
     is_live,
     key_id,
     moment,
+    named,
     rows,
     secret,
     text,
@@ -94,7 +95,7 @@ class Buildmarkets(Managed):
         own = self._admin.credential().get("key_id")
         scopes = next((record.granted.get("scopes") for record in listed if record.key_id == own), None)
         more = sorted(set(scopes) - _MANAGE) if isinstance(scopes, list) else []
-        return f"it may do more than manage keys: {', '.join(more)}." if more else None
+        return f"it may do more than manage keys: {named(more)}." if more else None
 
     # calls
 

@@ -14,7 +14,7 @@ from rotator.providers.answers import Answer
 from rotator.providers.logins import Login, PersonIssued, ShortLived, doubt, refusal
 from rotator.providers.managed import json_body
 from rotator.providers.network import Call
-from rotator.providers.parsing import garbage, unwrapped
+from rotator.providers.parsing import garbage, guessable, unwrapped
 
 _TOKEN_PATH = "/oauth2/token"
 _PROBE_PATH = "/api/v1/accounts/positions"
@@ -49,8 +49,8 @@ class FigureEndpoint:
         """``access_token``, ``token_type`` and ``expires_in``, seconds counted from before the request."""
         row = unwrapped(answer.json())
         token, kind, seconds = (row.get(name) for name in ("access_token", "token_type", "expires_in"))
-        if not isinstance(token, str) or not _ACCESS_TOKEN.fullmatch(token):
-            raise garbage("access_token is missing, empty or holds characters that no token may hold")
+        if not isinstance(token, str) or not _ACCESS_TOKEN.fullmatch(token) or guessable(token):
+            raise garbage("access_token is missing, too simple, or holds characters that no token may hold")
         if not isinstance(kind, str) or kind.lower() != "bearer":
             raise garbage("token_type is not bearer")
         if not isinstance(seconds, int) or isinstance(seconds, bool):

@@ -17,7 +17,7 @@ from rotator.model import Credential, Issued
 from rotator.providers.answers import Answer
 from rotator.providers.managed import Pace, json_body
 from rotator.providers.network import Call
-from rotator.providers.parsing import garbage, jwt_ending
+from rotator.providers.parsing import garbage, guessable, jwt_ending
 
 TOKEN = re.compile(r"[\x21-\x7e]{8,8192}")
 _USER = re.compile(r"[\x21-\x7e]{1,200}")
@@ -72,8 +72,8 @@ class FintechEndpoint:
             )
         row: Mapping[str, Any] = body if isinstance(body, dict) else {}
         token, user = row.get("token"), row.get("userId")
-        if not isinstance(token, str) or not TOKEN.fullmatch(token):
-            raise garbage("token is missing, empty or holds characters that no token may hold")
+        if not isinstance(token, str) or not TOKEN.fullmatch(token) or guessable(token):
+            raise garbage("token is missing, too simple, or holds characters that no token may hold")
         if not isinstance(user, str) or not _USER.fullmatch(user):
             raise garbage("userId is missing or holds characters that no id may hold")
         ends = ending(row.get("expires"), token, sent)

@@ -20,6 +20,7 @@ from rotator.providers.answers import Answer, unwelcome
 from rotator.providers.http import TRIES, Api, Budget
 from rotator.providers.managed import Pace, Part, options_of
 from rotator.providers.network import Call, Network
+from rotator.providers.parsing import echoed, garbage
 from rotator.providers.refusals import Refusals
 
 _NO_SUCH_PATH = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
@@ -278,6 +279,10 @@ class ShortLived(Login):
             self._refusals.note(parent, doubt(error.kind))
             raise
         self._refusals.forget(parent)
+        hidden, fields = self.traits.secret_fields, issued.credential
+        told = [fields.get(name) for name in self.traits.fields if name not in hidden]
+        if echoed(fields, hidden, issued.key_id, told):
+            raise garbage("what is told of the token holds its value")
         return issued
 
 

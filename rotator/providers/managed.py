@@ -17,9 +17,19 @@ from rotator.providers.admin import Admin
 from rotator.providers.answers import HIDDEN, Answer, unwelcome
 from rotator.providers.http import Api, Budget
 from rotator.providers.network import Call, Network
-from rotator.providers.parsing import garbage, in_path, jwt_ending, next_page, rows, usable
+from rotator.providers.parsing import (
+    echoed,
+    garbage,
+    in_path,
+    jwt_ending,
+    named,
+    next_page,
+    rows,
+    usable,
+)
 
 _PAGES = 100
+_MOST_KEYS = 20_000  # that a list may hold: what it holds is kept in memory
 _LIST_FRESH = 60.0  # seconds in which a list still tells whether there is room for one more key
 _LIMIT_STATUS = (400, 403, 409, 422)  # what providers answer when there are too many keys
 _CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
@@ -130,6 +140,9 @@ class Managed(ABC):
         issued = self._issued(answer.json())
         if HIDDEN in issued.key_id:
             raise garbage("the new key's id repeats the admin credential")
+        hidden = [name for name in self.proof_fields if name != self.traits.id_field]
+        if echoed(issued.credential, hidden, issued.key_id, issued.granted):
+            raise garbage("what is told of the new key holds its value")
         return issued
 
     def find(self) -> Sequence[KeyRecord]:
@@ -221,6 +234,8 @@ class Managed(ABC):
             page = [self._record(row) for row in rows(payload)]
             new = {record.key_id: record for record in page if record.key_id not in found}
             found.update(new)
+            if len(found) > _MOST_KEYS:
+                raise garbage(f"the list holds more than {_MOST_KEYS} keys")
             query = next_page(payload, len(found))
             if query is not None and not new:
                 raise garbage("a page of the list brings nothing new, though more is promised")
@@ -320,5 +335,5 @@ def scope_difference(wanted: object, granted: object) -> str | None:
     more = sorted(set(granted) - set(wanted))
     less = sorted(set(wanted) - set(granted))
     if more:
-        return f"It may do more than was asked: {', '.join(more)}."
-    return f"It may do less than was asked: {', '.join(less)} is missing." if less else None
+        return f"It may do more than was asked: {named(more)}."
+    return f"It may do less than was asked: {named(less)} is missing." if less else None

@@ -2,19 +2,27 @@
 
 import base64
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 from urllib.parse import quote
 
 from rotator.errors import Refused, Unknown
+from rotator.model import Credential
 
 _KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@=+-]{0,199}")
 _SECRET = re.compile(r"[\x21-\x7e]{8,1024}")
 _ENVELOPES = ("data", "keys", "accounts", "items", "results")
+_LEAST_BITS = 40.0  # of a value, by how often it repeats its characters: "changeme" has 22
+_MASK = re.compile(r"([^A-Za-z0-9])\1{5}")  # "******": shown in place of a key
 _LONGEST_LABEL = 300
+_LONGEST_CURSOR = 1024
+_NAMED = 8  # things of an answer that a message lists
+_LONGEST_NAME = 64
 _ENDED = ("revoked", "expired", "inactive", "disabled", "deleted")
 
 
@@ -43,12 +51,47 @@ def secret(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     if not usable(value):
         raise garbage(f"{name} is missing, empty or holds characters that no key may hold")
+    if guessable(value):
+        raise garbage(f"{name} is masked, or too simple to be a key")
     return value
 
 
 def usable(value: object) -> TypeGuard[str]:
     """Whether a value can be a key, or part of one, and can stand in a header."""
     return isinstance(value, str) and _SECRET.fullmatch(value) is not None
+
+
+def guessable(value: str) -> bool:
+    """Whether a value is too simple to have been drawn at random, or a mask in place of one."""
+    counts = Counter(value).values()
+    bits = sum(count * math.log2(len(value) / count) for count in counts)
+    return bits < _LEAST_BITS or _MASK.search(value) is not None
+
+
+def echoed(credential: Credential, names: Iterable[str], *told: object) -> bool:
+    """Whether something that people will see (an id, a scope, an account) holds one of these fields' values.
+
+    Ids are written down and shown, and a provider that mixes up its columns must not bring a key there.
+    """
+    values = [value for value in map(credential.get, names) if value]
+    return any(value in each for each in _strings(told) for value in values)
+
+
+def _strings(told: object) -> Iterator[str]:
+    if isinstance(told, str):
+        yield told
+    elif isinstance(told, Mapping):
+        yield from _strings(tuple(told.values()))
+    elif isinstance(told, list | tuple):
+        for each in told:
+            yield from _strings(each)
+
+
+def named(names: Sequence[str]) -> str:
+    """What an answer lists, for a message: a few of them, each cut short."""
+    shown = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in names[:_NAMED]]
+    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    return ", ".join([*shown, *more])
 
 
 def distinct(*values: str) -> None:
@@ -132,21 +175,24 @@ def next_page(payload: object, seen: int) -> str | None:
     """The query that asks for the next page, or None if this was the last one.
 
     Understands ``next_cursor`` with ``has_more``, and ``total`` or ``has_more`` with an offset, in a
-    ``pagination`` object or beside the rows.
+    ``pagination`` object or beside the rows. Raises Unknown (``garbage``) where these are of other types: a
+    list that is cut short must not pass for a whole one.
     """
     if not isinstance(payload, dict):
         return None
     told = payload.get("pagination")
     told = told if isinstance(told, dict) else payload
-    cursor = told.get("next_cursor")
-    if isinstance(cursor, str | int) and not isinstance(cursor, bool) and cursor != "":
-        return (
-            None
-            if told.get("has_more") is False
-            else f"?cursor={quote(str(cursor), safe='', errors='replace')}"
-        )
-    total = told.get("total")
-    more = told.get("has_more") is True
-    if more or (isinstance(total, int) and not isinstance(total, bool) and total > seen):
-        return f"?offset={seen}"
-    return None
+    cursor, more, total = (told.get(name) for name in ("next_cursor", "has_more", "total"))
+    if (
+        not (_is(cursor, str, int) and _is(total, int) and (more is None or isinstance(more, bool)))
+        or len(str(cursor)) > _LONGEST_CURSOR
+    ):
+        raise garbage("it is unclear whether the list has more pages")
+    if cursor not in (None, ""):
+        return None if more is False else f"?cursor={quote(str(cursor), safe='', errors='replace')}"
+    return f"?offset={seen}" if more or (total or 0) > seen else None
+
+
+def _is(value: object, *types: type) -> bool:
+    """Whether a value is missing or of one of these types; a boolean is no number."""
+    return value is None or (isinstance(value, types) and not isinstance(value, bool))

@@ -40,7 +40,7 @@ def minting(url: str, fields: dict[str, str], clock: ManualClock, network: Netwo
 
 def answering(server: Figure, told: dict[str, Any], clock: ManualClock, network: Network) -> FigureToken:
     """An adapter whose next token call is answered so."""
-    usual = {"access_token": "0" * 32, "token_type": "bearer", "expires_in": 7200}
+    usual = {"access_token": "0123456789abcdef" * 2, "token_type": "bearer", "expires_in": 7200}
     server.fail_next(server.ISSUE, lab.Refuse(200, {**usual, **told}))
     return minting(server.url, server.admin, clock, network)
 
@@ -62,7 +62,7 @@ def tokens(server: Figure, clock: ManualClock, network: Network) -> FigureToken:
 
 def test_token_request_is_json(clock: ManualClock, network: Network) -> None:
     """The documented body goes as JSON: a form would be refused."""
-    body = {"expires_in": 7200, "access_token": "0" * 32, "token_type": "bearer"}
+    body = {"expires_in": 7200, "access_token": "0123456789abcdef" * 2, "token_type": "bearer"}
     with RawServer(say("200 OK", json.dumps(body).encode())) as raw:
         minting(raw.url, {"client_id": "some-id", "client_secret": "some-secret"}, clock, network).issue(
             "", {}
