@@ -12,7 +12,7 @@ from typing import Any
 from rotator.errors import EffectError, NeedsPerson, NotSent, Refused, RotatorError, Unknown
 from rotator.stores import aws_errors
 from rotator.stores.aws_clients import Clients, Doubt
-from rotator.stores.aws_described import CURRENT, PENDING
+from rotator.stores.aws_described import CURRENT, PENDING, is_version, well_formed
 from rotator.stores.aws_settings import Place, Settings
 from rotator.stores.deadline import Deadline
 
@@ -44,7 +44,7 @@ class Calls:
     def describe(self, place: Place) -> Mapping[str, Any]:
         """DescribeSecret: labels of versions, replicas and the secret's state, without values."""
         answer = self._call("DescribeSecret", place, {})
-        if "ARN" not in answer:
+        if "ARN" not in answer or not well_formed(answer):
             raise _garbage("DescribeSecret", place)
         return answer
 
@@ -123,7 +123,7 @@ _METHODS = {
 def _value(answer: Mapping[str, Any], place: Place, version: str | None) -> Value:
     """What an answer of GetSecretValue holds."""
     found = answer.get("VersionId")
-    if not isinstance(found, str) or (version is not None and found != version):
+    if not is_version(found) or (version is not None and found != version):
         raise _garbage("GetSecretValue", place)
     text = answer.get("SecretString")
     if not isinstance(text, str):

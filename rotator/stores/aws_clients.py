@@ -13,6 +13,7 @@ from botocore.exceptions import NoCredentialsError
 import rotator
 from rotator.stores import aws_errors
 from rotator.stores.aws_settings import Settings
+from rotator.stores.aws_wire import bound
 from rotator.stores.deadline import CONNECT_SECONDS, READ_SECONDS, Deadline
 
 _CONFIG = Config(
@@ -86,8 +87,10 @@ class Clients:
         hush()
         if self._session is None:
             self._session = _session(self._settings)
-        client = self._session.client(
-            "secretsmanager", region_name=region, endpoint_url=self._settings.endpoint_url, config=_CONFIG
+        client = bound(
+            self._session.client(
+                "secretsmanager", region_name=region, endpoint_url=self._settings.endpoint_url, config=_CONFIG
+            )
         )
         client.meta.events.register("before-send.secrets-manager", self._before_send)
         client.meta.events.register("response-received.secrets-manager", self._doubt.note)
@@ -116,7 +119,7 @@ def _role(
     """Credentials of an assumed role, fetched at first use and again before they expire."""
 
     def sts(service: str, **given: Any) -> Any:
-        return source.create_client(service, region_name=settings.region, config=_CONFIG, **given)
+        return bound(source.create_client(service, region_name=settings.region, config=_CONFIG, **given))
 
     own = source.get_credentials()
     if own is None:

@@ -1,7 +1,8 @@
 """What an answer of DescribeSecret says: who holds which label, and why a secret cannot be rotated. Pure."""
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from rotator.errors import NeedsPerson
 from rotator.stores.aws_settings import Place
@@ -9,6 +10,22 @@ from rotator.stores.aws_settings import Place
 CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
 
 Labels = Mapping[str, frozenset[str]]
+
+_VERSION = re.compile(r"[!-~]{1,64}")  # Secrets Manager API, VersionId; it is written down and shown
+_SHOWN = re.compile(r"[\w.@/: -]{1,100}", re.ASCII)
+
+
+def is_version(value: object) -> TypeGuard[str]:
+    """Whether a value can be a version's id."""
+    return isinstance(value, str) and _VERSION.fullmatch(value) is not None
+
+
+def well_formed(description: Mapping[str, Any]) -> bool:
+    """Whether what is kept and shown of a description looks as it should."""
+    shown = (description.get(name) for name in ("OwningService", "PrimaryRegion"))
+    return all(map(is_version, description.get("VersionIdsToStages") or {})) and all(
+        value is None or (isinstance(value, str) and _SHOWN.fullmatch(value)) for value in shown
+    )
 
 
 def labels_in(description: Mapping[str, Any]) -> Labels:

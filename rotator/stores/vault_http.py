@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import hvac
@@ -67,14 +68,14 @@ class Wire(RawAdapter):  # type: ignore[misc]  # hvac has no types
         """The body, if it is neither too long nor too slow."""
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise Unknown("garbage", "Vault answered in an encoding that was not asked for.")
-        content = b""
+        content = bytearray()
         for piece in response.iter_content(64 * 1024):
             content += piece
             if len(content) > MOST_BYTES:
                 raise Unknown("too-long", "Vault answered with more than any secret holds.")
             if self.clock.monotonic() > begun + CONNECT_SECONDS + READ_SECONDS:
                 raise Unknown("timeout", "Vault did not finish its answer in time.")
-        return content
+        return bytes(content)
 
     def _reply(self, response: requests.Response, content: bytes) -> Reply:
         text = content.decode("utf-8", "replace")
@@ -108,8 +109,9 @@ def _object(text: str) -> dict[str, Any] | None:
 
 
 def session() -> requests.Session:
-    """Connections that read nothing from the environment: no proxy, no netrc, no CA bundle."""
+    """Connections that read nothing from the environment (proxy, netrc, CA bundle) and keep no cookie."""
     made = requests.Session()
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     made.trust_env = False
     made.headers.clear()
     made.headers.update(_HEADERS)
