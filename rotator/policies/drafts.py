@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from rotator.errors import Problem
 from rotator.policies.files import Source
 from rotator.policies.problems import Finding, Path, meant, shown
-from rotator.policies.tree import Tree, parse
+from rotator.policies.tree import MOST_FINDINGS, Tree, parse
 
 SECTIONS = ("version", "stores", "providers", "defaults", "policies")
 _FURTHER = ("version", "policies")
@@ -34,6 +34,13 @@ class Draft:
     def say_all(self, findings: list[Finding], *, but: Path | None = None) -> None:
         """Remember several; those at ``but`` or below are known already."""
         self.findings += [each for each in findings if but is None or each.path[: len(but)] != but]
+
+    def gives_up(self) -> bool:
+        """Whether so much is wrong that nobody would read more of it; if so, it says so."""
+        if len(self.findings) <= MOST_FINDINGS:
+            return False
+        self.say((), f"More than {MOST_FINDINGS} mistakes: the file was not read on.", "Mend these first.")
+        return True
 
     def section(self, name: str) -> dict[str, object]:
         """A top-level mapping, empty where there is none; says so where it is not a mapping."""
@@ -97,6 +104,8 @@ def draft(source: Source) -> Draft:
         return found
     for key, value in found.tree.data.items():
         _check_key(found, key, value)
+        if found.gives_up():
+            break
     _check_version(found)
     if source.alone and "policies" not in found.tree.data:
         found.say(("policies",), "policies is missing.", "Add `policies:` with a list of policies.")

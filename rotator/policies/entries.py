@@ -87,6 +87,8 @@ def entries(draft: Draft, refs: References, common: Defaults) -> list[Entry]:
         entry = Entry(draft, ("policies", index))
         entry.policy = _Reader(draft, entry.path, refs, common, entry).policy(data)
         found.append(entry)
+        if draft.gives_up():
+            break
     return found
 
 

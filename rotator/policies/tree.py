@@ -17,6 +17,9 @@ from rotator.policies.problems import Finding, Path, shown
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _DEPTH = 20
+_MOST_PLACES = 1_000_000  # of one file: each costs memory; 50,000 policies have about 700,000
+MOST_FINDINGS = 1000  # after which a file is not read on: nobody reads so many
+_TAG_DIRECTIVE = re.compile(r"(?:^|[\n\r\x85\u2028\u2029])\ufeff?%TAG")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEAN = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
@@ -71,13 +74,18 @@ class _Open:
     skip: bool = False  # what is read here is thrown away: it stands where nothing can stand
 
 
-class _TooDeep(Exception):
+class _NotOn(Exception):
     """Refused as a whole: what follows is not worth reading."""
 
 
 def parse(text: str) -> Tree:
     """The one document of ``text``; what cannot be read is in the findings, and not in the data."""
     tree = Tree()
+    directive = _TAG_DIRECTIVE.search(text)
+    if directive:  # libyaml compares each with all before it: a million of them would take hours
+        line = text.count("\n", 0, directive.end()) + 1
+        tree.refuse_all(line, "Directives (%TAG) are not read.", "Leave the line out.")
+        return tree
     reader = _Reader(tree)
     loader = _Loader(text.removeprefix(_NO_BOM))
     try:
@@ -93,7 +101,7 @@ def parse(text: str) -> Tree:
         tree.refuse_all(
             0, "This is not YAML: it holds characters that YAML forbids.", "Save it as plain text."
         )
-    except _TooDeep:
+    except _NotOn:
         pass
     finally:
         loader.dispose()
@@ -131,7 +139,22 @@ class _Reader:
                 self.tree.refuse_all(
                     line, "The file holds more than one document.", "Write one file for each."
                 )
-                raise _TooDeep
+                raise _NotOn
+        self._bounded(line)
+
+    def _bounded(self, line: int) -> None:
+        """Stop before a file costs more than any that is meant well."""
+        if len(self.tree.lines) > _MOST_PLACES:
+            self.tree.refuse_all(
+                line, f"The file holds more than {_MOST_PLACES} values.", "Use several files."
+            )
+        elif len(self.tree.findings) > MOST_FINDINGS:
+            self.tree.refuse_all(
+                line, f"More than {MOST_FINDINGS} mistakes: the file was not read on.", "Mend these first."
+            )
+        else:
+            return
+        raise _NotOn
 
     # --- where the next value goes ---
 
@@ -229,7 +252,7 @@ class _Reader:
             self.tree.refuse_all(
                 line, f"The file nests more than {_DEPTH} levels deep.", "Policies need five."
             )
-            raise _TooDeep
+            raise _NotOn
         path = self._place()
         value: dict[str, Any] | list[Any] = {} if mapping else []
         found = _refused(event)

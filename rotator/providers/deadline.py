@@ -34,11 +34,12 @@ def within(seconds: float) -> Iterator[None]:
         _ends.reset(token)
 
 
-def _left(timeout: float | None, error: type[Exception]) -> float:
-    left = _ends.get() - time.monotonic()
-    if left <= 0:
+def left(timeout: float | None, error: type[Exception]) -> float:
+    """Seconds until the deadline, or ``timeout`` if that is less. Raises ``error`` when there are none."""
+    seconds = _ends.get() - time.monotonic()
+    if seconds <= 0:
         raise error("the deadline has passed")
-    return left if timeout is None else min(timeout, left)
+    return seconds if timeout is None else min(timeout, seconds)
 
 
 class DeadlineStream(httpcore.NetworkStream):
@@ -49,11 +50,11 @@ class DeadlineStream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what is there, as httpcore promises it."""
-        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        return self._inner.read(max_bytes, left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of it."""
-        self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
+        self._inner.write(buffer, left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
         """Close the socket."""
@@ -63,8 +64,8 @@ class DeadlineStream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         """The same connection under TLS."""
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return DeadlineStream(self._inner.start_tls(ssl_context, server_hostname, left))
+        seconds = left(timeout, httpcore.ConnectTimeout)
+        return DeadlineStream(self._inner.start_tls(ssl_context, server_hostname, seconds))
 
     def get_extra_info(self, info: str) -> Any:
         """What the connection tells of itself."""
@@ -97,13 +98,13 @@ class DeadlineBackend(httpcore.NetworkBackend):
         """Connect to the first address that answers. Raises ConnectError or ConnectTimeout."""
         options = tuple(socket_options or ())
         error: Exception = httpcore.ConnectError("the name has no address")
-        found = _addresses(host, port, _left(timeout, httpcore.ConnectTimeout))
+        found = _addresses(host, port, left(timeout, httpcore.ConnectTimeout))
         if any(self._refuses(address) for address in found):
             raise ForbiddenAddress("the name leads where nothing is sent")
         for address in found:
-            left = _left(timeout, httpcore.ConnectTimeout)
+            seconds = left(timeout, httpcore.ConnectTimeout)
             try:
-                return DeadlineStream(self._inner.connect_tcp(address, port, left, local_address, options))
+                return DeadlineStream(self._inner.connect_tcp(address, port, seconds, local_address, options))
             except httpcore.ConnectError as failed:
                 error = failed
         raise error

@@ -14,8 +14,9 @@ import httpx
 
 from rotator.errors import EffectError, NotSent, Unknown
 from rotator.providers.answers import Answer
-from rotator.providers.deadline import DeadlineTransport, ForbiddenAddress, within
+from rotator.providers.deadline import DeadlineTransport, ForbiddenAddress, left, within
 from rotator.providers.network import Call
+from rotator.quiet import hush
 
 _PLAIN = re.compile(r"[A-Za-z0-9/?&=%._~:@+,;!$*()-]*")  # of a path and query: nothing to encode
 _EMPTY = ("POST", "PUT", "PATCH")  # of these, a request without a body says that it has none
@@ -34,6 +35,7 @@ class Client:
     def __init__(
         self, context: ssl.SSLContext, proxy: str | None, headers: Mapping[str, str], *, clear: bool = False
     ) -> None:
+        hush()
         self._transport = DeadlineTransport(context, proxy, clear=clear)
         self._headers = {**headers, "Connection": "keep-alive"}
         self._bases: dict[str, httpx.URL] = {}
@@ -105,6 +107,7 @@ def _body(response: httpcore.Response, headers: Mapping[str, str], most: int) ->
     stream: Any = response.stream
     for part in stream:
         body += part
+        left(None, httpcore.ReadTimeout)  # many parts come with one read: that is looked at here as well
         if len(body) > most:
             return None
     return bytes(body)

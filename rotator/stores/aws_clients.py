@@ -1,6 +1,5 @@
 """boto3 clients for Secrets Manager: made once for each region, bounded in time, quiet in the logs."""
 
-import logging
 import threading
 from typing import Any
 
@@ -11,6 +10,7 @@ from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshabl
 from botocore.exceptions import NoCredentialsError
 
 import rotator
+from rotator.quiet import hush
 from rotator.stores import aws_errors
 from rotator.stores.aws_settings import Settings
 from rotator.stores.aws_wire import bound
@@ -23,19 +23,6 @@ _CONFIG = Config(
     max_pool_connections=32,
     user_agent=f"rotator/{rotator.__version__}",  # botocore puts its own together anew for each request
 )
-_TALKATIVE = (
-    "boto3",
-    "botocore",
-    "urllib3",
-)  # at DEBUG they print values (boto3 documentation, set_stream_logger)
-
-
-def hush() -> None:
-    """Keep the libraries that print secrets at WARNING or above, whatever level ours has."""
-    for name in _TALKATIVE:
-        logger = logging.getLogger(name)
-        if logger.level < logging.WARNING:
-            logger.setLevel(logging.WARNING)
 
 
 class Doubt:

@@ -18,6 +18,7 @@ from hvac.adapters import RawAdapter
 
 from rotator.errors import Unknown
 from rotator.interfaces import Clock
+from rotator.quiet import hush
 from rotator.stores.deadline import CONNECT_SECONDS, READ_SECONDS, Deadline
 from rotator.stores.vault_errors import Reply
 from rotator.stores.vault_settings import Settings
@@ -120,6 +121,7 @@ def session() -> requests.Session:
 
 def client(settings: Settings, over: requests.Session, clock: Clock, deadline: Deadline) -> Any:
     """An hvac client without a token; the namespace and the CA are fixed before anything is sent."""
+    hush()
     over.verify = settings.ca_file or True
     made = hvac.Client(
         url=settings.url,

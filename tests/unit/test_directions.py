@@ -41,6 +41,7 @@ ROOMS: dict[str, Room] = {
     "interfaces": Room(("model", "errors")),
     "capabilities": Room(("model",)),
     "addresses": Room(),
+    "quiet": Room(),
     "durations": Room(),
     "backoff": Room(),
     "cron": Room(),
@@ -57,8 +58,8 @@ ROOMS: dict[str, Room] = {
     "run_pass": Room(
         (*WORDS, "caseload", "desk", "policies"), "of policies it takes the Book, a value, and nothing else"
     ),
-    "providers": Room((*WORDS, *CALENDAR, "addresses")),
-    "stores": Room((*WORDS, *CALENDAR, "capabilities", "version"), "AWS is told which rotator calls"),
+    "providers": Room((*WORDS, *CALENDAR, "addresses", "quiet")),
+    "stores": Room((*WORDS, *CALENDAR, "capabilities", "quiet", "version"), "AWS is told which one calls"),
     "ledger": Room((*WORDS, *CALENDAR)),
     "telemetry": Room((*WORDS, *CALENDAR)),
     "policies": Room(

@@ -16,7 +16,7 @@ from moto import mock_aws
 from rotator.errors import NeedsPerson, NotSent, Refused, Unknown
 from rotator.interfaces import Stored
 from rotator.model import Credential
-from rotator.stores.aws_clients import hush
+from rotator.quiet import hush
 from rotator.stores.aws_secrets_manager import AwsSecretsManager
 from rotator.testing.clock import ManualClock
 from rotator.testing.store_backend import key, push, target
