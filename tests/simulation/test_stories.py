@@ -218,6 +218,25 @@ def test_an_answer_with_the_id_of_a_known_key_is_garbage(sim: Sim) -> None:
     assert "given-up" in kinds(sim)
 
 
+def test_a_new_id_for_the_value_in_service_is_not_revoked_by_guess(sim: Sim) -> None:
+    """A new key whose value is the old one's never comes into service; it is owed, and a person decides."""
+    issue = sim.provider.issue
+
+    def same(label: str, wanted: object) -> Issued:
+        return replace(issue(label, {}), credential=Credential({"key_id": "x", "secret": sim.old.secret}))
+
+    bend(sim.provider, "issue", same)
+    sim.order()
+    until(sim, lambda: "failed" in kinds(sim))
+    debt = sim.ledger.debts()[0]
+    assert (debt.provenance, debt.reason) == (Provenance.UNKNOWN, DebtReason.ABANDONED)
+    assert debt.block is not None
+    assert f"--key-id {debt.key_id}" in debt.block.todo
+    sim.start().work(TARGET.id)
+    assert sim.calls.count("provider.revoke") == 0
+    assert sim.store.value(SECRET)["key_id"] == sim.old.key_id
+
+
 def test_a_create_that_lands_after_the_sweep_dies_at_the_next_rotation(sim: Sim) -> None:
     """A late key carries our label: the next look at the provider finds it."""
     from rotator.errors import Unknown  # noqa: PLC0415

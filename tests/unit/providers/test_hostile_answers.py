@@ -213,19 +213,6 @@ def test_a_probe_is_a_verdict(kind: str, payload: Any, status: int) -> None:
     assert said.verdict is not Verdict.DEAD or status == 401
 
 
-@pytest.mark.parametrize("name", ["id", "scopes"])
-def test_a_probe_that_echoes_the_key_says_nothing(name: str) -> None:
-    """An account or a scope that is the key itself is not taken over."""
-    provider, answers = made("fattail")
-    body = {
-        "agent": {"id": CANARY if name == "id" else "one"},
-        "auth": {"scopes": [CANARY if name == "scopes" else "read"]},
-    }
-    answers += [Answer(200, {}, json.dumps(body).encode())]
-    said = provider.probe(Credential({"key_id": "k", "api_key": CANARY}))
-    assert (said.verdict, said.account, said.granted) == (Verdict.UNKNOWN, None, None)
-
-
 def test_a_list_has_an_end() -> None:
     """Pages that go on for ever are garbage before they fill the memory."""
     provider, answers = made("buildmarkets")
