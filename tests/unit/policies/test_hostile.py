@@ -38,7 +38,7 @@ STABLE = settings(
     deadline=None,
     database=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 SECONDS = 8.0  # on a slow machine with others' work on it; each takes well below one
 

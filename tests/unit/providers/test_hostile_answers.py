@@ -44,7 +44,7 @@ STABLE = settings(
     deadline=None,
     database=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 STRANGE: st.SearchStrategy[Any] = st.one_of(

@@ -91,7 +91,7 @@ def make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[
 
     def store(kind: str, url: str) -> Any:
         clock = SystemClock()
-        deadline = Deadline(clock, effect=5.0, request=4.99)  # no second try
+        deadline = Deadline(clock, effect=5.0, request=3.0)
         if kind == "vault":
             given = {"url": url, "auth": {"method": "token"}}
             stores.append(VaultKv2(VaultKv2.Settings.model_validate(given), clock, deadline=deadline))
