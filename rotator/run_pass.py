@@ -25,6 +25,8 @@ CLAIM = timedelta(seconds=90)  # longer than an effect may last, and renewed bef
 SOON = timedelta(seconds=30)  # what is due again within this time is not left to the next pass
 _FAULT_PAUSE = timedelta(minutes=10)
 _TAKEN = timedelta(seconds=2)
+_ALARMS = "alarms"  # the lock of the worker that tells them
+_TELLING = timedelta(seconds=30)  # after which another tells what this one handed over and nobody took
 _NOTHING_SOON = 5.0
 _LEDGER_PAUSE = timedelta(seconds=5)
 _BUSY_PAUSE = timedelta(seconds=2)
@@ -237,15 +239,19 @@ class Worker:
     def tell_alarms(self) -> None:
         """Hand each alarm to the notifier once; the ledger forgets it when people's side took it.
 
-        What was handed over but not taken is told again by the next process.
+        One worker at a time tells. What was handed over but not taken is told again by the next process.
         """
-        for event in self.world.ledger.untold():
+        ledger = self.world.ledger
+        if not ledger.untold(1) or not ledger.lock(_ALARMS, self._holder, _TELLING):
+            return
+        for event in ledger.untold():
             if event.seq not in self._handed:
                 self._notifier.tell(event)
                 self._handed.add(event.seq)
-        if self._handed and self._notifier.flush(_TAKEN):
-            self.world.ledger.told(self._handed)
+        if not self._handed or self._notifier.flush(_TAKEN):
+            ledger.told(self._handed)
             self._handed.clear()
+            ledger.unlock(_ALARMS, self._holder)
 
     def close(self) -> None:
         """End the threads; waits for what is running."""

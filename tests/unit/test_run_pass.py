@@ -43,9 +43,9 @@ class Rig:
         ref = ProviderRef("fake", "fake", "https://fake.invalid")
         return Policy(name, ref, target, every=timedelta(days=30), grace=timedelta(hours=1))
 
-    def start(self) -> Worker:
+    def start(self, holder: str = "rig") -> Worker:
         """One more process on the same ledger."""
-        return Worker(self.world, Book(policies=self.policies), self.told, holder="rig", threads=4)
+        return Worker(self.world, Book(policies=self.policies), self.told, holder=holder, threads=4)
 
     def settle(self) -> None:
         """One pass, to its end."""
@@ -186,6 +186,20 @@ def test_an_alarm_is_told_once_and_forgotten_when_it_was_taken(rig: Rig) -> None
     taken[0] = True
     rig.worker.tell_alarms()
     assert rig.ledger.untold() == []
+
+
+def test_of_several_workers_one_tells_an_alarm(rig: Rig) -> None:
+    """While one worker hands an alarm over, no other tells it; if nobody takes it, another does later."""
+    rig.store.secrets.pop("one")
+    rig.order("one")
+    rig.worker.work("fake|one")
+    rig.told.flush = lambda timeout: False  # type: ignore[method-assign]
+    for worker in (rig.worker, rig.start("other")):
+        worker.tell_alarms()
+    assert [event.kind for event in rig.told.events] == ["blocked"]
+    rig.clock.advance(timedelta(minutes=1))
+    rig.start("other").tell_alarms()
+    assert [event.kind for event in rig.told.events] == ["blocked", "blocked"]
 
 
 def test_a_fleet_that_is_known_costs_nothing_at_the_next_start(rig: Rig) -> None:
