@@ -23,7 +23,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 
 from jobs import signals
 from jobs.heartbeat import beat, stale_after
-from jobs.parts import Worker
+from jobs.parts import Held, Worker
 from jobs.passes import Passes
 from jobs.watchdog import Watchdog, give_up
 from rotator.interfaces import Clock
@@ -64,7 +64,7 @@ def run(
         reload=reload,
         notifier=notifier,
         clock=clock,
-        beat=partial(_beat, heartbeat, watchdog),
+        beat=partial(_beat, heartbeat, watchdog, worker),
     )
     heartbeat.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     watchdog.start()
@@ -146,11 +146,11 @@ def _on_scheduler(event: Any) -> None:
         log.warning("a tick was left out: the one before it still runs")
 
 
-def _beat(heartbeat: Path, watchdog: Watchdog) -> None:
+def _beat(heartbeat: Path, watchdog: Watchdog, worker: Worker) -> None:
     """A sign of life to the watchdog and to the outside. A full disk is no reason to stop working."""
     watchdog.beat()
     try:
-        beat(heartbeat)
+        beat(heartbeat, worker.holds if isinstance(worker, Held) else "")
     except OSError as error:
         log.error("the heartbeat cannot be written: %s", error.strerror, extra={"error": error})  # noqa: TRY400
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 SHORTEST = timedelta(seconds=60)
 TICKS = 10
+_MOST = 1000  # bytes of what a worker says
 
 
 def stale_after(tick: timedelta) -> timedelta:
@@ -16,10 +17,15 @@ def stale_after(tick: timedelta) -> timedelta:
     return max(SHORTEST, TICKS * tick)
 
 
-def beat(path: Path) -> None:
-    """Touch the file, made with mode 0600 where it is missing. Raises OSError; never follows a link."""
+def beat(path: Path, said: str = "") -> None:
+    """Touch the file, made with mode 0600 where it is missing. Raises OSError; never follows a link.
+
+    It holds what the worker has to say, such as who stopped it; mostly nothing.
+    """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
+        os.ftruncate(fd, 0)
+        os.write(fd, said.encode()[:_MOST])
         os.utime(fd)
     finally:
         os.close(fd)
@@ -52,4 +58,14 @@ def healthy(path: Path, tick: timedelta) -> tuple[bool, str]:
             False,
             f"The last heartbeat was {seconds} s ago, more than {most} s: the worker hangs or has ended.",
         )
-    return True, f"The last heartbeat was {seconds} s ago."
+    return True, " ".join((f"The last heartbeat was {seconds} s ago.", *_said(path)))
+
+
+def _said(path: Path) -> tuple[str, ...]:
+    """What the worker had to say at its last beat."""
+    try:
+        with path.open("rb") as file:
+            said = file.read(_MOST).decode(errors="replace")
+    except OSError:
+        return ()
+    return (said,) if said else ()

@@ -31,6 +31,16 @@ class Worker(Protocol):
 
 
 @runtime_checkable
+class Held(Protocol):
+    """A worker that can say what keeps it from doing anything."""
+
+    @property
+    def holds(self) -> str:
+        """Who stopped everything and why, as a sentence; mostly nothing."""
+        ...
+
+
+@runtime_checkable
 class Busy(Protocol):
     """A worker that can say what it is doing."""
 

@@ -4,15 +4,15 @@ A story reads and writes the ledger through its desk, asks it whether an effect 
 the values that it read a moment ago. Nothing at a desk outlives its worker but what was committed.
 """
 
-import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from rotator import backoff, due, safe_mode
-from rotator.errors import NeedsPerson
+from rotator import blocks, budgets, due, safe_mode
+from rotator.blocks import block_key
+from rotator.errors import EffectError, NeedsPerson, Refused
 from rotator.interfaces import Ledger, Provider, SecretStore, Stored, World
 from rotator.model import (
     Again,
@@ -27,13 +27,14 @@ from rotator.model import (
     Policy,
     Rotation,
     SecretState,
+    stop_in_force,
 )
 
 log = logging.getLogger("rotator.steps")
 
 _KEEP = timedelta(minutes=5)
-_LOGINS = 3  # refused logins after which a token's parent credential is not tried again
-_NO_MORE = timedelta(days=3650)
+_STOPPED = timedelta(minutes=1)  # until a stop is looked at again; a pass begins nothing while it lasts
+_OUR_OWN = {"rate-limited", "login-held"}  # kinds of errors that are no failure of the provider
 
 
 class Memory:
@@ -105,6 +106,7 @@ class Desk:
         self._debts: dict[str, Debt] | None = None
         self._read = False
         self._unblocked: set[str] = set()
+        self._trial = False  # this look was let through to a provider that fails
 
     # reading
 
@@ -147,35 +149,62 @@ class Desk:
     # whether an effect may begin
 
     def held(
-        self, policy: Policy, *, urgent: bool, windows: bool = True, admin: bool = True, revokes: bool = False
+        self, policy: Policy, *, urgent: bool, admin: bool = True, begins: bool = False, revokes: bool = False
     ) -> Held | None:
-        """Why no effect may begin: stop, safe mode, pause, a block of the provider, a closed window.
+        """Why no effect may begin: SIGTERM, a stop, safe mode, a pause, a provider's block, a closed window.
 
-        ``urgent`` work (run-now, strays) waits for no window; ``admin`` says whether the provider's admin
-        credential is needed, ``revokes`` whether a key would die.
+        Asked directly before the intent of every effect is written. ``urgent`` work (run-now, strays) waits
+        for no window; ``admin`` says whether the provider's admin credential is needed, ``begins`` whether a
+        key is about to be issued, which a provider that fails holds as well, ``revokes`` whether one would
+        die.
         """
-        now = self.now()
+        now, orders = self.now(), self.orders()
+        token = policy.renew is not None  # neither a pause nor a window: its users would be locked out
+        waits = not urgent and not token
+        pause = None if token else orders.get("pause")
+        held = self._all_held(orders, now, revokes=revokes)
+        if held is None and pause is not None and pause.until is not None and pause.until > now:
+            held = Held(f"paused by {pause.by}", pause.until)
+        if held is None and admin:
+            held = self._blocked(policy, now)
+        if held is None and waits and (opens := due.window_opens(policy, now)) > now:
+            held = Held("outside its windows", opens)
+        return self._paused(policy) if held is None and waits and begins else held
+
+    def _all_held(self, orders: Mapping[str, Order], now: datetime, *, revokes: bool) -> Held | None:
+        """What holds every policy."""
         if self.world.stopping():
             return Held("the worker is stopping", now)
+        stop = stop_in_force(orders, now)
+        if stop is not None:
+            return Held(f"stopped by {stop.by}", now + _STOPPED)
         if revokes and safe_mode.current(self.world.ledger) is not None:
             return Held("the ledger is older than the world", now + safe_mode.PAUSE)
-        token = policy.renew is not None  # neither a pause nor a window: its users would be locked out
-        pause = None if token else self.orders().get("pause")
-        if pause is not None and pause.until is not None and pause.until > now:
-            return Held(f"paused by {pause.by}", pause.until)
-        block = self._block(policy) if admin else None
-        if block is not None:
-            again = datetime.fromisoformat(json.loads(block)["look_at"])
-            if again > now:
-                return Held("the provider is blocked", again)
-        opens = due.window_opens(policy, now) if windows and not urgent and not token else now
-        return Held("outside its windows", opens) if opens > now else None
+        return None
 
-    def _block(self, policy: Policy) -> str | None:
-        """The block of a policy's provider, read anew."""
-        block = self.world.ledger.fact(block_key(policy))
-        (self._unblocked.add if block is None else self._unblocked.discard)(block_key(policy))
-        return block
+    def _blocked(self, policy: Policy, now: datetime) -> Held | None:
+        """A block of a policy's provider, read anew."""
+        until = blocks.blocked_until(self.world.ledger, policy)
+        (self._unblocked.add if until is None else self._unblocked.discard)(block_key(policy))
+        return Held("the provider is blocked", until) if until is not None and until > now else None
+
+    def _paused(self, policy: Policy) -> Held | None:
+        """A pause of a provider that fails, but for the one secret that is its trial."""
+        if self._trial:
+            return None
+        until = blocks.paused_until(self.world.ledger, policy)
+        self._trial = until is None
+        return Held("the provider fails", until) if until else None
+
+    @contextmanager
+    def asking(self, policy: Policy) -> Iterator[None]:
+        """A call to a provider without which no rotation begins: a failure of it is counted."""
+        try:
+            yield
+        except EffectError as error:
+            if error.kind not in _OUR_OWN and not (isinstance(error, Refused) and error.permanent):
+                self.provider_fails(policy, error.kind)
+            raise
 
     # writing
 
@@ -246,27 +275,13 @@ class Desk:
 
     def block_of(self, error: NeedsPerson, known: Block | None) -> tuple[Block, bool]:
         """The block for an error, and whether people are told: of a new one, and now and then again."""
-        now = self.now()
-        if known is None or (known.kind, known.reason) != (error.kind, error.message):
-            return Block(error.kind, error.message, error.todo, now, told_at=now), True
-        if now - (known.told_at or known.since) < backoff.until_reminder(known.told):
-            return known, False
-        return replace(known, told=known.told + 1, told_at=now), True
+        return blocks.told(error, known, self.now())
 
     def block_provider(self, policy: Policy, error: NeedsPerson) -> tuple[Again, bool]:
-        """One block for the whole provider: when its policies look again, and whether people are told.
-
-        Where a refused login may cost the account, the third one is the last until a person acts.
-        """
-        ledger, key, now = self.world.ledger, block_key(policy), self.now()
-        before = json.loads(ledger.fact(key) or "null")
-        block, news = self.block_of(error, _block_from(before) if before else None)
-        looks = before["looks"] + 1 if before else 0
-        costly = self.provider(policy).traits.expires and looks >= _LOGINS - 1
-        look_at = now + (_NO_MORE if costly else backoff.while_blocked(looks))
-        ledger.forget(key)
-        self._unblocked.discard(key)
-        ledger.remember(key, json.dumps(_block_to(block, policy, look_at, looks)))
+        """One block for the whole provider: when its policies look again, and whether people are told."""
+        costly = self.provider(policy).traits.expires
+        look_at, news = blocks.block(self.world.ledger, policy, error, costly=costly)
+        self._unblocked.discard(block_key(policy))
         self.trouble = True
         return Again(look_at), news
 
@@ -281,31 +296,22 @@ class Desk:
         if self.world.ledger.fact(block_key(policy)) is not None:
             self.world.ledger.forget(block_key(policy))
 
+    def provider_fails(self, policy: Policy, kind: str) -> None:
+        """Count a failure of this secret at its provider; where it has the provider paused, tell people."""
+        news = blocks.failed(self.world.ledger, policy, self.state.id, kind)
+        if news is not None:
+            text, provider = f"{news.reason} To do: {news.todo}", policy.provider.name
+            told = self.event("provider-paused", text, level=Level.ALARM, error=kind, provider=provider)
+            self.write(events=[told])
 
-def _block_to(block: Block, policy: Policy, look_at: datetime, looks: int) -> dict[str, object]:
-    """A provider's block as the ledger keeps it."""
-    return {
-        "provider": policy.provider.name,
-        "kind": block.kind,
-        "reason": block.reason,
-        "todo": block.todo,
-        "since": block.since.isoformat(),
-        "told": block.told,
-        "told_at": (block.told_at or block.since).isoformat(),
-        "look_at": look_at.isoformat(),
-        "looks": looks,
-    }
-
-
-def _block_from(kept: Mapping[str, Any]) -> Block:
-    """The same, read back."""
-    since, told_at = datetime.fromisoformat(kept["since"]), datetime.fromisoformat(kept["told_at"])
-    return Block(kept["kind"], kept["reason"], kept["todo"], since, kept["told"], told_at)
-
-
-def block_key(policy: Policy) -> str:
-    """The fact under which a block of a policy's provider is kept."""
-    return f"block:{policy.provider.principal}"
+    def provider_works(self, policy: Policy) -> None:
+        """A key of the provider was issued as asked, and is accepted: what failed there before is over."""
+        if blocks.works(self.world.ledger, policy):
+            text, provider = (
+                f"{policy.provider.name} works again: rotations begin there",
+                policy.provider.name,
+            )
+            self.write(events=[self.event("provider-resumed", text, provider=provider)])
 
 
 def holds_nothing(credential: Credential, secret_fields: Iterable[str]) -> bool:
@@ -313,6 +319,6 @@ def holds_nothing(credential: Credential, secret_fields: Iterable[str]) -> bool:
     return not any(credential.get(name) for name in secret_fields)
 
 
-def pushed(state: SecretState, now: datetime) -> SecretState:
-    """The state with one more version written, those of the last 24 hours kept."""
-    return replace(state, pushes=(*(at for at in state.pushes if at > now - timedelta(hours=24)), now))
+def pushed(policy: Policy, state: SecretState, now: datetime) -> SecretState:
+    """The state with one more version written."""
+    return replace(state, pushes=budgets.spend(state.pushes, budgets.of_pushes(policy), now))

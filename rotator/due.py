@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from rotator import backoff, cron, durations
+from rotator import backoff, budgets, cron, durations
 from rotator.model import Order, Policy, SecretState
 from rotator.windows import in_window, window_opens
 
@@ -21,13 +21,13 @@ __all__ = [
     "first_spread",
     "in_window",
     "next_rotation",
+    "pushes_free_at",
     "settings_digest",
     "window_opens",
 ]
 
 SPREAD = timedelta(days=7)
 REHEARSAL = timedelta(hours=24)
-_BUDGET = ((6, timedelta(hours=1)), (50, timedelta(hours=24)))  # versions written, within
 _EARLIER = 0.1  # share of a token's lead by which its renewal may be earlier, so that not all are at once
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -134,18 +134,19 @@ def _scheduled(case: _Case) -> Due | None:
 def _renewal(case: _Case) -> Due | None:
     """A token's next life; neither windows nor a pause hold it, or its users would be locked out."""
     current, renew = case.state.current, case.policy.renew
+    holds = (_after_failures, _push_budget)
     if renew is None:
         return None
     if current is None or current.expires_at is None:
-        return _held(case, Due(case.now, "there is no token yet"), (_after_failures,))
+        return _held(case, Due(case.now, "there is no token yet"), holds)
     if "renew" in case.orders:
-        return _held(case, Due(case.now, case.orders["renew"].reason), (_after_failures,))
+        return _held(case, Due(case.now, case.orders["renew"].reason), holds)
     life = current.expires_at - current.since
     lead = renew if isinstance(renew, timedelta) else life * renew
     early = lead * _EARLIER * case.state.jitter
     at = max(current.expires_at - lead - early, current.since + life / 2)
     found = Due(at, f"the token expires {_when(current.expires_at)}")
-    return _held(case, found, (_after_failures,))
+    return _held(case, found, holds)
 
 
 _REASONS: tuple[Callable[[_Case], Due | None], ...] = (
@@ -218,13 +219,13 @@ def _after_failures(case: _Case) -> tuple[datetime, str] | None:
 
 
 def _push_budget(case: _Case) -> tuple[datetime, str] | None:
-    """Secrets Manager refuses writes once a secret has too many young versions (its quotas page)."""
-    rooms = [
-        sorted(pushes)[-most] + within
-        for most, within in _BUDGET
-        if len(pushes := [at for at in case.state.pushes if at > case.now - within]) >= most
-    ]
-    return (max(rooms), f"too many versions were written, room at {_when(max(rooms))}") if rooms else None
+    until = pushes_free_at(case.policy, case.state, case.now)
+    return (until, f"too many versions were written, room at {_when(until)}") if until else None
+
+
+def pushes_free_at(policy: Policy, state: SecretState, now: datetime) -> datetime | None:
+    """When one more version of a secret may be written; None: now."""
+    return budgets.free_at(state.pushes, budgets.of_pushes(policy), now)
 
 
 # --- rehearsals ------------------------------------------------------------------------------------------

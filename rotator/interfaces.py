@@ -290,7 +290,7 @@ class Ledger(Protocol):
         ...
 
     def orders(self, secret_id: str) -> Mapping[str, Order]:
-        """Orders by kind. Read before every effect."""
+        """Orders by kind, those to EVERYBODY among them. Read before every effect."""
         ...
 
     def all_orders(self) -> Mapping[str, Mapping[str, Order]]:
@@ -327,6 +327,13 @@ class Ledger(Protocol):
 
     def forget(self, key: str) -> bool:
         """Remove a fact; whether it was there."""
+        ...
+
+    def swap(self, key: str, before: str | None, after: str) -> bool:
+        """Write a fact in one step if it still is as it was read, None where there was none; whether it was.
+
+        Who gets False reads it anew. So a count that many workers keep is exact.
+        """
         ...
 
     def lock(self, name: str, holder: str, ttl: timedelta) -> bool:

@@ -2,17 +2,24 @@
 
 from dataclasses import replace
 
-from rotator.desk import Desk
+from rotator.desk import Desk, Held
 from rotator.errors import EffectError, NeedsPerson
-from rotator.model import DebtReason, Level, Policy
+from rotator.model import DebtReason, Level, Rotation
 
 
-def keep_owed(desk: Desk, policy: Policy) -> None:
-    """A second promotion while a debt is open would let the debt's value go: put a label of ours on it."""
+def keep_owed(desk: Desk, rotation: Rotation) -> Held | None:
+    """A second promotion while a debt is open would let the debt's value go: put a label of ours on it.
+
+    Answers what holds that, if something does: the promotion waits for it.
+    """
+    policy = rotation.policy
     for debt in desk.debts():
         needless = debt.expires_at is not None or debt.reason is not DebtReason.REPLACED
         if debt.version is None or debt.kept is not None or needless:
             continue
+        held = desk.held(policy, urgent=rotation.urgent, admin=False)
+        if held is not None:
+            return held
         kept = replace(debt, kept=f"rotator-{debt.id}")
         desk.write(debts=[kept])
         try:
@@ -22,3 +29,4 @@ def keep_owed(desk: Desk, policy: Policy) -> None:
             desk.write(
                 events=[desk.event("not-kept", text, level=Level.WARNING, debt=debt, error=error.kind)]
             )
+    return None

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from rotator import safe_mode
-from rotator.desk import Desk
+from rotator.desk import Desk, pushed
 from rotator.errors import Unknown
 from rotator.interfaces import Look, Stored
 from rotator.model import KeyRecord, Level, Policy, Rotation
@@ -57,7 +57,8 @@ def seed(desk: Desk, rotation: Rotation) -> Rotation:
     seeding = desk.event(
         "seeding", "the secret has no version yet: writing an empty object", rotation=planned
     )
-    desk.write(rotation=planned, events=[seeding])
+    state = pushed(rotation.policy, desk.state, desk.now())
+    desk.write(state=state, rotation=planned, events=[seeding])
     desk.store(rotation.policy).seed(rotation.policy.target, spent.push)
     return planned
 
@@ -67,7 +68,8 @@ def keys_listed(desk: Desk, policy: Policy) -> Sequence[KeyRecord]:
     provider = desk.provider(policy)
     if not provider.traits.lists:
         return ()
-    listed = provider.find()
+    with desk.asking(policy):
+        listed = provider.find()
     desk.provider_answers(policy)
     witness(desk, policy.provider.name, [key.label for key in listed])
     return listed

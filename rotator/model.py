@@ -365,6 +365,7 @@ class SecretState:
     failed_at: datetime | None = None
     block: Block | None = None
     pushes: tuple[datetime, ...] = ()  # versions written in the last 24 hours
+    revokes: tuple[datetime, ...] = ()  # keys that the schedule let die in the last hour
     rehearsed_at: datetime | None = None  # the admin credential was last tried ahead of its need
     digest: str = ""  # of the policy as it was last worked with: a changed one is looked at anew
     gone: bool = False  # its policy was deleted: nothing is rotated, debts are still paid
@@ -509,7 +510,7 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class Order:
     """What was asked for: ``run`` (rotate now), ``pause`` (until ``until``), or ``renew``: a token whose
-    parent credential was replaced.
+    parent credential was replaced. ``stop`` is given to EVERYBODY, and ends by ``until`` or never.
     """
 
     kind: str
@@ -517,7 +518,16 @@ class Order:
     reason: str
     at: datetime
     grace: timedelta | None = None  # of run: instead of the policy's
-    until: datetime | None = None  # of pause
+    until: datetime | None = None  # of pause and stop
+
+
+EVERYBODY = "*"  # in place of a secret: an order to all of them
+
+
+def stop_in_force(orders: Mapping[str, Order], now: datetime) -> Order | None:
+    """The order that nothing outside may be changed, by anybody, if there is one and it is not over."""
+    stop = orders.get("stop")
+    return None if stop is None or (stop.until is not None and stop.until <= now) else stop
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,9 @@ _PHASES = {
 
 @dataclass(frozen=True, slots=True)
 class ProviderBlock:
-    """A provider whose admin credential waits for a person: it holds up every policy of its account."""
+    """A provider whose admin credential waits for a person: it holds up every policy of its account; or one
+    that fails, where no scheduled rotation begins.
+    """
 
     principal: str
     provider: str
@@ -52,6 +54,7 @@ class Known:
     debts: tuple[Debt, ...] = ()  # open ones
     orders: Mapping[str, Order] = field(default_factory=dict)
     provider_block: ProviderBlock | None = None
+    provider_pause: ProviderBlock | None = None  # holds scheduled rotations alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +210,8 @@ def acts(policy: Policy | None, known: Known) -> Iterable[Act]:
     who = (policy.owner if policy else None) or "whoever runs rotator"
     if known.provider_block is not None:
         yield Act("whoever runs rotator", known.provider_block.reason, known.provider_block.todo)
+    if known.provider_pause is not None and (policy is None or policy.renew is None):
+        yield Act("whoever runs rotator", known.provider_pause.reason, known.provider_pause.todo)
     if known.state.block is not None:
         yield _of(known.state.block, who)
     for debt in known.debts:
@@ -240,9 +245,15 @@ def adopt_command(name: str, key_id: str | None) -> str:
 
 def provider_blocks(facts: Mapping[str, str]) -> dict[str, ProviderBlock]:
     """The blocks of providers by principal, from the facts under ``block:``."""
-    found = {}
-    for key, text in facts.items():
-        principal, block = key.removeprefix("block:"), json.loads(text)
-        words = {name: str(block.get(name, "")) for name in ("provider", "kind", "reason", "todo", "since")}
-        found[principal] = ProviderBlock(principal=principal, **words)
-    return found
+    return {key.removeprefix("block:"): _provider_block(key, json.loads(text)) for key, text in facts.items()}
+
+
+def provider_pauses(facts: Mapping[str, str]) -> dict[str, ProviderBlock]:
+    """The pauses of providers that fail, by principal, from the facts under ``failing:``."""
+    kept = {key: json.loads(text)["pause"] for key, text in facts.items()}
+    return {key.removeprefix("failing:"): _provider_block(key, pause) for key, pause in kept.items() if pause}
+
+
+def _provider_block(key: str, kept: Mapping[str, object]) -> ProviderBlock:
+    words = {name: str(kept.get(name, "")) for name in ("provider", "kind", "reason", "todo", "since")}
+    return ProviderBlock(principal=key.partition(":")[2], **words)

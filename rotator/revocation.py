@@ -8,11 +8,11 @@ lists it, and not before.
 """
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from rotator import backoff
+from rotator import backoff, permits
 from rotator.desk import Desk, holds_nothing
-from rotator.errors import EffectError, NeedsPerson, RotatorError, Scope, Unknown
+from rotator.errors import EffectError, NeedsPerson, NotSent, RotatorError, Scope, Unknown
 from rotator.interfaces import Stored
 from rotator.kinship import in_use_below, keeps_admin, renew_children
 from rotator.looking import keys_listed, witness
@@ -91,14 +91,7 @@ def _waits(desk: Desk, debt: Debt) -> Again | None:
     times = [at for at in (debt.not_before, debt.look_at) if at is not None and at > now]
     if times:
         return Again(max(times))
-    return _held(desk, debt)
-
-
-def _held(desk: Desk, debt: Debt) -> Again | None:
-    """What holds every revocation, asked anew just before one is sent: the look may have found it."""
-    urgent = debt.urgent or debt.reason is not DebtReason.REPLACED
-    held = desk.held(debt.policy, urgent=urgent, revokes=True)
-    return Again(held.until) if held else None
+    return permits.may_wait(desk, debt)
 
 
 def _known_to_work(desk: Desk, debt: Debt) -> Debt:
@@ -153,7 +146,7 @@ def _pay(desk: Desk, debt: Debt) -> Again | Ended:
     if keeps_admin(desk, debt.policy):
         desk.world.renewed(debt.policy.provider)  # the new one must manage, and kills the old one
     evidence = _recheck(desk, debt)
-    return _held(desk, debt) or _revoke(desk, debt, evidence)
+    return permits.may_wait(desk, debt) or _revoke(desk, debt, evidence)
 
 
 def _revoke(desk: Desk, debt: Debt, evidence: Evidence) -> Again | Ended:
@@ -165,9 +158,16 @@ def _revoke(desk: Desk, debt: Debt, evidence: Evidence) -> Again | Ended:
         proof = _proof(desk, debt, evidence)
         if proof is not None:
             return _dead(desk, debt, proof)
-    debt = _baselined(desk, debt, evidence)
+    baseline = _baseline(desk, debt, evidence)
     if not traits.revokes:
+        _revoking(desk, debt, baseline)
         raise _asked_of_a_person(desk, debt)
+    wait = permits.may_wait(desk, debt) or permits.take(desk, debt)
+    return wait or _send(desk, _revoking(desk, debt, baseline), evidence)
+
+
+def _send(desk: Desk, debt: Debt, evidence: Evidence) -> Again | Ended:
+    """Revoke, and see whether the key is dead."""
     assert debt.key_id is not None, "a key of unknown id is never revoked"
     sent = desk.now()
     desk.provider(debt.policy).revoke(debt.key_id)
@@ -280,23 +280,27 @@ def _ours_to_revoke(desk: Desk, debt: Debt, record: KeyRecord | None) -> None:
         raise NeedsPerson("foreign", why, todo=todo)
 
 
-def _baselined(desk: Desk, debt: Debt, evidence: Evidence) -> Debt:
-    """Probe the old value, so that its refusal will mean something; then write that revoke is sent."""
-    now, baseline = desk.now(), None
-    if evidence.old is not None:
-        probe = desk.provider(debt.policy).probe(evidence.old.credential)
-        lists = desk.provider(debt.policy).traits.lists
-        if probe.verdict is Verdict.UNKNOWN and (debt.looks < _PROBE_LOOKS or not lists):
-            raise Unknown("no-baseline", f"the old key's probe gives no clear answer: {probe.why}")
-        baseline = now if probe.verdict is Verdict.LIVE else debt.baseline_at
+def _baseline(desk: Desk, debt: Debt, evidence: Evidence) -> datetime | None:
+    """Probe the old value, so that its refusal will mean something: when it was last known to work."""
+    if evidence.old is None:
+        return None
+    now, probe = desk.now(), desk.provider(debt.policy).probe(evidence.old.credential)
+    lists = desk.provider(debt.policy).traits.lists
+    if probe.verdict is Verdict.UNKNOWN and (debt.looks < _PROBE_LOOKS or not lists):
+        raise Unknown("no-baseline", f"the old key's probe gives no clear answer: {probe.why}")
+    return now if probe.verdict is Verdict.LIVE else debt.baseline_at
+
+
+def _revoking(desk: Desk, debt: Debt, baseline: datetime | None) -> Debt:
+    """Write that revoke is sent."""
     revoking = replace(
         debt,
         phase=DebtPhase.REVOKING,
         baseline_at=baseline,
-        revoked_at=debt.revoked_at or now,
+        revoked_at=debt.revoked_at or desk.now(),
         block=None,
     )
-    desk.write(debts=[revoking])
+    desk.write(state=permits.taken(desk, debt), debts=[revoking])
     return revoking
 
 
@@ -330,15 +334,23 @@ def _proof(desk: Desk, debt: Debt, evidence: Evidence) -> str | None:
 def _dead(desk: Desk, debt: Debt, proof: str, *before: Event) -> Ended:
     """The debt is paid; ``before`` is what led to it and is not written yet."""
     if debt.version is not None and (debt.kept or debt.reason is DebtReason.ABANDONED):
-        try:
-            desk.store(debt.policy).discard(debt.policy.target, debt.version, debt.kept)
-        except (EffectError, NeedsPerson) as error:  # a label left on a dead key's version does no harm
-            text = f"the version of dead key {debt.key_id} keeps its label: {error.message}"
-            desk.write(events=[desk.event("not-discarded", text, debt=debt, error=error.kind)])
+        _let_go(desk, debt, debt.version)
     dead = replace(debt, phase=DebtPhase.DEAD, ended_at=desk.now(), proof=proof, block=None, look_at=None)
     told = desk.event("dead", f"key {debt.key_id} is proven dead: {proof}", debt=dead, key_id=debt.key_id)
     desk.write(debts=[dead], events=[*before, told], frees=[debt.token] if debt.token else [])
     return Ended()
+
+
+def _let_go(desk: Desk, debt: Debt, version: str) -> None:
+    """Take our labels off a dead key's version; one that is left there does no harm."""
+    held = desk.held(debt.policy, urgent=True, admin=False)
+    try:
+        if held is not None:
+            raise NotSent("held", held.why)
+        desk.store(debt.policy).discard(debt.policy.target, version, debt.kept)
+    except (EffectError, NeedsPerson) as error:
+        text = f"the version of dead key {debt.key_id} keeps its label: {error.message}"
+        desk.write(events=[desk.event("not-discarded", text, debt=debt, error=error.kind)])
 
 
 # --- setbacks --------------------------------------------------------------------------------------------

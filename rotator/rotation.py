@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from rotator import backoff, setbacks
-from rotator.desk import Desk, holds_nothing, pushed
+from rotator.desk import Desk, Held, holds_nothing, pushed
 from rotator.due import settings_digest
 from rotator.durations import text as every
 from rotator.errors import Conflict, EffectError, NeedsPerson, NotSent, Refused, Unknown
@@ -97,9 +97,9 @@ def advance(desk: Desk, rotation: Rotation) -> Again | Ended:
 def _plan(desk: Desk, rotation: Rotation) -> Step:
     """Look at the store and the provider; owe strays; take a slot; then issue."""
     policy = rotation.policy
-    held = desk.held(policy, urgent=rotation.urgent)
+    held = _begins(desk, rotation)
     if held is not None:
-        return Again(held.until)
+        return held
     traits = desk.provider(policy).traits
     if not traits.issues:
         why = f"{policy.provider.name} has no key API: a person issues the new key."
@@ -107,11 +107,19 @@ def _plan(desk: Desk, rotation: Rotation) -> Step:
         raise NeedsPerson("a-person-must-issue", why, todo=todo)
     seen = look(desk, rotation)
     if seen is None:
-        return seed(desk, rotation)
+        return _begins(desk, rotation) or seed(desk, rotation)
     owe_found(desk, seen)
     if not slot(desk, seen):
         return setbacks.no_slot(desk, seen.rotation, seen.listed)
     return _issue(desk, seen.rotation, seen.onto, seen.listed)
+
+
+def _begins(desk: Desk, rotation: Rotation) -> Again | None:
+    """What holds a key that is about to be issued: asked before anything is read, and once more just before
+    it is, since from there to the store nothing may hold it.
+    """
+    held = desk.held(rotation.policy, urgent=rotation.urgent, begins=True)
+    return Again(held.until) if held else setbacks.push_held(desk, rotation)
 
 
 # --- issuing: one effect from here to the store ----------------------------------------------------------
@@ -123,14 +131,19 @@ def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRec
     provider = desk.provider(policy)
     attempt = replace(rotation.attempt, issued_at=now, made_with=minted_with(desk, policy))
     intent = replace(rotation, phase=Phase.ISSUING, look_at=None, looks=0, attempt=attempt)
-    desk.write(state=pushed(desk.state, now), rotation=intent)
+    held, before = _begins(desk, rotation), desk.state
+    if held is not None:
+        return held
+    desk.write(state=pushed(policy, before, now), rotation=intent)
     label = label_for(
         _human(policy, provider.traits.label_setting), intent.attempt.token, provider.traits.label_max
     )
     try:
-        issued = provider.issue(label, intent.wanted)
+        with desk.asking(policy):
+            issued = provider.issue(label, intent.wanted)
     except (NotSent, Refused, NeedsPerson) as error:  # nothing happened: the label is still unused
-        return setbacks.met(desk, replace(intent, phase=Phase.PLANNED), error)
+        desk.write(state=replace(desk.state, pushes=before.pushes))
+        return setbacks.met(desk, replace(intent, phase=Phase.PLANNED, looks=rotation.looks), error)
     desk.provider_answers(policy)
     before = {record.key_id for record in listed} | (accounted(desk) if provider.traits.revokes else set())
     if issued.key_id in before:
@@ -260,33 +273,38 @@ def _verified(desk: Desk, rotation: Rotation, probe: Probe) -> Step:
     probes = "1 probe" if attempt.successes == 1 else f"{attempt.successes} probes"
     told = desk.event("verified", f"{probes} succeeded", rotation=verified)
     state = replace(desk.state, account=probe.account or desk.state.account)
-    if desk.held(rotation.policy, urgent=rotation.urgent, admin=False) is None:
-        return _promoting(desk, verified, state, [told])
-    desk.write(state=state, rotation=verified, events=[told])
-    return verified
+    desk.provider_works(rotation.policy)
+    if keep_owed(desk, verified) or _promote_held(desk, verified):
+        desk.write(state=state, rotation=verified, events=[told])
+        return verified
+    return _promoting(desk, verified, state, [told])
 
 
 # --- verified: promote, and from there only forward ------------------------------------------------------
 
 
 def _promote(desk: Desk, rotation: Rotation) -> Step:
-    """Keep what open debts must read, write the intent, make the new version current."""
-    policy, now = rotation.policy, desk.now()
-    held = desk.held(policy, urgent=rotation.urgent, admin=False)
+    """Keep what open debts must read; then promote."""
+    now, attempt = desk.now(), rotation.attempt
+    held = _promote_held(desk, rotation)
     if held is not None:
         return Again(held.until)
-    attempt = rotation.attempt
     if attempt.verified_at is None or now - attempt.verified_at > _STALE:
         anew = replace(attempt, successes=0, first_success=None, verified_at=None, staged_at=now)
         return replace(rotation, phase=Phase.STAGED, attempt=anew)
-    return _promoting(desk, rotation)
+    held = keep_owed(desk, rotation) or _promote_held(desk, rotation)
+    return Again(held.until) if held else _promoting(desk, rotation)
+
+
+def _promote_held(desk: Desk, rotation: Rotation) -> Held | None:
+    """What holds the promotion: not the provider, which has no part in it."""
+    return desk.held(rotation.policy, urgent=rotation.urgent, admin=False)
 
 
 def _promoting(
     desk: Desk, rotation: Rotation, state: SecretState | None = None, events: Sequence[Event] = ()
 ) -> Step:
     """Write the intent, with what led to it, and send it."""
-    keep_owed(desk, rotation.policy)
     sent = rotation.attempt.promoted_at or desk.now()
     attempt = replace(rotation.attempt, promoted_at=sent)
     promoting = replace(rotation, phase=Phase.PROMOTING, attempt=attempt)
@@ -344,10 +362,14 @@ def _written_by_others(desk: Desk, rotation: Rotation, current: Stored | None, *
 
 def _restage(desk: Desk, rotation: Rotation, candidate: Stored, *, onto: Stored) -> Step:
     """Only other fields of the object changed: write the candidate over the fresh object, verify again."""
+    held = _promote_held(desk, rotation)
+    waits = Again(held.until) if held else setbacks.push_held(desk, rotation)
+    if waits is not None:
+        return waits
     push = setbacks.token(desk)
     intent = replace(rotation, phase=Phase.PROMOTING, attempt=replace(rotation.attempt, push=push))
     told = desk.event("restaged", "other fields of the secret changed: staging on them", rotation=intent)
-    desk.write(state=pushed(desk.state, desk.now()), rotation=intent, events=[told])
+    desk.write(state=pushed(rotation.policy, desk.state, desk.now()), rotation=intent, events=[told])
     stored = desk.store(rotation.policy).stage(rotation.policy.target, candidate.credential, push, onto)
     desk.memory.keep(desk.state.id, stored.version, stored, desk.now())
     attempt = replace(

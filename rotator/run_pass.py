@@ -20,6 +20,7 @@ from rotator.errors import Fenced, LedgerUnusable
 from rotator.interfaces import Notifier, World
 from rotator.model import Claim, Level, Policy, SecretState
 from rotator.policies import Book
+from rotator.stopping import news, sentence, stop_of
 
 CLAIM = timedelta(seconds=90)  # longer than an effect may last, and renewed before each
 SOON = timedelta(seconds=30)  # what is due again within this time is not left to the next pass
@@ -43,6 +44,7 @@ class Worker:
         self.world = world
         self.book = book
         self.trouble = False
+        self.holds = ""  # a stop, as a sentence for people
         self._notifier = notifier
         self._holder = holder
         self._threads = threads
@@ -83,7 +85,9 @@ class Worker:
 
     def run_pass(self, only: Collection[str] | None = None) -> int:
         """Submit what is due, or what of ``only`` is due; how many were submitted. Returns at once."""
-        if self.world.stopping():
+        stop = stop_of(self.world.ledger)
+        self.holds = sentence(stop) if stop else ""
+        if self.world.stopping() or stop:
             return 0
         room = self._threads * 4 - len(self._running)
         if room <= 0:
@@ -242,6 +246,9 @@ class Worker:
         One worker at a time tells. What was handed over but not taken is told again by the next process.
         """
         ledger = self.world.ledger
+        of_stop = news(ledger)
+        if of_stop is not None:
+            self._notifier.tell(of_stop)
         if not ledger.untold(1) or not ledger.lock(_ALARMS, self._holder, _TELLING):
             return
         for event in ledger.untold():

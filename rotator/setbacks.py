@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from rotator import backoff
+from rotator.budgets import FLOOD
 from rotator.desk import Desk
+from rotator.due import pushes_free_at
 from rotator.errors import EffectError, NeedsPerson, Refused, Scope
 from rotator.model import (
     Again,
@@ -30,6 +32,7 @@ from rotator.owing import UNADOPTED, events_of, owe, replaced
 Step = Rotation | Again
 
 _NAMED = 20  # keys that a person is told of
+_AT_PROVIDER = {"not-as-asked", "not-verified", "wrong-account"}  # what a provider's keys turn out to be
 _STUCK = 9  # looks without a step forward, about half an hour, after which people are told
 
 
@@ -61,6 +64,20 @@ def met(desk: Desk, rotation: Rotation, error: EffectError | NeedsPerson) -> Aga
     )
     desk.write(rotation=waiting, events=[told], frees=_unused_slot(rotation))
     return Again(look_at)
+
+
+def push_held(desk: Desk, rotation: Rotation) -> Again | None:
+    """Where the secret has had too many versions lately: when there is room for one more; told once."""
+    until = pushes_free_at(rotation.policy, desk.state, desk.now())
+    if until is None:
+        return None
+    text = f"too many versions of the secret were written lately; going on at {until:%Y-%m-%d %H:%M} UTC"
+    told = desk.event("held", text, level=Level.WARNING, rotation=rotation, error=FLOOD)
+    waiting = replace(rotation, look_at=until, error=FLOOD)
+    desk.write(
+        rotation=waiting, events=[] if rotation.error == FLOOD else [told], frees=_unused_slot(rotation)
+    )
+    return Again(until)
 
 
 def correct(policy: Policy) -> str:
@@ -102,6 +119,8 @@ def give_up(
     blocked: NeedsPerson | None = None,
 ) -> Step:
     """Give a candidate up: it becomes a debt; the next attempt is planned, or the rotation fails."""
+    if kind in _AT_PROVIDER:
+        desk.provider_fails(rotation.policy, kind)
     if rotation.attempt.promoted_at is not None:
         todo = f"rotator run-now {rotation.policy.name}: another key is issued, and this one dies"
         return conflict(desk, rotation, kind, f"The key that was to be promoted: {why}", todo)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from rotator import rotation as story
 from rotator.desk import Desk, pushed
+from rotator.due import pushes_free_at
 from rotator.errors import EffectError, NeedsPerson, Unknown
 from rotator.interfaces import Stored
 from rotator.looking import Seen, look, owe_found, seed
@@ -32,6 +33,7 @@ def submit(desk: Desk, policy: Policy, credential: Credential, by: str) -> Rotat
         seen = _seen(desk, begun)
         _must_be_new(desk, policy, credential, seen.onto)
         _must_work(desk, policy, credential)
+        _must_be_allowed(desk, policy)
     except (NotTaken, NeedsPerson, EffectError):
         if rotation is None:
             _withdrawn(desk, begun)
@@ -56,6 +58,7 @@ def _seen(desk: Desk, rotation: Rotation) -> Seen:
     """The secret as it is now; one without a version gets its first, empty one."""
     seen = look(desk, rotation)
     if seen is None:
+        _must_be_allowed(desk, rotation.policy)
         rotation = seed(desk, rotation)
         seen = look(desk, rotation)
     if seen is None:
@@ -82,6 +85,16 @@ def _must_work(desk: Desk, policy: Policy, credential: Credential) -> None:
         raise NotTaken(f"it belongs to account {probe.account}, the one in service to {known}.")
 
 
+def _must_be_allowed(desk: Desk, policy: Policy) -> None:
+    """Nothing is written while a person holds it, nor beyond what a store bears."""
+    held = desk.held(policy, urgent=True, admin=False)
+    if held is not None:
+        raise NotTaken(f"{held.why}.")
+    room = pushes_free_at(policy, desk.state, desk.now())
+    if room is not None:
+        raise NotTaken(f"too many versions of the secret were written lately; room at {room:%H:%M} UTC.")
+
+
 def _staged(desk: Desk, policy: Policy, credential: Credential, seen: Seen) -> Rotation:
     """Write the intent, then the value; the first story verifies and promotes it."""
     now = desk.now()
@@ -89,7 +102,7 @@ def _staged(desk: Desk, policy: Policy, credential: Credential, seen: Seen) -> R
     attempt = replace(seen.rotation.attempt, key_id=key_id, issued_at=now)
     rotation = replace(seen.rotation, phase=Phase.ISSUED, attempt=attempt, urgent=True, look_at=None, looks=0)
     told = desk.event("submitted", f"a person brought credential {key_id}", rotation=rotation, key_id=key_id)
-    desk.write(state=replace(pushed(desk.state, now), block=None), rotation=rotation, events=[told])
+    desk.write(state=replace(pushed(policy, desk.state, now), block=None), rotation=rotation, events=[told])
     brought = replace(seen.onto, credential=credential)
     desk.memory.keep(desk.state.id, story.issued_name(rotation), brought, now)
     story.advance(desk, rotation)

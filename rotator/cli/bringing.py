@@ -18,6 +18,7 @@ from rotator.cli.coverage import Asked, Coverage, Outcome
 from rotator.cli.credentials import brought
 from rotator.cli.options import NotDone, Options, Wrong
 from rotator.cli.ordering import GOES_ON, LOOK, look, stopped_by_signal, watch
+from rotator.cli.overall import must_not_be_stopped
 from rotator.cli.reading import read_one
 from rotator.desk import Desk, Memory
 from rotator.model import Credential, Phase, Policy, Rotation
@@ -51,6 +52,7 @@ def bring(options: Options, book: "Book", wish: Wish) -> Outcome:
     """
     credential = _read(wish.policy)
     with session.world(options) as world, session.notifier(world.clock) as tells:
+        must_not_be_stopped(world.ledger)
         worker = Worker(world, book, tells, holder=holder())
         try:
             with stopped_by_signal(world):

@@ -11,6 +11,7 @@ import click
 
 from rotator.cli import output, session
 from rotator.cli.options import Options, Wrong, json_option
+from rotator.cli.overall import overall, show
 from rotator.cli.reading import read_all
 from rotator.cli.select import near
 from rotator.model import Policy
@@ -42,11 +43,13 @@ def doctor(options: Options, *, provider: str | None, store: str | None, as_json
     _known_to_policies("store", store, sorted({name for policy in policies for name in _stores(policy)}))
     with session.reading(options) as ledger:
         known, now = (read_all(ledger), ledger.now()) if ledger else ({}, datetime.now(UTC))
+        holds = overall(ledger)
     with _world(options) as world:
         found = examine(world, policies, known, now, provider=provider, store=store)
     if as_json:
-        output.document({"now": now, "findings": found, "counts": _counts(found)})
+        output.document({"now": now, "holds": holds, "findings": found, "counts": _counts(found)})
     else:
+        show(holds, now)
         _show(found)
     return 1 if _counts(found)["error"] else 0
 

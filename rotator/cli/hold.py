@@ -1,7 +1,7 @@
-"""``pause`` and ``resume``: a person holds a policy."""
+"""``pause``, ``stop`` and ``resume``: a person holds a policy, or everything."""
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import click
 
@@ -10,7 +10,8 @@ from rotator.cli.options import Options, Wrong, duration, json_option
 from rotator.cli.reading import read_one
 from rotator.cli.select import named
 from rotator.interfaces import Clock, Ledger
-from rotator.model import Change, Event, Order, Policy, SecretState
+from rotator.model import EVERYBODY, Change, Event, Order, Policy, SecretState
+from rotator.stopping import sentence, stop_of
 
 LONGEST = timedelta(days=30)
 
@@ -47,12 +48,21 @@ def pause(options: Options, *, name: str, long: timedelta, reason: str, as_json:
     )
 
 
-@click.command(short_help="End a pause.", epilog="Example: rotator resume market-maker")
-@click.argument("name")
+@click.command(
+    short_help="End a pause, or a stop.",
+    epilog="\b\nExamples: rotator resume market-maker\n          rotator resume --all",
+)
+@click.argument("name", required=False)
+@click.option("--all", "everything", is_flag=True, help="End a stop; policies that are paused stay so.")
 @json_option
 @click.pass_obj
-def resume(options: Options, *, name: str, as_json: bool) -> None:
-    """End a pause."""
+def resume(options: Options, *, name: str | None, everything: bool, as_json: bool) -> None:
+    """End a policy's pause, or with --all the stop of everything."""
+    if (name is None) is not everything:
+        raise Wrong("Either a policy, whose pause ends, or --all, which ends a stop.")
+    if name is None:
+        _resume_all(options, as_json=as_json)
+        return
     policy = named(session.book(options).policies, name)
     with session.world(options) as world:
         was_paused = world.ledger.withdraw(policy.target.id, "pause")
@@ -62,6 +72,69 @@ def resume(options: Options, *, name: str, as_json: bool) -> None:
         output.document({"policy": name, "paused": False, "was_paused": was_paused})
         return
     click.echo(f"{name} goes on." if was_paused else f"{name} was not paused.")
+
+
+@click.command(
+    short_help="Stop everything, at once, until somebody resumes.",
+    epilog='\b\nExamples: rotator stop --reason "keys die that should not"\n          rotator resume --all',
+)
+@click.option("--reason", metavar="TEXT", help="Why, for everybody who sees that nothing happens. Needed.")
+@click.option("--for", "long", metavar="D", callback=duration, help="How long; left out: until resumed.")
+@json_option
+@click.pass_obj
+def stop(options: Options, *, reason: str | None, long: timedelta | None, as_json: bool) -> None:
+    """Let no worker change anything outside from now on: no issue, no write, no promotion, no revocation.
+
+    It needs no policy file. Workers go on running, and what is under way ends: a call that was sent, and a
+    key that was just issued is still stored. Nothing overrides it, run-now neither. What expires meanwhile:
+    tokens, which are not renewed, so that their users are locked out; they are listed. Keys that are due
+    grow older, and replaced ones live beyond their grace.
+    """
+    text = output.printable((reason or "").strip())
+    if not text:
+        raise Wrong('Say why: --reason "…". Everybody who wonders why nothing happens sees it.')
+    if long is not None and not timedelta(0) < long <= LONGEST:
+        raise Wrong("--for takes a duration above zero and of at most 30d, such as 2h.")
+    with session.world(options) as world:
+        ledger = world.ledger
+        before, now = stop_of(ledger), ledger.now()
+        order = before or Order("stop", session.person(), text, now, until=now + long if long else None)
+        if before is None:
+            ledger.give(EVERYBODY, order)
+        tokens = _expiring(ledger, order)
+    if as_json:
+        output.document({"stopped": order, "already": before is not None, "tokens": tokens})
+        return
+    _say_stopped(order, tokens, now, already=before is not None)
+
+
+def _expiring(ledger: Ledger, order: Order) -> list[tuple[str, datetime]]:
+    """Tokens that expire while everything is stopped, the first one first."""
+    found = [
+        (state.policy, state.current.expires_at)
+        for state, _ in ledger.secrets()
+        if state.current and state.current.expires_at and not state.gone
+    ]
+    return sorted(
+        (one for one in found if order.until is None or one[1] < order.until), key=lambda one: one[1]
+    )
+
+
+def _say_stopped(order: Order, tokens: list[tuple[str, datetime]], now: datetime, *, already: bool) -> None:
+    changed = " It was stopped already; nothing was changed." if already else ""
+    click.echo(f"{output.printable(sentence(order))}{changed} -> rotator resume --all")
+    if tokens:
+        click.echo("Tokens that are not renewed meanwhile, and lock their users out when they expire:")
+        output.table(("policy", "expires"), [(name, output.moment(at, now)) for name, at in tokens])
+
+
+def _resume_all(options: Options, *, as_json: bool) -> None:
+    with session.world(options) as world:
+        stopped = world.ledger.withdraw(EVERYBODY, "stop")
+    if as_json:
+        output.document({"stopped": None, "was_stopped": stopped})
+        return
+    click.echo("Everything goes on." if stopped else "Nothing was stopped.")
 
 
 def known_to(ledger: Ledger, policy: Policy) -> None:

@@ -12,6 +12,7 @@ import click
 from rotator.cli import session
 from rotator.cli.coverage import Asked, Coverage, Outcome, outcome
 from rotator.cli.options import Options
+from rotator.cli.overall import must_not_be_stopped
 from rotator.cli.progress import Progress
 from rotator.cli.reading import read_one
 from rotator.interfaces import Ledger
@@ -44,6 +45,7 @@ def carry_out(options: Options, book: "Book", wish: Wish) -> list[Outcome]:
     from rotator.wiring import holder  # noqa: PLC0415
 
     with session.world(options) as world, session.notifier(world.clock) as tells:
+        must_not_be_stopped(world.ledger)
         worker = Worker(world, book, tells, holder=holder())
         try:
             with stopped_by_signal(world):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import click
 
-from rotator.cli import output, session
+from rotator.cli import output, overall, session
 from rotator.cli.options import Options, json_option
 from rotator.cli.planning import PlanRow, plan_rows, traits_of
 from rotator.cli.reading import read_all
@@ -26,10 +26,12 @@ def plan(options: Options, *, names: tuple[str, ...], as_json: bool) -> None:
     with session.reading(options, tell=True) as ledger:
         now = ledger.now() if ledger else datetime.now(UTC)
         rows = plan_rows(book.policies, read_all(ledger) if ledger else {}, traits_of, now)
+        holds = overall.overall(ledger)
     chosen = [row for row in rows if not wanted or row.policy in wanted]
     if as_json:
-        output.document({"now": now, "policies": chosen})
+        output.document({"now": now, "holds": holds, "policies": chosen})
         return
+    overall.show(holds, now)
     show(chosen, now)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator import due, durations
+from rotator import budgets, due, durations
 from rotator.model import Policy, Provenance, ProviderRef, Traits
 from rotator.people import Known, paused_until
 
@@ -50,7 +50,7 @@ def plan_row(policy: Policy, known: Known | None, peers: int, traits: Traits, no
         store_calls=store_calls(policy, traits),
         provider_calls=provider_calls(traits),
         slots=slots(traits, peers),
-        blocked=blocker(known, now),
+        blocked=blocker(policy, known, now),
     )
 
 
@@ -87,7 +87,9 @@ def next_due(policy: Policy, known: Known | None, now: datetime) -> tuple[dateti
     if known is None or (known.state.looked_at is None and not known.orders and known.rotation is None):
         return None, "not taken on yet: the first pass looks at the secret, and plans by its age"
     if known.rotation is not None and not known.rotation.phase.ended:
-        return known.rotation.look_at or now, f"under way ({known.rotation.phase}): {known.rotation.reason}"
+        held = "held, too many versions were written; " if known.rotation.error == budgets.FLOOD else ""
+        why = f"{held}under way ({known.rotation.phase}): {known.rotation.reason}"
+        return known.rotation.look_at or now, why
     found = due.next_rotation(policy, known.state, known.orders, now)
     return (found.at, found.why) if found else (None, "nothing is planned until somebody changes something")
 
@@ -134,7 +136,7 @@ def slots(traits: Traits, peers: int) -> str:
     return f"1 of {traits.key_limit}, shared by {share}"
 
 
-def blocker(known: Known | None, now: datetime) -> str | None:
+def blocker(policy: Policy, known: Known | None, now: datetime) -> str | None:
     """What keeps the rotation from being done, as a sentence with what to do; None if nothing is known."""
     if known is None:
         return None
@@ -142,6 +144,8 @@ def blocker(known: Known | None, now: datetime) -> str | None:
         return f"{known.provider_block.reason} To do: {known.provider_block.todo}"
     if known.state.block is not None:
         return f"{known.state.block.reason} To do: {known.state.block.todo}"
+    if known.provider_pause is not None and policy.renew is None:
+        return f"{known.provider_pause.reason} To do: {known.provider_pause.todo}"
     until = paused_until(known, now)
     if until is not None:
         pause = known.orders["pause"]

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 
 from rotator.interfaces import Ledger
 from rotator.model import Debt
-from rotator.people import Known, ProviderBlock, provider_blocks
+from rotator.people import Known, ProviderBlock, provider_blocks, provider_pauses
 
 
 def read_all(ledger: Ledger) -> dict[str, Known]:
     """Every secret that the ledger knows, by its id."""
-    orders, blocks = ledger.all_orders(), blocked_providers(ledger)
+    orders, blocks, pauses = ledger.all_orders(), blocked_providers(ledger), paused_providers(ledger)
     states = list(ledger.secrets())
     rotations = {state.id: ledger.rotation(state.id) for state, _ in states}
     debts: dict[str, list[Debt]] = {}
@@ -27,6 +27,7 @@ def read_all(ledger: Ledger) -> dict[str, Known]:
             debts=tuple(debts.get(state.id, ())),
             orders=orders.get(state.id, {}),
             provider_block=blocks.get(state.principal),
+            provider_pause=pauses.get(state.principal),
         )
         for state, looks_at in states
     }
@@ -34,10 +35,11 @@ def read_all(ledger: Ledger) -> dict[str, Known]:
 
 def read_some(ledger: Ledger, secret_ids: Iterable[str]) -> dict[str, Known]:
     """Those of these secrets that the ledger knows, by id: cheap where a ledger is large."""
-    blocks = blocked_providers(ledger)
+    blocks, pauses = blocked_providers(ledger), paused_providers(ledger)
     found = {}
     for secret_id in secret_ids:
-        orders, rotation = ledger.orders(secret_id), ledger.rotation(secret_id)
+        orders = {kind: order for kind, order in ledger.orders(secret_id).items() if kind != "stop"}
+        rotation = ledger.rotation(secret_id)
         state = ledger.secret(secret_id)
         if state is not None:
             found[secret_id] = Known(
@@ -46,6 +48,7 @@ def read_some(ledger: Ledger, secret_ids: Iterable[str]) -> dict[str, Known]:
                 debts=tuple(ledger.debts(secret_id)),
                 orders=orders,
                 provider_block=blocks.get(state.principal),
+                provider_pause=pauses.get(state.principal),
             )
     return found
 
@@ -58,3 +61,8 @@ def read_one(ledger: Ledger, secret_id: str) -> Known | None:
 def blocked_providers(ledger: Ledger) -> Mapping[str, ProviderBlock]:
     """The providers that wait for a person, by principal."""
     return provider_blocks(ledger.facts("block:"))
+
+
+def paused_providers(ledger: Ledger) -> Mapping[str, ProviderBlock]:
+    """The providers that fail, where no scheduled rotation begins, by principal."""
+    return provider_pauses(ledger.facts("failing:"))

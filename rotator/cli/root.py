@@ -22,6 +22,7 @@ COMMANDS: Final = {  # name: module that holds it, in the order in which a newco
     "health": "work",
     "pause": "hold",
     "resume": "hold",
+    "stop": "hold",
     "adopt": "adopt",
     "settle": "adopt",
     "submit": "submit",

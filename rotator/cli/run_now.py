@@ -10,6 +10,7 @@ from rotator.cli import output, session
 from rotator.cli.coverage import Coverage, Outcome
 from rotator.cli.options import NotDone, Options, Wrong, duration, json_option, tags
 from rotator.cli.ordering import Wish, carry_out
+from rotator.cli.overall import Overall, overall, show
 from rotator.cli.planning import PlanRow, plan_rows, traits_of
 from rotator.cli.reading import read_some
 from rotator.cli.select import select
@@ -85,9 +86,9 @@ def run_now(
         paused_too=yes,
         wait=wait,
     )
-    rows, now = _planned(options, chosen, wish.grace)
+    rows, holds, now = _planned(options, chosen, wish.grace)
     if dry_run or not as_json:
-        _show_plan(rows, now, as_json=as_json)
+        _show_plan(rows, holds, now, as_json=as_json)
     if dry_run:
         return 0
     _confirmed(len(chosen), yes=yes)
@@ -130,7 +131,7 @@ def _reasoned(reason: str | None, *, dry_run: bool) -> str:
 
 def _planned(
     options: Options, chosen: Sequence[Policy], grace: timedelta | None
-) -> tuple[list[PlanRow], datetime]:
+) -> tuple[list[PlanRow], Overall, datetime]:
     """What the order would do, from the ledger as it is; nothing is made or changed."""
     from dataclasses import replace  # noqa: PLC0415
 
@@ -141,13 +142,15 @@ def _planned(
     with session.reading(options) as ledger:
         now = ledger.now() if ledger else datetime.now(UTC)
         known = read_some(ledger, [policy.target.id for policy in chosen]) if ledger else {}
-    return plan_rows(asked, known, traits_of, now), now
+        holds = overall(ledger)
+    return plan_rows(asked, known, traits_of, now), holds, now
 
 
-def _show_plan(rows: Sequence[PlanRow], now: datetime, *, as_json: bool) -> None:
+def _show_plan(rows: Sequence[PlanRow], holds: Overall, now: datetime, *, as_json: bool) -> None:
     if as_json:
-        output.document({"dry_run": True, "now": now, "policies": rows})
+        output.document({"dry_run": True, "now": now, "holds": holds, "policies": rows})
         return
+    show(holds, now)
     output.table(
         ("policy", "provider", "does", "calls: store", "provider", "slots"),
         [

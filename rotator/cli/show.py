@@ -7,6 +7,7 @@ import click
 
 from rotator.cli import output, session
 from rotator.cli.options import Options, Wrong, json_option
+from rotator.cli.overall import overall, show
 from rotator.cli.planning import next_due
 from rotator.cli.reading import read_all, read_some
 from rotator.cli.select import near
@@ -28,13 +29,15 @@ def status(options: Options, *, name: str | None, as_json: bool) -> None:
     policies = book.policies if one is None else (one,)
     with session.reading(options, tell=True) as ledger:
         now = ledger.now() if ledger else datetime.now(UTC)
-        known = _read(ledger, one)
+        known, holds = _read(ledger, one), overall(ledger)
     rows = status_rows(policies, known, now)
     if name is not None:
         rows = [row for row in rows if row.policy == name] or _unknown(name, rows)
     if as_json:
-        output.document({"now": now, "policies": rows})
-    elif name is None:
+        output.document({"now": now, "holds": holds, "policies": rows})
+        return
+    show(holds, now)
+    if name is None:
         _overview(rows, now)
     else:
         for row in rows:

@@ -8,6 +8,7 @@ import click
 from rotator.cli import asking, output, session
 from rotator.cli.credentials import for_headers
 from rotator.cli.options import NotDone, Options, Wrong, duration, json_option
+from rotator.cli.overall import must_not_be_stopped
 from rotator.cli.select import named, near
 from rotator.errors import EffectError, NeedsPerson
 from rotator.model import Credential, ProviderRef
@@ -95,6 +96,7 @@ def _submitted(options: Options, ref: ProviderRef) -> int:
         wrong = asking.of_another_account(ref, listed, (state for state, _ in world.ledger.secrets()))
         if wrong is not None:
             raise NotDone(wrong)
+        must_not_be_stopped(world.ledger)
         written = ref.admin.spelled(credential.reveal())
         world.store(ref.admin.store).replace_raw(ref.admin.secret, written, world.random_hex())
         world.ledger.forget(f"block:{ref.principal}")

@@ -94,7 +94,8 @@ def tick(options: Options) -> int:
 def health(options: Options, *, beat: timedelta, as_json: bool) -> int:
     """Tell by the exit code whether the daemon on this machine is alive: for a container's health check.
 
-    Give the same --ledger and --tick as to the daemon.
+    Give the same --ledger and --tick as to the daemon. A worker that a person stopped (rotator stop) is
+    alive; the sentence says so.
     """
     from jobs.heartbeat import healthy  # noqa: PLC0415
 
@@ -103,7 +104,7 @@ def health(options: Options, *, beat: timedelta, as_json: bool) -> int:
     if as_json:
         output.document({"healthy": good, "why": why})
     else:
-        click.echo(why, err=not good)
+        click.echo(output.printable(why), err=not good)
     return 0 if good else 1
 
 

@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
 
-from sqlalchemy import bindparam, delete, func, or_, select
+from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from rotator.ledger.codec import ORDER
 from rotator.ledger.part import Part, make_due
 from rotator.ledger.schema import FACTS, LOCKS, MICROSECOND, ORDERS
-from rotator.model import Order
+from rotator.model import EVERYBODY, Order
 
 
 class Notes(Part):
@@ -34,7 +34,7 @@ class Notes(Part):
             return connection.execute(statement).rowcount == 1
 
     def orders(self, secret_id: str) -> Mapping[str, Order]:
-        """Orders by kind. Read before every effect."""
+        """Orders by kind, those to EVERYBODY among them. Read before every effect."""
         with self._database.reading() as connection:
             rows = connection.execute(_ORDERS, {"its_secret": secret_id}).all()
         return {row.kind: ORDER.decode(row.doc) for row in rows}
@@ -72,6 +72,14 @@ class Notes(Part):
         with self._database.writing() as connection:
             return connection.execute(delete(FACTS).where(FACTS.c.key == key)).rowcount == 1
 
+    def swap(self, key: str, before: str | None, after: str) -> bool:
+        """Write a fact in one step if it still is as it was read; whether it was."""
+        if before is None:
+            return self.remember(key, after)
+        statement = update(FACTS).where(FACTS.c.key == key, FACTS.c.value == before)
+        with self._database.writing() as connection:
+            return connection.execute(statement.values(value=after)).rowcount == 1
+
     def lock(self, name: str, holder: str, ttl: timedelta) -> bool:
         """Take or prolong a named lock until now + ttl; False if another holds it."""
         statement = self._database.insert(LOCKS)
@@ -92,5 +100,5 @@ class Notes(Part):
 
 
 # Statements of the hot path are built once: building one costs more than running it.
-_ORDERS = select(ORDERS.c.kind, ORDERS.c.doc).where(ORDERS.c.secret == bindparam("its_secret"))
+_ORDERS = select(ORDERS.c.kind, ORDERS.c.doc).where(ORDERS.c.secret.in_((bindparam("its_secret"), EVERYBODY)))
 _FACT = select(FACTS.c.value).where(FACTS.c.key == bindparam("its_key"))

@@ -317,6 +317,29 @@ class LedgerContract:
         assert [ledger.forget("control/a") for _ in "12"] == [True, False]
         assert ledger.remember("control/a", "third")
 
+    def test_swap(self, ledger: Ledger) -> None:
+        """A fact is swapped by who knows what it was, and is left alone for anybody else."""
+        assert not ledger.swap("count", "0", "1")
+        assert ledger.swap("count", None, "1")
+        assert not ledger.swap("count", None, "2")
+        assert not ledger.swap("count", "0", "2")
+        assert ledger.fact("count") == "1"
+        assert ledger.swap("count", "1", "2")
+        assert ledger.fact("count") == "2"
+
+    def test_swaps_at_once(self, ledger: Ledger) -> None:
+        """Threads that swap one fact at once lose no step: of those that read the same one wins."""
+
+        def count(_: int) -> None:
+            for _ in range(5):
+                while True:
+                    before = ledger.fact("count")
+                    if ledger.swap("count", before, str(int(before or 0) + 1)):
+                        break
+
+        at_once(count, 10)
+        assert ledger.fact("count") == "50"
+
     def test_locks(self, ledger: Ledger, clock: ManualClock) -> None:
         """A lock belongs to one holder, who may prolong it, until its time is over or it is given back."""
         assert ledger.lock("principal", "a", MINUTE)

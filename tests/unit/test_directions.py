@@ -16,6 +16,7 @@ STORIES = (
     "looking",
     "owing",
     "keeping",
+    "permits",
     "kinship",
     "setbacks",
     "verifying",
@@ -23,6 +24,7 @@ STORIES = (
     "caseload",
 )
 WORDS = ("interfaces", "errors", "model")
+HOLDS = ("budgets", "blocks", "safe_mode")
 CALENDAR = ("due", "backoff", "durations", "cron", "windows")
 
 
@@ -46,17 +48,21 @@ ROOMS: dict[str, Room] = {
     "backoff": Room(),
     "cron": Room(),
     "windows": Room(("model",)),
+    "budgets": Room(("backoff", "interfaces", "model")),
+    "blocks": Room(("backoff", *WORDS)),
+    "stopping": Room(("backoff", "interfaces", "model")),
     "safe_mode": Room(WORDS),
-    "due": Room(("backoff", "cron", "durations", "model", "windows")),
+    "due": Room(("backoff", "budgets", "cron", "durations", "model", "windows")),
     "people": Room(("errors", "model")),
     **{
         story: Room(
-            (*WORDS, "safe_mode", "due", "backoff", "durations", *(one for one in STORIES if one != story))
+            (*WORDS, *HOLDS, "due", "backoff", "durations", *(one for one in STORIES if one != story))
         )
         for story in STORIES
     },
     "run_pass": Room(
-        (*WORDS, "caseload", "desk", "policies"), "of policies it takes the Book, a value, and nothing else"
+        (*WORDS, "caseload", "desk", "policies", "stopping"),
+        "of policies it takes the Book, a value, and nothing else",
     ),
     "providers": Room((*WORDS, *CALENDAR, "addresses", "quiet")),
     "stores": Room((*WORDS, *CALENDAR, "capabilities", "quiet", "version"), "AWS is told which one calls"),
@@ -78,7 +84,7 @@ ROOMS: dict[str, Room] = {
     ),
     "cli": Room(
         (*WORDS, *CALENDAR, "people", "policies", "ledger", "telemetry", "wiring", "run_pass", "jobs", "lab",
-         "version", "doctor", "capabilities", "submitting", "rotation", "desk"),
+         "version", "doctor", "capabilities", "submitting", "rotation", "desk", "stopping", "budgets"),
         "a command is where everything meets; lab for the command demo alone, and the story for submit: its "
         "first step is taken while the person waits",
     ),

@@ -1,0 +1,111 @@
+"""How much of something may happen within a time. Pure but for what all workers share, which is a fact.
+
+What one secret spends is in its record, which its claim guards; it is written in the commit that announces
+the effect. What all secrets spend together is a fact, and taken in one conditional step.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rotator import backoff
+from rotator.interfaces import Ledger
+from rotator.model import Policy
+
+HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """So many at most within so long."""
+
+    most: int
+    within: timedelta
+
+
+# Versions of one secret: Secrets Manager advises against more than one in 10 minutes for long, keeps about a
+# hundred, and removes none that is younger than a day (its page of quotas): then it refuses to write.
+PUSHES = (Budget(6, HOUR), Budget(50, DAY))
+# A token may use nearly all of that: its users are locked out when it is not renewed.
+RENEWALS = (Budget(6, HOUR), Budget(90, DAY))
+# Keys in use that the schedule lets die. One after another of one policy is not what a schedule does; 60 an
+# hour are 1,440 a day, enough for forty thousand policies a month, and leave time to stop what went wrong.
+REVOCATIONS = (Budget(1, HOUR),)
+ALL_REVOCATIONS = (Budget(60, HOUR),)
+FLOOD = "push-budget"  # the error of a rotation that waits for room for one more version
+_ALL = "budget:revocations"
+
+
+def of_pushes(policy: Policy) -> tuple[Budget, ...]:
+    """How many versions of a policy's secret may be written."""
+    return PUSHES if policy.renew is None else RENEWALS
+
+
+def free_at(spent: Sequence[datetime], budgets: Sequence[Budget], now: datetime) -> datetime | None:
+    """When one more may be spent; None: now."""
+    full = [
+        sorted(counted)[-budget.most] + budget.within
+        for budget in budgets
+        if len(counted := _within(spent, budget.within, now)) >= budget.most
+    ]
+    return max(full, default=None)
+
+
+def spend(spent: Sequence[datetime], budgets: Sequence[Budget], now: datetime) -> tuple[datetime, ...]:
+    """What is spent with one more; what counts no longer is left out."""
+    return (*_within(spent, max(budget.within for budget in budgets), now), now)
+
+
+def _within(spent: Sequence[datetime], within: timedelta, now: datetime) -> list[datetime]:
+    """What counts still. What lies further ahead was written by a clock that was wrong: it would for ever."""
+    return [at for at in spent if now - within < at <= now + within]
+
+
+# --- what all secrets share ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all secrets spent together, and when people were told that it was too much."""
+
+    spent: tuple[datetime, ...] = ()
+    told_at: datetime | None = None
+
+    @staticmethod
+    def read(text: str | None) -> "Shared":
+        """As the ledger keeps it."""
+        kept = json.loads(text or "{}")
+        told = kept.get("told_at")
+        spent = tuple(datetime.fromisoformat(at) for at in kept.get("spent", ()))
+        return Shared(spent, datetime.fromisoformat(told) if told else None)
+
+    def text(self) -> str:
+        """The same, to be kept."""
+        told = self.told_at.isoformat() if self.told_at else None
+        return json.dumps({"spent": [at.isoformat() for at in self.spent], "told_at": told})
+
+
+def revocations_free_at(ledger: Ledger) -> datetime | None:
+    """When the schedule may let one more key die, of all policies together; None: now."""
+    return free_at(Shared.read(ledger.fact(_ALL)).spent, ALL_REVOCATIONS, ledger.now())
+
+
+def take_revocation(ledger: Ledger) -> datetime | None:
+    """Take one of the revocations of this hour; or, with nothing taken, when the next one is free."""
+    while True:
+        text, now = ledger.fact(_ALL), ledger.now()
+        shared = Shared.read(text)
+        until = free_at(shared.spent, ALL_REVOCATIONS, now)
+        spent = Shared(spend(shared.spent, ALL_REVOCATIONS, now), shared.told_at)
+        if until is not None or ledger.swap(_ALL, text, spent.text()):
+            return until
+
+
+def must_be_told(ledger: Ledger) -> bool:
+    """Whether it is for us to tell people that the revocations of this hour are used up: once in a day."""
+    text, now = ledger.fact(_ALL), ledger.now()
+    shared = Shared.read(text)
+    if shared.told_at is not None and now - shared.told_at < backoff.until_reminder(1):
+        return False
+    return ledger.swap(_ALL, text, Shared(shared.spent, now).text())
