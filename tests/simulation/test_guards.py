@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from rotator import backoff, looking, owing, revocation, rotation, setbacks, verifying
+from rotator import backoff, budgets, looking, owing, permits, revocation, rotation, setbacks, verifying
 from rotator.desk import Desk
-from rotator.errors import Conflict, Unknown
+from rotator.errors import Conflict, Refused, Unknown
 from rotator.interfaces import Stored
 from rotator.model import (
+    EVERYBODY,
     Attempt,
     Change,
     Credential,
@@ -24,6 +25,7 @@ from rotator.model import (
     Debt,
     DebtReason,
     Issued,
+    Order,
     Phase,
     Probe,
     Provenance,
@@ -32,7 +34,9 @@ from rotator.model import (
     Verdict,
     token_for,
 )
+from tests.simulation.fleet import Fleet
 from tests.simulation.sim import PROVIDER, SECRET, TARGET, Fault, Sim, Strike, Violation
+from tests.simulation.test_holds import EFFECTS, Forgetful, restless, work
 
 Patch = pytest.MonkeyPatch
 
@@ -279,6 +283,54 @@ def called_dead(prepare: Callable[[Sim], None]) -> Callable[[Path], None]:
     return scenario
 
 
+def stopped_midway(folder: Path) -> None:
+    """A stop that comes while a key is being verified, for a day."""
+    sim = Forgetful(folder)
+
+    def outside(sim: Sim, name: str) -> None:
+        if name == "provider.probe" and "store.stage" in sim.calls and not stopped:
+            stopped.append(name)
+            sim.ledger.give(EVERYBODY, Order("stop", "ann", "drill", sim.clock.now()))
+        if stopped and name in EFFECTS:
+            raise Violation(f"{name} began after the stop")
+
+    stopped: list[str] = []
+    sim.outside = outside
+    sim.order()
+    work(sim, timedelta(hours=3))
+
+
+def flooded(folder: Path) -> None:
+    """Somebody writes other fields of the secret all the time."""
+    sim = Forgetful(folder)
+    restless(sim)
+    sim.order()
+    work(sim, timedelta(hours=3))
+
+
+def clock_that_jumps(folder: Path) -> None:
+    """All graces of a fleet are over at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budgets, "ALL_REVOCATIONS", (budgets.Budget(3, budgets.HOUR),))
+        fleet = Fleet(folder, 5)
+        fleet.run(timedelta(minutes=20))
+        fleet.clock.advance(timedelta(days=3))
+        fleet.run(timedelta(minutes=30))
+    fleet.ledger.close()
+    if len(fleet.provider.times("revoke")) > 3:
+        raise Violation("more keys died by schedule within an hour than may")
+
+
+def overloaded(folder: Path) -> None:
+    """A provider refuses every key for hours."""
+    fleet = Fleet(folder, 6)
+    fleet.provider.fails = Refused("http-503", "overloaded")
+    fleet.run(timedelta(hours=3))
+    fleet.ledger.close()
+    if len(fleet.provider.times("issue")) > 15:
+        raise Violation("a provider that fails is asked by everybody")
+
+
 # --- guards -----------------------------------------------------------------------------------------------
 
 
@@ -441,6 +493,10 @@ GUARDS = [
     Guard("10 dead is proven", refusal_is_death, called_dead(deaf_provider)),
     Guard("12 slots are reserved", gone(rotation, "slot", lambda *_: True), with_sim(full)),
     Guard("15 back-off", gone(backoff, "after_looks", lambda _: timedelta(0)), with_sim(silent_list, days=1)),
+    Guard("15 a stop holds every effect", gone(Desk, "_all_held", nothing), stopped_midway),
+    Guard("15 versions are budgeted", gone(setbacks, "pushes_free_at", nothing), flooded),
+    Guard("15 revocations are budgeted", gone(permits, "_counts", nothing), clock_that_jumps),
+    Guard("15 a provider that fails is paused", gone(Desk, "_paused", nothing), overloaded),
 ]
 
 

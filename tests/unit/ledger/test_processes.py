@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rotator.budgets import ALL_REVOCATIONS
 from rotator.ledger import open_ledger
 from rotator.testing.clock import ManualClock
 from rotator.testing.ledger_samples import a_state
@@ -42,6 +43,17 @@ ledger.enroll(a_state(name) for name in names)
 won = [name for name in names if ledger.claim(name, "worker", timedelta(minutes=1))]
 ledger.close()
 print(ledger.id, *won)
+"""
+
+TAKES = """
+import sys
+from rotator.budgets import take_revocation
+from rotator.ledger import open_ledger
+from rotator.testing.clock import ManualClock
+
+ledger = open_ledger(sys.argv[1], ManualClock())
+print(sum(take_revocation(ledger) is None for _ in range(50)))
+ledger.close()
 """
 
 
@@ -88,3 +100,11 @@ def test_processes_start_and_claim_at_once(url: str) -> None:
     assert len({answer[0] for answer in answers}) == 1
     won = [name for answer in answers for name in answer[1:]]
     assert sorted(won) == sorted(f"secret-{n}" for n in range(40))
+
+
+def test_processes_share_one_budget(tmp_path: Path) -> None:
+    """Processes that spend of one budget at once spend exactly what it has."""
+    path = tmp_path / "ledger.sqlite"
+    processes = [start(TAKES, path) for _ in range(2)]
+    took = [int(process.communicate()[0]) for process in processes]
+    assert sum(took) == ALL_REVOCATIONS[0].most

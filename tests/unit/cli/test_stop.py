@@ -1,0 +1,47 @@
+import pytest
+
+from tests.unit.cli.conftest import Rig
+
+
+def test_nothing_overrides_a_stop(rig: Rig) -> None:
+    """After a stop run-now does nothing, not even with --yes, and says who stopped everything and what to do."""
+    assert rig.say("stop", "--reason", "keys die").code == 0
+    said = rig.say("run-now", "orders", "--reason", "leaked", "--yes")
+    assert said.code == 1
+    assert "keys die" in said.err
+    assert "rotator resume --all" in said.err
+    assert rig.say("status", "--json").json()["policies"][0]["state"] == "not taken on yet"
+    assert rig.say("resume", "--all", "--json").json() == {"stopped": None, "was_stopped": True}
+    assert rig.say("resume", "--all").out == "Nothing was stopped.\n"
+
+
+@pytest.mark.parametrize("command", ["status", "plan", "doctor"])
+def test_a_stop_is_shown_first(rig: Rig, command: str) -> None:
+    """Whoever looks why nothing happens reads first who stopped everything, and why."""
+    rig.say("stop", "--reason", "keys die", "--for", "2h")
+    said = rig.say(command).out.splitlines()[0]
+    assert said.startswith("Stopped by ")
+    assert "keys die" in said
+    assert rig.say(command, "--json").json()["holds"]["stopped"]["reason"] == "keys die"
+
+
+def test_a_stop_stands_until_it_is_taken_back(rig: Rig) -> None:
+    """A second stop changes nothing of the first one; a reason is needed, and one of the two to resume."""
+    assert rig.say("stop").code == 2
+    assert rig.say("stop", "--reason", "x", "--for", "0s").code == 2
+    assert rig.say("stop", "--reason", "first", "--json").json()["already"] is False
+    second = rig.say("stop", "--reason", "second", "--for", "1h", "--json").json()
+    assert (second["already"], second["stopped"]["reason"], second["stopped"]["until"]) == (
+        True,
+        "first",
+        None,
+    )
+    assert rig.say("resume").code == 2
+    assert rig.say("resume", "orders", "--all").code == 2
+
+
+def test_a_stop_needs_no_policies(rig: Rig) -> None:
+    """Broken policy files do not keep anybody from stopping everything."""
+    (rig.folder / "rotator.yaml").write_text("broken: [")
+    assert rig.say("stop", "--reason", "keys die").code == 0
+    assert rig.say("resume", "--all").code == 0
