@@ -131,10 +131,10 @@ def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRec
     provider = desk.provider(policy)
     attempt = replace(rotation.attempt, issued_at=now, made_with=minted_with(desk, policy))
     intent = replace(rotation, phase=Phase.ISSUING, look_at=None, looks=0, attempt=attempt)
-    held, before = _begins(desk, rotation), desk.state
+    held, pushes = _begins(desk, rotation), desk.state.pushes
     if held is not None:
         return held
-    desk.write(state=pushed(policy, before, now), rotation=intent)
+    desk.write(state=pushed(policy, desk.state, now), rotation=intent)
     label = label_for(
         _human(policy, provider.traits.label_setting), intent.attempt.token, provider.traits.label_max
     )
@@ -142,7 +142,7 @@ def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRec
         with desk.asking(policy):
             issued = provider.issue(label, intent.wanted)
     except (NotSent, Refused, NeedsPerson) as error:  # nothing happened: the label is still unused
-        desk.write(state=replace(desk.state, pushes=before.pushes))
+        desk.write(state=replace(desk.state, pushes=pushes))
         return setbacks.met(desk, replace(intent, phase=Phase.PLANNED, looks=rotation.looks), error)
     desk.provider_answers(policy)
     before = {record.key_id for record in listed} | (accounted(desk) if provider.traits.revokes else set())

@@ -4,7 +4,7 @@ from tests.unit.cli.conftest import Rig
 
 
 def test_nothing_overrides_a_stop(rig: Rig) -> None:
-    """After a stop run-now does nothing, not even with --yes, and says who stopped everything and what to do."""
+    """After a stop run-now does nothing, not even with --yes, and says who stopped everything."""
     assert rig.say("stop", "--reason", "keys die").code == 0
     said = rig.say("run-now", "orders", "--reason", "leaked", "--yes")
     assert said.code == 1

@@ -65,3 +65,13 @@ def test_health_is_a_beat_within_ten_ticks(tmp_path: Path, seconds_ago: int, goo
 def test_a_worker_may_be_silent_for_ten_ticks_and_a_minute_at_least(tick: int, seconds: int) -> None:
     """Short ticks do not make a nervous health check."""
     assert stale_after(timedelta(seconds=tick)) == timedelta(seconds=seconds)
+
+
+def test_what_keeps_a_worker_from_working_is_told(tmp_path: Path) -> None:
+    """A worker that a person stopped is healthy, and its sign of life says so until it goes on."""
+    path = tmp_path / "heartbeat"
+    beat(path, "Stopped by ann.")
+    assert healthy(path, TICK)[0]
+    assert healthy(path, TICK)[1].endswith("Stopped by ann.")
+    beat(path)
+    assert "ann" not in healthy(path, TICK)[1]

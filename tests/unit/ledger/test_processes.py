@@ -102,9 +102,8 @@ def test_processes_start_and_claim_at_once(url: str) -> None:
     assert sorted(won) == sorted(f"secret-{n}" for n in range(40))
 
 
-def test_processes_share_one_budget(tmp_path: Path) -> None:
+def test_processes_share_one_budget(url: str) -> None:
     """Processes that spend of one budget at once spend exactly what it has."""
-    path = tmp_path / "ledger.sqlite"
-    processes = [start(TAKES, path) for _ in range(2)]
+    processes = [start(TAKES, url) for _ in range(2)]
     took = [int(process.communicate()[0]) for process in processes]
     assert sum(took) == ALL_REVOCATIONS[0].most
