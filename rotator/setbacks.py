@@ -249,7 +249,7 @@ def no_slot(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> Agai
     policy, live = rotation.policy, [record for record in listed if record.live]
     principal = policy.provider.principal
     owed = [debt for debt in desk.world.ledger.debts() if debt.policy.provider.principal == principal]
-    dying = [debt for debt in owed if debt.block is None]
+    dying = [debt for debt in owed if _can_die(desk, debt)]
     message = f"{policy.provider.name} holds {len(live)} live keys and bears no more"
     if dying:
         look_at = desk.now() + backoff.while_blocked(0)
@@ -262,3 +262,20 @@ def no_slot(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> Agai
     more = f" and {len(live) - _NAMED} more" if len(live) > _NAMED else ""
     todo = f"revoke at the provider a key that nobody needs: {names}{more}"
     return _blocked(desk, rotation, NeedsPerson("no-slot", f"{message}.", todo=todo))
+
+
+def _can_die(desk: Desk, debt: Debt) -> bool:
+    """Whether a debt will be paid by itself: neither blocked nor known not to die, and not waiting for a
+    rotation that may be the one which waits for a slot. That does a replaced key whose grace has not begun,
+    or whose secret holds somebody else's key.
+    """
+    ledger = desk.world.ledger
+    if debt.block is not None or debt.alarmed:
+        return False
+    if debt.reason is not DebtReason.REPLACED or ledger.rotation(debt.secret) is None:
+        return True
+    state = ledger.secret(debt.secret)
+    current = state.current if state else None
+    return (
+        debt.not_before is not None and current is not None and current.provenance is not Provenance.UNKNOWN
+    )
