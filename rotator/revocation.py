@@ -169,11 +169,8 @@ def _revoke(desk: Desk, debt: Debt, evidence: Evidence) -> Again | Ended:
 def _send(desk: Desk, debt: Debt, evidence: Evidence) -> Again | Ended:
     """Revoke, and see whether the key is dead."""
     assert debt.key_id is not None, "a key of unknown id is never revoked"
-    sent = desk.now()
     desk.provider(debt.policy).revoke(debt.key_id)
     told = desk.event("revoked", f"revoke sent for key {debt.key_id}", debt=debt, key_id=debt.key_id)
-    if desk.now() - sent > _SLOW:  # the claim must outlast the proof: a commit renews it
-        desk.write(debts=[debt])
     try:
         record, telling = _record(desk, debt)
         proof = _proof(desk, debt, replace(evidence, record=record, telling=telling))
@@ -259,12 +256,12 @@ def _record(desk: Desk, debt: Debt) -> tuple[KeyRecord | None, bool]:
     """What the provider lists under exactly this id, and whether that list can tell.
 
     An admin credential of another account lists too, and lacks every key of ours: a list from which a key
-    is gone must show the one that we know to live.
+    is gone must show the current one, be it revoked; one that shows the key itself tells by that.
     """
     listed = keys_listed(desk, debt.policy)
     current, here = desk.state.current, desk.state.principal == debt.policy.provider.principal
     lives = current.key_id if current and here else None
-    telling = lives is None or any(key.key_id == lives and key.live for key in listed)
+    telling = lives is None or any(key.key_id in (lives, debt.key_id) for key in listed)
     return next((key for key in listed if key.key_id == debt.key_id), None), telling
 
 
@@ -323,9 +320,9 @@ def _proof(desk: Desk, debt: Debt, evidence: Evidence) -> str | None:
     if debt.baseline_at is None or evidence.old is None or nothing_to_compare:
         return "no longer listed as live" if provider.traits.lists and evidence.telling else None
     assert current is not None, "a key to compare with is a current one"
-    if provider.probe(evidence.old.credential).verdict is not Verdict.DEAD:
+    if desk.provider(debt.policy).probe(evidence.old.credential).verdict is not Verdict.DEAD:
         return None
-    if provider.probe(current.credential).verdict is not Verdict.LIVE:
+    if desk.provider(debt.policy).probe(current.credential).verdict is not Verdict.LIVE:
         return None
     gone = ", no longer listed" if provider.traits.lists else ""
     return f"accepted before, refused after while the current key works{gone}"
