@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from rotator import blocks, budgets, due, safe_mode
 from rotator.blocks import block_key
 from rotator.errors import EffectError, NeedsPerson, Refused
-from rotator.interfaces import Ledger, Provider, SecretStore, Stored, World
+from rotator.interfaces import EFFECT_SECONDS, Ledger, Provider, SecretStore, Stored, World
 from rotator.model import (
     Again,
     Block,
@@ -33,6 +33,7 @@ from rotator.model import (
 log = logging.getLogger("rotator.steps")
 
 _KEEP = timedelta(minutes=5)
+_EFFECT = timedelta(seconds=EFFECT_SECONDS)
 _STOPPED = timedelta(minutes=1)  # until a stop is looked at again; a pass begins nothing while it lasts
 _OUR_OWN = {"rate-limited", "login-held"}  # kinds of errors that are no failure of the provider
 
@@ -107,6 +108,8 @@ class Desk:
         self._read = False
         self._unblocked: set[str] = set()
         self._trial = False  # this look was let through to a provider that fails
+        self._ttl = claim.until - self.now()
+        self._renewed = self.now()  # the claim lasts from then
 
     # reading
 
@@ -132,11 +135,24 @@ class Desk:
 
     def provider(self, policy: Policy) -> Provider:
         """The adapter of a policy's provider."""
+        self._keep_claim()
         return self.world.provider(policy.provider)
 
     def store(self, policy: Policy) -> SecretStore:
         """The adapter of a policy's store."""
+        self._keep_claim()
         return self.world.store(policy.target.store)
+
+    def _keep_claim(self) -> None:
+        """Prolong a claim that the next effect might outlast. Raises Fenced where it is over.
+
+        So a process that was frozen finds out before its next effect, not at its next commit, and effects
+        that take long do not end their own claim.
+        """
+        now = self.now()
+        if now > self._renewed + self._ttl - _EFFECT * 1.5:
+            self.world.ledger.renew(self.claim)
+            self._renewed = now
 
     def version(self, policy: Policy, version: str) -> Stored | None:
         """One version of the secret: what is in memory, else a read. None if it is not there."""
@@ -220,12 +236,12 @@ class Desk:
     ) -> None:
         """Commit state, rotation, debts and events at once, under the claim. Raises Fenced."""
         state = state or self.state
-        told, debts = tuple(events), tuple(debts)
+        told, debts, now = tuple(events), tuple(debts), self.now()
         self.world.ledger.commit(
             self.claim,
             Change(state, rotation, debts, told, tuple(frees), tuple(orders_done)),
         )
-        self.state = state
+        self.state, self._renewed = state, now
         self._written(rotation, debts)
         self.trouble = self.trouble or any(event.level is Level.ALARM for event in told)
         for event in told:

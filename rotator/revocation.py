@@ -34,7 +34,6 @@ from rotator.owing import holds_same, needs_adoption
 
 _PATIENCE = timedelta(hours=1)  # from the first revoke until people are told that a key will not die
 _ASKED = "a-person-must-revoke"
-_SLOW = timedelta(seconds=10)
 _PROBE_LOOKS = 5  # looks without a clear baseline, after which the provider's list decides alone
 
 

@@ -140,7 +140,7 @@ def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRec
     )
     try:
         with desk.asking(policy):
-            issued = provider.issue(label, intent.wanted)
+            issued = desk.provider(policy).issue(label, intent.wanted)
     except (NotSent, Refused, NeedsPerson) as error:  # nothing happened: the label is still unused
         desk.write(state=replace(desk.state, pushes=pushes))
         return setbacks.met(desk, replace(intent, phase=Phase.PLANNED, looks=rotation.looks), error)
