@@ -1,0 +1,86 @@
+"""A history with its index: what a rule asks of it."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tests.simulation.history import Act, Did
+
+if TYPE_CHECKING:
+    from tests.simulation.engine import Setup
+
+EFFECT = timedelta(seconds=25)
+
+
+@dataclass
+class Key:
+    """What became of one key."""
+
+    provider: str
+    label: str
+    ours: bool
+    born: Act
+    died: Act | None = None
+
+
+@dataclass
+class Case:
+    """A history with its index."""
+
+    acts: Sequence[Act]
+    setup: "Setup"
+    keys: dict[str, Key] = field(default_factory=dict)
+    sent: dict[int, Act] = field(default_factory=dict)
+    applied: dict[int, list[Act]] = field(default_factory=lambda: defaultdict(list))
+    answered: dict[int, Act] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for act in self.acts:
+            if act.did is Did.TRUTH and act.name == "born":
+                label = str(act.data["label"])
+                ours = act.by != "outside"
+                self.keys[act.data["key"]] = Key(act.data["provider"], label, ours, act)
+            elif act.did is Did.TRUTH and act.name == "died":
+                self.keys[act.data["key"]].died = act
+            elif act.effect is not None and act.did is Did.SENT:
+                self.sent[act.effect] = act
+            elif act.effect is not None and act.did is Did.APPLIED:
+                self.applied[act.effect].append(act)
+            elif act.effect is not None and act.did is Did.ANSWERED:
+                self.answered[act.effect] = act
+
+    def sends(self, name: str) -> Iterator[Act]:
+        """Every time that this effect was asked for."""
+        return (act for act in self.sent.values() if act.name == name)
+
+    def commits(self, secret: str | None = None) -> Iterator[Act]:
+        """Every commit that was written."""
+        return (
+            act
+            for act in self.acts
+            if act.did is Did.LEDGER
+            and act.name == "commit"
+            and "error" not in act.data
+            and secret in (None, act.secret)
+        )
+
+    def token(self, key_id: str) -> str:
+        """The attempt that a key's label names."""
+        return self.keys[key_id].label.rpartition(" ")[2]
+
+    def made_for(self) -> dict[str, str]:
+        """By the token of each attempt the secret that it was made for."""
+        return {act.data["token"]: act.secret for act in self.commits() if "token" in act.data and act.secret}
+
+    def claim_of(self, effect: Act) -> Act | None:
+        """The claim under which an effect was sent."""
+        claims = (
+            act
+            for act in self.acts[: effect.seq]
+            if act.did is Did.LEDGER
+            and (act.name, act.by, act.secret) == ("claim", effect.by, effect.secret)
+            and "error" not in act.data
+        )
+        return max(claims, key=lambda act: act.seq, default=None)

@@ -1,0 +1,127 @@
+"""What must hold of steps: each after the one that it needs, and written down before it is taken."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from tests.simulation.cases import Case
+from tests.simulation.history import Act, Did
+
+_PROBES, _OVER = 3, timedelta(seconds=5)
+_NOTHING_HAPPENED = ("NotSent", "Refused", "NeedsPerson")
+
+# --- the order of steps ------------------------------------------------------------------------------------
+
+
+def intent_comes_before_issue(case: Case) -> Iterator[str]:
+    """Issue is sent by who wrote down that it would be, and not again under a token that may be used."""
+    intents = {
+        (act.by, act.data["token"]): act.seq
+        for act in reversed(list(case.commits()))
+        if act.data.get("phase") == "issuing"
+    }
+    asked: set[str] = set()
+    for issue in case.sends("provider.issue"):
+        token = issue.data["token"]
+        if intents.get((issue.by, token), issue.seq) >= issue.seq:
+            yield f"{token} is issued without an intent [{issue.seq}]"
+        if token in asked:
+            yield f"{token} is issued twice [{issue.seq}]"
+        if case.answered.get(issue.effect or 0, issue).data.get("raised") not in _NOTHING_HAPPENED:
+            asked.add(token)
+
+
+def a_key_is_known_before_it_is_stored(case: Case) -> Iterator[str]:
+    """The ledger has a key's id before its value goes to the store."""
+    known: dict[str, int] = {}
+    for act in case.commits():
+        if act.data.get("key"):
+            known.setdefault(act.data["key"], act.seq)
+    for stage in case.sends("store.stage"):
+        if known.get(stage.data["key"], stage.seq) >= stage.seq:
+            yield f"{stage.data['key']} is stored before the ledger knows it [{stage.seq}]"
+
+
+def only_what_works_is_promoted(case: Case) -> Iterator[str]:
+    """Promote is sent after it was written down, for a key that was accepted three times in a row."""
+    intents = {
+        (act.by, act.data["version"]): act.seq
+        for act in reversed(list(case.commits()))
+        if act.data.get("phase") == "promoting"
+    }
+    keys = {stage.data["version"]: stage for stage in case.sends("store.stage")}
+    for promote in case.sends("store.promote"):
+        version = promote.data["version"]
+        if intents.get((promote.by, version), promote.seq) >= promote.seq:
+            yield f"{version} is promoted without an intent [{promote.seq}]"
+        streak = _streak(case, keys[version], promote)
+        over = (
+            max((streak[-1].at - streak[0].at, streak[-1].ledger_at - streak[0].ledger_at))
+            if streak
+            else None
+        )
+        if len(streak) < _PROBES or over is None or over < _OVER:
+            yield f"{version} is promoted after {len(streak)} probes in {over} [{promote.seq}]"
+
+
+def _between(one: Act, other: Act) -> timedelta:
+    """The time from one line to another, on the clock that ran faster."""
+    return max(other.at - one.at, other.ledger_at - one.ledger_at)
+
+
+def _streak(case: Case, staged: Act, promote: Act) -> list[Act]:
+    """The probes of a staged key that were accepted since the last refusal."""
+    streak: list[Act] = []
+    for probe in case.sends("provider.probe"):
+        answer = case.answered.get(probe.effect or 0)
+        if answer is None or not staged.seq < answer.seq < promote.seq:
+            continue
+        if probe.data["key"] == staged.data["key"]:
+            verdict = answer.data.get("verdict")
+            streak = [*streak, answer] if verdict == "live" else streak if verdict != "dead" else []
+    return streak
+
+
+def revoking_is_written_first(case: Case) -> Iterator[str]:
+    """A revoke is sent under the claim under which it was written down."""
+    for revoke in case.sends("provider.revoke"):
+        claim = case.claim_of(revoke)
+        written = any(
+            act.by == revoke.by
+            and (claim.seq if claim else revoke.seq) < act.seq < revoke.seq
+            and any(
+                (key, phase) == (revoke.data["key"], "revoking") for _, key, phase, _ in act.data["debts"]
+            )
+            for act in case.commits(revoke.secret)
+            if "debts" in act.data
+        )
+        if not written:
+            yield f"{revoke.data['key']} is revoked without an intent [{revoke.seq}]"
+
+
+def what_was_promoted_is_not_given_up(case: Case) -> Iterator[str]:
+    """From promoting a rotation only goes forward, until a person asks for another."""
+    promoting: dict[str, Act] = {}
+    asked: dict[str, int] = {}
+    for act in case.acts:
+        if act.did is Did.OUTSIDE and act.name == "run-now" and act.secret:
+            asked[act.secret] = act.seq
+        if act.did is not Did.LEDGER or act.name != "commit" or "error" in act.data or not act.secret:
+            continue
+        if act.data.get("key"):
+            promoting.pop(act.data["key"], None)
+            if act.data["promoting"]:
+                promoting[act.data["key"]] = act
+        for _, key_id, _, reason in act.data.get("debts", ()):
+            sent = promoting.get(key_id or "")
+            if reason == "abandoned" and sent and asked.get(act.secret, 0) < sent.seq:
+                yield f"{key_id} is given up after it was promoted [{act.seq}]"
+
+
+def no_version_comes_back(case: Case) -> Iterator[str]:
+    """A version that was current never becomes current again by our hand."""
+    seen: set[tuple[str | None, str | None]] = set()
+    for act in case.acts:
+        if act.did is Did.TRUTH and act.name == "current":
+            if act.by != "outside" and (act.secret, act.data["version"]) in seen:
+                yield f"{act.data['version']} of {act.secret} is current again [{act.seq}]"
+            seen.add((act.secret, act.data["version"]))

@@ -1,0 +1,116 @@
+"""Runs from beginning to end: some faults, then none, then what is left."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from tests.simulation.checker import judged
+from tests.simulation.engine import Setup, Sim
+from tests.simulation.history import Did
+from tests.simulation.outcomes import CALM, Outcome, Strikes, possible
+from tests.simulation.outside import NOTHING
+
+LANDS = (timedelta(seconds=5), timedelta(minutes=3), timedelta(minutes=70), timedelta(days=2))
+_MOST = 60_000  # lines of a history, which is more than a run can need
+
+
+Strike = tuple[int, Outcome]
+
+
+def singles(after: int = 0, calls: list[str] | None = None) -> Iterator[Strike]:
+    """Every fault at every call of a rotation, later than ``after``."""
+    for nth, call in enumerate(calls or storm_calls({}), 1):
+        if nth > after:
+            yield from ((nth, outcome) for outcome in possible(call))
+
+
+def landings(*strikes: Strike) -> tuple[timedelta, ...]:
+    """The moments at which what comes late may land; one where nothing comes late."""
+    return LANDS if any(outcome is Outcome.LATE for _, outcome in strikes) else LANDS[1:2]
+
+
+def pairs(first: Strike) -> Iterator[tuple[Strike, Strike]]:
+    """A strike with every later one: at the calls that the run makes once it was struck."""
+    calls = storm_calls({first[0]: first[1]})
+    return ((first, second) for second in singles(first[0], calls))
+
+
+def struck(at: dict[int, Outcome], lands: timedelta = timedelta(minutes=3)) -> tuple[Sim, list[str]]:
+    """One rotation, from an order to the old key's death, struck at these calls; then another without
+    faults. The run, and what the checker says of it.
+    """
+    sim, _ = _stormed(at, lands)
+    settle(sim, again=not _clean(sim))
+    return sim, judged(sim.history.acts, sim.setup)
+
+
+def storm_calls(at: dict[int, Outcome], lands: timedelta = timedelta(minutes=3)) -> list[str]:
+    """The calls that such a run makes before it comes to rest: those that a second strike may hit."""
+    sim, plan = _stormed(at, lands)
+    sim.baton.kill_all()
+    return plan.calls
+
+
+def _stormed(at: dict[int, Outcome], lands: timedelta) -> tuple[Sim, Strikes]:
+    plan = Strikes(at, lands)
+    sim = Sim(Setup(), sum(at) * 1000 + len(at), plan)
+    sim.order("one")
+    sim.start()
+    sim.baton.run(lambda: sim.idle or len(sim.history) > _MOST)
+    return sim, plan
+
+
+def _clean(sim: Sim) -> bool:
+    """Whether everything was rotated and paid in spite of the faults, and nothing is on its way."""
+    rotated = all(kept.current != "v0" for kept in sim.store.secrets.values())
+    alone = all(len(provider.live) == 1 + sim.setup.foreign for provider in sim.providers.values())
+    return rotated and alone and sim.idle and not sim.ledger.debts() and not sim.baton.waits
+
+
+def settle(sim: Sim, *, again: bool = True) -> None:
+    """The faults stop, whatever is on its way lands, and everything is rotated ``again``."""
+    sim.settling = True
+    sim.baton.kill_all()
+    sim.plan = CALM
+    sim.baton.deliver()
+    sim.ledger_clock.off = NOTHING
+    for provider in sim.providers.values():
+        provider.works_after = provider.dies_after = provider.lists_after = NOTHING
+        provider.admin_works = True
+    sim.store.deleted.clear()
+    sim.store.denies, sim.store.shown_after = False, NOTHING
+    sim.clock.advance(timedelta(minutes=3))
+    sim.note("outside", Did.OUTSIDE, "calm")
+    sim.use(sim.policies)
+    if again:
+        _rotated_again(sim)
+    _last_lines(sim)
+
+
+def _rotated_again(sim: Sim) -> None:
+    for name in sim.policies:
+        sim.ledger.withdraw(sim.policies[name].target.id, "pause")
+        sim.order(name)
+    sim.idle, until = False, sim.clock.now() + timedelta(hours=30)
+    sim.start()
+    sim.baton.run(lambda: sim.idle or sim.clock.now() > until or len(sim.history) > 2 * _MOST)
+    sim.baton.kill_all()
+
+
+def _last_lines(sim: Sim) -> None:
+    """How the ledger, the providers and the secrets are left."""
+    for name, policy in sim.policies.items():
+        secret = policy.target.id
+        state, rotation = sim.ledger.secret(secret), sim.ledger.rotation(secret)
+        paid = sim.ledger.debts(secret, ended=True)
+        blocked = {debt.key_id: debt.block.kind for debt in sim.ledger.debts(secret) if debt.block}
+        sim.note(
+            "outside", Did.LEDGER, "left", name,
+            current=state and state.current and state.current.key_id,
+            block=state and state.block and state.block.kind,
+            rotation=rotation and str(rotation.phase),
+            debts=tuple(debt.key_id for debt in sim.ledger.debts(secret)),
+            blocked=blocked,
+            dead=tuple(debt.key_id for debt in paid if debt.phase == "dead"),
+            leak=sim.holds_values(),
+            told=sum(event.secret == secret for event in sim.told.events),
+        )  # fmt: skip
