@@ -43,8 +43,7 @@ class Server:
             self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
             if not all(folder.stat().st_mode & 0o001 for folder in self._programs.parents):
-                copy = shutil.copytree(self._programs.parent, self.folder / "programs", symlinks=True)
-                self._programs = copy / "bin"
+                self._programs = _copied(self._programs, self.folder)
         self._data = self.folder / "data"
         self._run(
             "initdb", "--username=rotator", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"
@@ -131,3 +130,13 @@ def _programs() -> Path:
     assert package is not None
     assert package.submodule_search_locations
     return max(Path(package.submodule_search_locations[0]).glob("pginstall*")) / "bin"
+
+
+def _copied(programs: Path, folder: Path) -> Path:
+    """A copy of the programs, beside one of the libraries that they find relative to themselves."""
+    release, package = programs.parent, programs.parent.parent
+    copy = shutil.copytree(release, folder / package.name / release.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name)
+    return copy / programs.name

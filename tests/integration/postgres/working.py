@@ -3,6 +3,7 @@
 Its arguments: the ledger's address, the policy file, and a folder for its heartbeat.
 """
 
+import os
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -10,11 +11,13 @@ from pathlib import Path
 
 from jobs import daemon, signals
 from rotator import backoff, policies, run_pass
+from rotator.ledger import open_ledger
 from rotator.model import Verification
 from rotator.providers.buildmarkets import Buildmarkets
+from rotator.providers.network import Network, Surroundings
 from rotator.telemetry import logs
 from rotator.telemetry.sentry import QuietNotifier
-from rotator.wiring import SystemClock, holder, wire
+from rotator.wiring import SystemClock, Wiring, holder
 
 CLAIM = timedelta(seconds=3)  # longer than any effect on this machine
 
@@ -30,7 +33,9 @@ def main() -> int:
         verification=Verification(successes=2, over=timedelta(0)),
         visibility_delay=timedelta(seconds=0.5),
     )
-    with wire(url, SystemClock()) as world:
+    clock = SystemClock()
+    ledger = open_ledger(url, clock, patience=3.0)
+    with Wiring(ledger, clock, Network(Surroundings.read(os.environ), clock)) as world:
         worker = run_pass.Worker(
             world, policies.load(Path(book)), QuietNotifier(), holder=holder(), threads=4
         )
@@ -41,7 +46,7 @@ def main() -> int:
                 heartbeat=Path(folder) / "heartbeat",
                 reload=lambda: None,
                 notifier=QuietNotifier(),
-                clock=world.clock,
+                clock=clock,
                 stop=stop,
             )
         finally:
