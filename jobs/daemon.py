@@ -22,6 +22,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from jobs import signals
+from jobs.anchoring import Anchoring
 from jobs.heartbeat import beat, stale_after
 from jobs.parts import Held, Worker
 from jobs.passes import Passes
@@ -44,6 +45,7 @@ def run(
     reload: Callable[[], None],
     notifier: Alarms,
     clock: Clock,
+    anchoring: Anchoring | None = None,
     stop: threading.Event | None = None,
     patience: timedelta = PATIENCE,
     stalled: timedelta | None = None,
@@ -65,6 +67,7 @@ def run(
         notifier=notifier,
         clock=clock,
         beat=partial(_beat, heartbeat, watchdog, worker),
+        anchoring=anchoring,
     )
     heartbeat.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     watchdog.start()
@@ -162,7 +165,7 @@ def _end(worker: Worker, passes: Passes, notifier: Alarms, watchdog: Watchdog, e
         if not ending.left():
             give_up(worker, "it was asked to stop and work did not end")
         worker.stop()  # again: a step that ended meanwhile may have asked for its next one
-    passes.tell()
+    passes.end()
     notifier.flush(LAST / 2)
     watchdog.dismiss()
     notifier.close()

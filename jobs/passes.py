@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
+from jobs.anchoring import Anchoring
 from jobs.parts import Worker
 from rotator.errors import PolicyError, RotatorError
 from rotator.interfaces import Clock
@@ -51,12 +52,14 @@ class Passes:
         notifier: Alarms,
         clock: Clock,
         beat: Callable[[], None],
+        anchoring: Anchoring | None = None,
     ) -> None:
         self._worker = worker
         self._reload_policies = reload
         self._notifier = notifier
         self._clock = clock
         self._beat = beat
+        self._anchoring = anchoring
         self._policies = Once(notifier, "policies")
         self._pass = Once(notifier, "pass")
 
@@ -67,6 +70,8 @@ class Passes:
         self.reload()
         good = self.one()
         good = self.tell() and good
+        if self._anchoring is not None:
+            self._anchoring.when_due()
         self._beat()
         duration = timedelta(seconds=self._clock.monotonic() - began)
         self._notifier.checkin("ok" if good else "error", duration)
@@ -108,3 +113,10 @@ class Passes:
             log.error("alarms could not be told", extra={"error": error, "where": where(error)})  # noqa: TRY400
             return False
         return True
+
+    def end(self) -> bool:
+        """After the last pass: tell what is untold, and anchor what was done; whether alarms were told."""
+        good = self.tell()
+        if self._anchoring is not None:
+            self._anchoring.draw()
+        return good

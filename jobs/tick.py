@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from jobs import signals
+from jobs.anchoring import Anchoring
 from jobs.daemon import LAST, PATIENCE, SLICE
 from jobs.parts import Worker
 from jobs.passes import Passes
@@ -23,6 +24,7 @@ def run(
     *,
     notifier: Alarms,
     clock: Clock,
+    anchoring: Anchoring | None = None,
     stop: threading.Event | None = None,
     patience: timedelta = PATIENCE,
     longest: timedelta = LONGEST,
@@ -36,12 +38,14 @@ def run(
     stop = stop or signals.catch()
     watchdog = Watchdog(longest, clock, partial(give_up, worker))
     watchdog.start()
-    passes = Passes(worker, reload=_nothing, notifier=notifier, clock=clock, beat=_nothing)
+    passes = Passes(
+        worker, reload=_nothing, notifier=notifier, clock=clock, beat=_nothing, anchoring=anchoring
+    )
     good = stop.is_set() or passes.one()
     _drain(worker, stop, watchdog, patience)
     cut_short = stop.is_set()
     watchdog.expect_end(LAST, "the pass is over and the end took too long")
-    good = passes.tell() and good
+    good = passes.end() and good
     notifier.flush(LAST / 2)
     watchdog.dismiss()
     notifier.close()

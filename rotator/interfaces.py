@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
 from rotator.model import (
+    Anchor,
+    Chain,
     Change,
     Claim,
     Credential,
@@ -282,7 +284,7 @@ class Ledger(Protocol):
     # what people ask for
 
     def give(self, secret_id: str, order: Order) -> None:
-        """Write an order (at most one of a kind) and make the secret due."""
+        """Write an order (at most one of a kind) and make the secret due. The secret must be enrolled."""
         ...
 
     def withdraw(self, secret_id: str, kind: str) -> bool:
@@ -342,6 +344,27 @@ class Ledger(Protocol):
 
     def unlock(self, name: str, holder: str) -> None:
         """Give a lock back; silent if it is not ours."""
+        ...
+
+    # the audit trail: each change is recorded in its own transaction, at the end of its secret's chain
+
+    def chains(self) -> Iterator[str]:
+        """Every secret of which there is anything, by id; first "", the ledger's own chain."""
+        ...
+
+    def chain(self, secret_id: str) -> Chain:
+        """Everything about one secret, as it is at one moment: records by number, head, tables' digests."""
+        ...
+
+    def anchor(self) -> Anchor | None:
+        """Write the heads that moved since the last anchor into the ledger's own chain, and tell its end.
+
+        None where nothing moved.
+        """
+        ...
+
+    def holds(self, anchor: Anchor) -> bool:
+        """Whether the record that an anchor names is there; if not, the ledger was set back or rewritten."""
         ...
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import hmac
 import re
 import string
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -550,6 +550,56 @@ class Claim:
     epoch: int
     until: datetime
     nudges: int = 0  # orders seen when it was claimed
+    holder: str = ""  # who acts: in the record of each commit
+
+
+# --- the audit trail -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a chain: the number of its last record, and that record's MAC."""
+
+    number: int
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One link of a secret's chain, as it is stored: what happened, and a MAC that covers the one before.
+
+    ``event`` and ``trail`` are JSON, byte for byte as they were written; ``event`` is "" where a step has
+    nothing to tell people. The secret "" is the ledger's own chain.
+    """
+
+    secret: str
+    number: int  # from 1
+    at: datetime
+    event: str
+    trail: str  # what, by, epoch, policy, phases, docs: digests of the documents that were written
+    key: str  # id of the key that the MAC is made with
+    mac: str
+    seq: int = 0  # among all records of the ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Everything about one secret at one moment: its records, its head, and what its tables hold."""
+
+    secret: str
+    head: Head | None  # None: the secret itself is not in the ledger
+    records: Sequence[Record]
+    documents: Mapping[str, str]  # digests by name, as ``docs`` of a trail
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """What is given outside: the head of the ledger's own chain, which holds the heads of all others."""
+
+    ledger: str
+    head: Head
+    at: datetime
+    seq: int  # the highest of all records so far
 
 
 # --- what a story answers --------------------------------------------------------------------------------

@@ -332,7 +332,8 @@ def _dead(desk: Desk, debt: Debt, proof: str, *before: Event) -> Ended:
     if debt.version is not None and (debt.kept or debt.reason is DebtReason.ABANDONED):
         _let_go(desk, debt, debt.version)
     dead = replace(debt, phase=DebtPhase.DEAD, ended_at=desk.now(), proof=proof, block=None, look_at=None)
-    told = desk.event("dead", f"key {debt.key_id} is proven dead: {proof}", debt=dead, key_id=debt.key_id)
+    text = f"key {debt.key_id} is proven dead: {proof}"
+    told = desk.event("dead", text, debt=dead, key_id=debt.key_id, proof=proof)
     desk.write(debts=[dead], events=[*before, told], frees=[debt.token] if debt.token else [])
     return Ended()
 

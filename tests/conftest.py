@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,14 +18,22 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def own_database(server: Server) -> Iterator[str]:
+def audit_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file with the key of the audit trail, for ledgers that have no file for it to be beside."""
+    path = tmp_path / "audit-key"
+    monkeypatch.setenv("ROTATOR_AUDIT_KEY_FILE", str(path))
+    return path
+
+
+@pytest.fixture
+def own_database(server: Server, audit_key: Path) -> Iterator[str]:
     """The address of an empty database on a server that the test may take away."""
     with a_database(server.url()) as url:
         yield url
 
 
 @pytest.fixture
-def database(request: pytest.FixtureRequest) -> Iterator[str]:
+def database(request: pytest.FixtureRequest, audit_key: Path) -> Iterator[str]:
     """The address of an empty PostgreSQL database: on a server of ours, or on ROTATOR_TEST_POSTGRES."""
     named = os.environ.get("ROTATOR_TEST_POSTGRES")
     with a_database(named or request.getfixturevalue("server").url()) as url:

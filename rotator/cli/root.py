@@ -16,6 +16,7 @@ COMMANDS: Final = {  # name: module that holds it, in the order in which a newco
     "plan": "plan",
     "status": "show",
     "history": "show",
+    "audit": "audit",
     "run-now": "run_now",
     "daemon": "work",
     "tick": "work",

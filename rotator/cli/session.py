@@ -84,6 +84,19 @@ def reading(options: Options, *, tell: bool = False) -> Iterator[Ledger | None]:
 
 def heartbeat(options: Options) -> Path:
     """The file by which a worker shows that it lives: beside its ledger, or in the user's state folder."""
+    return _beside(options, "heartbeat")
+
+
+def anchors(options: Options) -> Path:
+    """The file that anchors of the audit trail are appended to: as ROTATOR_AUDIT_ANCHOR says, or beside its
+    ledger.
+    """
+    named = os.environ.get("ROTATOR_AUDIT_ANCHOR")
+    return Path(named).expanduser() if named else _beside(options, "anchors")
+
+
+def _beside(options: Options, what: str) -> Path:
+    """A file beside the ledger, or in the user's state folder where that is no file."""
     scheme = "sqlite:///"
     address = (options.ledger or "").removeprefix(scheme)
     if not address or "://" in address:
@@ -91,7 +104,7 @@ def heartbeat(options: Options) -> Path:
 
         address = default_url().removeprefix(scheme)
     ledger = Path(address).expanduser().absolute()
-    return ledger.with_name(f"{ledger.name}.heartbeat")
+    return ledger.with_name(f"{ledger.name}.{what}")
 
 
 @contextmanager
@@ -123,7 +136,7 @@ def change(ledger: Ledger, clock: Clock, secret_id: str, decide: Callable[[], Ch
     Waits up to half a minute for a worker that acts on the secret; ``decide`` reads the records only once
     nobody else can change them. Raises NotDone, and Wrong for what ``decide`` finds Impossible.
     """
-    holder = f"person-{os.getpid()}-{os.urandom(4).hex()}"
+    holder = f"person {person()}-{os.getpid()}-{os.urandom(4).hex()}"
     end = clock.monotonic() + PATIENCE
     while (claim := ledger.claim(secret_id, holder, CLAIM)) is None:
         if clock.monotonic() >= end:

@@ -167,17 +167,23 @@ def _details(row: StatusRow, now: datetime) -> None:
 def history(options: Options, *, name: str, limit: int, as_json: bool) -> None:
     """Show what happened to a policy's secret, step by step, the latest last."""
     policies = session.book(options).policies
-    ids = {policy.name: policy.target.id for policy in policies}
     with session.reading(options, tell=True) as ledger:
-        if ledger is not None:
-            ids = {state.policy: state.id for state, _ in ledger.secrets() if state.gone} | ids
-        if name not in ids:
-            raise Wrong(f"There is no policy {name!r}. {near(name, ids)}")
-        events = list(reversed(ledger.events(ids[name], limit))) if ledger else []
+        secret = secret_of(policies, ledger, name)
+        events = list(reversed(ledger.events(secret, limit))) if ledger else []
     if as_json:
-        output.document({"policy": name, "secret": ids[name], "events": events})
+        output.document({"policy": name, "secret": secret, "events": events})
         return
     _steps(events, name)
+
+
+def secret_of(policies: Sequence[Policy], ledger: Ledger | None, name: str) -> str:
+    """The secret of a policy, also of one that is gone but that the ledger remembers. Raises Wrong."""
+    ids = {policy.name: policy.target.id for policy in policies}
+    if ledger is not None:
+        ids = {state.policy: state.id for state, _ in ledger.secrets() if state.gone} | ids
+    if name not in ids:
+        raise Wrong(f"There is no policy {name!r}. {near(name, ids)}")
+    return ids[name]
 
 
 def _steps(events: Sequence[Event], name: str) -> None:

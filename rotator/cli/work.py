@@ -41,6 +41,7 @@ def daemon(options: Options, beat: timedelta) -> int:
     stop = signals.catch()  # before anything slow: a platform may end us while we start
     _in_bounds(beat)
     from jobs import daemon as clock  # noqa: PLC0415
+    from jobs.anchoring import Anchoring  # noqa: PLC0415
     from jobs.changes import WhenChanged  # noqa: PLC0415
     from jobs.harden import harden  # noqa: PLC0415
     from rotator.policies import stamp  # noqa: PLC0415
@@ -55,7 +56,14 @@ def daemon(options: Options, beat: timedelta) -> int:
         worker = Worker(world, book, tells, holder=holder())
         heart = session.heartbeat(options)
         return clock.run(
-            worker, tick=beat, heartbeat=heart, reload=reload, notifier=tells, clock=world.clock, stop=stop
+            worker,
+            tick=beat,
+            heartbeat=heart,
+            reload=reload,
+            notifier=tells,
+            clock=world.clock,
+            anchoring=Anchoring(world.ledger, session.anchors(options), tells, world.clock),
+            stop=stop,
         )
 
 
@@ -71,6 +79,7 @@ def tick(options: Options) -> int:
 
     stop = signals.catch()
     from jobs import tick as clock  # noqa: PLC0415
+    from jobs.anchoring import Anchoring  # noqa: PLC0415
     from jobs.harden import harden  # noqa: PLC0415
     from rotator.run_pass import Worker  # noqa: PLC0415
     from rotator.wiring import holder  # noqa: PLC0415
@@ -80,7 +89,8 @@ def tick(options: Options) -> int:
     with session.world(options, level="info") as world, session.notifier(world.clock) as tells:
         worker = Worker(world, book, tells, holder=holder())
         try:
-            return clock.run(worker, notifier=tells, clock=world.clock, stop=stop)
+            anchoring = Anchoring(world.ledger, session.anchors(options), tells, world.clock)
+            return clock.run(worker, notifier=tells, clock=world.clock, anchoring=anchoring, stop=stop)
         finally:
             worker.close()
 

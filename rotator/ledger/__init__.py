@@ -1,14 +1,19 @@
 """The durable memory: ``open_ledger`` gives the Ledger that an address names."""
 
+import os
+import socket
 from pathlib import Path
 from types import ModuleType
 
+from rotator.audit.keys import KeyRing
 from rotator.errors import LedgerUnusable
 from rotator.interfaces import Clock, Ledger
 from rotator.ledger import files, sqlite
+from rotator.ledger.database import Database
 from rotator.ledger.sql import SqlLedger
-from rotator.ledger.times import HostTime
+from rotator.ledger.times import HostTime, Time
 
+_POSTGRES = ("postgresql://", "postgres://")
 PATIENCE = 10.0  # seconds to wait for another writer; an effect ends within 25, a claim lasts longer
 _POSSIBLE = (
     "A ledger is a SQLite file on a local disk, sqlite:///relative/path or sqlite:////absolute/path, or a "
@@ -26,20 +31,49 @@ def open_ledger(url: str, clock: Clock, *, create: bool = True, patience: float 
 
     ``sqlite:///PATH`` is a file, ``sqlite://`` a ledger in memory that ends with the process; their clock is
     ``clock``. ``postgresql://…`` is a database that many hosts share, by the database's clock. ``patience``
-    is in seconds: how long to wait for another process that writes. Raises LedgerUnusable.
+    is in seconds: how long to wait for another process that writes. The key of the audit trail is where
+    ROTATOR_AUDIT_KEY_FILE says, else in PATH.audit-key; for PostgreSQL in the user's state folder. Raises
+    LedgerUnusable.
     """
     _must_hold_no_password(url)
-    if url.startswith(("postgresql://", "postgres://")):
+    if url.startswith(_POSTGRES):
         postgres = _postgres()
         time = postgres.DatabaseTime(clock.monotonic)
         database, ledger_id = postgres.at(url, time, patience, create=create)
-        return SqlLedger(database, time, ledger_id)
+        return _begun(database, time, ledger_id, audit_keys(url))
     where = _path(url)
     if where is None:
         database, ledger_id = sqlite.in_memory(clock.now(), patience)
     else:
         database, ledger_id = sqlite.in_file(where, clock.now(), patience, create=create)
-    return SqlLedger(database, HostTime(clock), ledger_id)
+    return _begun(database, HostTime(clock), ledger_id, _ring(where))
+
+
+def _begun(database: Database, time: Time, ledger_id: str, ring: KeyRing) -> Ledger:
+    """A ledger whose audit trail has begun."""
+    process = f"{socket.gethostname()[:40]}-{os.getpid()}"
+    ledger = SqlLedger(database, time, ledger_id, ring, process)
+    try:
+        ledger.begin()
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
+
+
+def audit_keys(url: str) -> KeyRing:
+    """The keys of the audit trail of the ledger at ``url``. Raises LedgerUnusable."""
+    if url.startswith(_POSTGRES):
+        return _ring(files.default_path().with_name("postgres"))
+    return _ring(_path(url))
+
+
+def _ring(ledger: Path | None) -> KeyRing:
+    """From the file that the environment names, else from beside the ledger; in memory a random key."""
+    named = os.environ.get("ROTATOR_AUDIT_KEY_FILE")
+    if ledger is None:
+        return KeyRing(None)
+    return KeyRing(Path(named).expanduser() if named else ledger.with_name(f"{ledger.name}.audit-key"))
 
 
 def _must_hold_no_password(url: str) -> None:
@@ -72,4 +106,4 @@ def _path(url: str) -> Path | None:
     return None if path in ("", ":memory:") else Path(path).expanduser().absolute()
 
 
-__all__ = ["PATIENCE", "default_url", "open_ledger"]
+__all__ = ["PATIENCE", "audit_keys", "default_url", "open_ledger"]

@@ -5,13 +5,15 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, delete, select, update
 
-from rotator.ledger.codec import DEBT, EVENT, ORDER, ROTATION, SECRET
-from rotator.ledger.part import HELD, PROLONG, Part, change_held, held, unclaimed
+from rotator.audit.chain import Entry
+from rotator.ledger.chaining import FOLLOWS, NEW_HEAD, Chained, event_entries, head_of
+from rotator.ledger.codec import DEBT, ORDER, ROTATION
+from rotator.ledger.documents import digest_of, named
+from rotator.ledger.part import HELD, PROLONG, fenced, held, prolong, unclaimed
 from rotator.ledger.schema import (
     ATTEMPTS,
     DEBTS,
     EPOCH,
-    EVENTS,
     MICROSECOND,
     ORDERS,
     ROTATIONS,
@@ -19,12 +21,13 @@ from rotator.ledger.schema import (
     SLOTS,
     instant,
 )
-from rotator.model import Change, Claim, Debt, Event, Level, Rotation
+from rotator.ledger.secrets import secret_row
+from rotator.model import Change, Claim, Debt, Head, Rotation
 
 _MOST = 10_000  # attempts of which it is remembered that they are written
 
 
-class Claims(Part):
+class Claims(Chained):
     """The methods of Ledger under "claims and commits", and the slots, which only a claim's holder takes."""
 
     def claim(self, secret_id: str, holder: str, ttl: timedelta) -> Claim | None:
@@ -33,47 +36,41 @@ class Claims(Part):
             now = self._now(connection)
             values = {"claim_secret": secret_id, "this_moment": now, "by": holder}
             row = connection.execute(_CLAIM, values | {"time_to_live": ttl // MICROSECOND}).one_or_none()
-        return Claim(secret_id, row.epoch, EPOCH + now * MICROSECOND + ttl, row.nudges) if row else None
+        if row is None:
+            return None
+        self._saw(secret_id, Head(row.number, row.mac))
+        return Claim(secret_id, row.epoch, EPOCH + now * MICROSECOND + ttl, row.nudges, holder)
 
     def commit(self, claim: Claim, change: Change) -> None:
         """Write a change in one transaction, and renew the claim. Raises Fenced, with nothing written."""
         state, rotation = change.secret, change.rotation
         own = {state.id, *(debt.secret for debt in change.debts), *([rotation.secret] if rotation else [])}
         assert own == {claim.secret}, "a change concerns the secret that is claimed, and no other"
-        doc = SECRET.encode(state)
+        rows = self._rows(change)
+        written = {f"new_{name}": value for name, value in rows[SECRETS.name][0].items()}
         with self._database.writing() as connection:
             now = self._now(connection)
-            written = {
-                "new_policy": state.policy,
-                "new_principal": state.principal,
-                "new_parent": state.parent,
-                "new_key_id": state.current.key_id if state.current else None,
-                "new_doc": doc,
-            }
-            change_held(connection, claim, now, _WRITE, **written)
-            if rotation:
-                self._write_rotation(connection, rotation)
-            if change.debts:
-                upsert = self._database.upsert(DEBTS, "id", "open", "doc")
-                connection.execute(upsert, [_debt_row(debt) for debt in change.debts])
+            done = _ended_orders(connection, change)
+            entries = event_entries(change.events, _entry(claim, change, rows, done))
+            if not self._record(
+                connection, claim.secret, now, entries, _WRITE, **held(claim, now), **written
+            ):
+                raise fenced(claim)
+            for table, (key, *columns) in _UPSERTS.items():
+                if rows[table.name]:
+                    connection.execute(self._database.upsert(table, key, *columns), rows[table.name])
             learned = _key_ids(change).items() - self._learned.items()
             if learned:
-                rows = [{"its_token": token, "its_key": key_id} for token, key_id in learned]
-                connection.execute(_LEARN, rows)
-            if change.events:
-                connection.execute(EVENTS.insert(), [_event_row(event, now) for event in change.events])
+                keys = [{"its_token": token, "its_key": key_id} for token, key_id in learned]
+                connection.execute(_LEARN, keys)
             if change.frees:
                 connection.execute(delete(SLOTS).where(SLOTS.c.token.in_(change.frees)))
-            if change.orders_done:
-                docs = [ORDER.encode(order) for order in change.orders_done]
-                done = delete(ORDERS).where(ORDERS.c.secret == claim.secret)
-                connection.execute(done.where(ORDERS.c.doc.in_(docs)))
         self._remember(change)
 
     def renew(self, claim: Claim) -> None:
         """Prolong a claim by its first time to live, before an effect. Raises Fenced."""
         with self._database.writing() as connection:
-            change_held(connection, claim, self._now(connection))
+            prolong(connection, claim, self._now(connection))
 
     def release(self, claim: Claim, next_at: datetime | None) -> None:
         """Give a claim back and set the next action's time. Silent if fenced."""
@@ -85,7 +82,7 @@ class Claims(Part):
     def reserve(self, claim: Claim, principal: str, token: str, listed: frozenset[str], limit: int) -> bool:
         """Take a slot for the key about to be issued; False if the principal has none left. Raises Fenced."""
         with self._database.writing() as connection:
-            change_held(connection, claim, self._now(connection))
+            prolong(connection, claim, self._now(connection))
             self._database.alone(connection, f"slots of {principal}")
             statement = select(SLOTS.c.token, SLOTS.c.key_id).where(SLOTS.c.principal == principal)
             reserved = {row.token: row.key_id for row in connection.execute(statement)}
@@ -97,12 +94,15 @@ class Claims(Part):
             connection.execute(SLOTS.insert(), {"token": token, "principal": principal})
             return True
 
-    def _write_rotation(self, connection: Connection, rotation: Rotation) -> None:
-        upsert = self._database.upsert
-        connection.execute(upsert(ROTATIONS, "id", "live", "doc"), _rotation_row(rotation))
-        rows = [_attempt_row(rotation, token) for token in self._unwritten(rotation)]
-        if rows:
-            connection.execute(upsert(ATTEMPTS, "token", "key_id"), rows)
+    def _rows(self, change: Change) -> dict[str, list[dict[str, Any]]]:
+        """What a change writes, by table; an attempt that is written already is left out."""
+        rotations = [change.rotation] if change.rotation else []
+        return {
+            SECRETS.name: [secret_row(change.secret)],
+            ROTATIONS.name: [_rotation_row(one) for one in rotations],
+            DEBTS.name: [_debt_row(debt) for debt in change.debts],
+            ATTEMPTS.name: [_attempt_row(one, token) for one in rotations for token in self._unwritten(one)],
+        }
 
     def _unwritten(self, rotation: Rotation) -> list[str]:
         """The tokens of an attempt that the ledger does not hold as they are: its label's, and that of the
@@ -131,15 +131,17 @@ _CLAIM = (
         claimed_until=bindparam("this_moment") + bindparam("time_to_live"),
         ttl=bindparam("time_to_live"),
     )
-    .returning(SECRETS.c.epoch, SECRETS.c.nudges)
+    .returning(SECRETS.c.epoch, SECRETS.c.nudges, SECRETS.c.number, SECRETS.c.mac)
 )
-_WRITE = PROLONG.values(
+_WRITE = PROLONG.where(FOLLOWS).values(
     policy=bindparam("new_policy"),
     principal=bindparam("new_principal"),
     parent=bindparam("new_parent"),
     key_id=bindparam("new_key_id"),
     doc=bindparam("new_doc"),
+    **NEW_HEAD,
 )
+_UPSERTS = {ROTATIONS: ("id", "live", "doc"), DEBTS: ("id", "open", "doc"), ATTEMPTS: ("token", "key_id")}
 _NEXT = case((SECRETS.c.nudges > bindparam("seen"), bindparam("this_moment")), else_=bindparam("planned"))
 _RELEASE = update(SECRETS).where(HELD).values(holder=None, claimed_until=None, next_at=_NEXT)
 _LEARN = update(SLOTS).where(SLOTS.c.token == bindparam("its_token")).values(key_id=bindparam("its_key"))
@@ -151,6 +153,30 @@ def _key_ids(change: Change) -> dict[str, str]:
     if change.rotation and change.rotation.attempt.key_id:
         told[change.rotation.attempt.token] = change.rotation.attempt.key_id
     return told
+
+
+def _ended_orders(connection: Connection, change: Change) -> list[str]:
+    """Take away the orders that are carried out; their kinds. One given meanwhile stays."""
+    if not change.orders_done:
+        return []
+    connection.execute(*head_of(change.secret.id))  # the secret's row first, as everybody who writes about it
+    docs = [ORDER.encode(order) for order in change.orders_done]
+    done = delete(ORDERS).where(ORDERS.c.secret == change.secret.id, ORDERS.c.doc.in_(docs))
+    return list(connection.execute(done.returning(ORDERS.c.kind)).scalars())
+
+
+def _entry(claim: Claim, change: Change, rows: dict[str, list[dict[str, Any]]], done: list[str]) -> Entry:
+    """What a commit's record says of it besides its events."""
+    kinds = ((SECRETS, "secret"), (ROTATIONS, "rotation"), (DEBTS, "debt"), (ATTEMPTS, "attempt"))
+    docs: dict[str, str | None] = {
+        named(kind, row): digest_of(table.name, row) for table, kind in kinds for row in rows[table.name]
+    }
+    docs |= {named("order", {"kind": kind}): None for kind in done}
+    phases = {named("debt", {"id": debt.id}): str(debt.phase) for debt in change.debts}
+    if change.rotation:
+        phases[named("rotation", {"id": change.rotation.id})] = str(change.rotation.phase)
+    more = {"epoch": claim.epoch, "policy": change.secret.digest}
+    return Entry("commit", claim.holder, docs=docs, more=more | ({"phases": phases} if phases else {}))
 
 
 def _rotation_row(rotation: Rotation) -> dict[str, Any]:
@@ -184,13 +210,4 @@ def _debt_row(debt: Debt) -> dict[str, Any]:
         "open": not debt.phase.ended,
         "since": instant(debt.since),
         "doc": DEBT.encode(debt),
-    }
-
-
-def _event_row(event: Event, now: int) -> dict[str, Any]:
-    return {
-        "secret": event.secret,
-        "at": now,
-        "untold": event.level is Level.ALARM,
-        "doc": EVENT.encode(event),
     }

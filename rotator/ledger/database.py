@@ -17,14 +17,17 @@ from rotator.ledger.failures import translated
 class Kind:
     """What one kind of database does in its own way; ``sqlite.py`` and ``postgres.py`` say why.
 
-    ``begin`` opens a transaction that writes, ``end`` is said before the last connection is let go, and
-    ``alone`` waits, within a transaction, until no other has ``:what``; empty where nothing need be said.
+    ``begin`` opens a transaction that writes, ``snapshot`` one whose reads all see the same moment; ``end``
+    is said before the last connection is let go; within a transaction ``alone`` waits until no other has
+    ``:what``, and ``still`` until no other writes records. Empty where nothing need be said.
     """
 
     insert: Callable[[Table], Any]  # the INSERT that knows ON CONFLICT
     begin: str = ""
     end: str = ""
     alone: str = ""
+    snapshot: str = "BEGIN"
+    still: str = ""
     in_turn: bool = False  # the writers of one process wait for each other here
     reading: Mapping[str, Any] = field(
         default_factory=dict
@@ -62,6 +65,18 @@ class Database:
                 yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection whose reads all see the same moment. Raises LedgerUnusable."""
+        with self._my_turn() if self._shared else nullcontext(), translated(self.name):
+            self._must_be_open()
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql(self._kind.snapshot)
+                try:
+                    yield connection
+                finally:
+                    connection.rollback()
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction, committed at the end, or undone on any exception. Raises LedgerUnusable.
 
@@ -81,6 +96,11 @@ class Database:
         """Wait until no other transaction is alone with ``what``, and be so until this one ends."""
         if self._alone is not None:
             connection.execute(self._alone, {"what": what})
+
+    def still(self, connection: Connection) -> None:
+        """Wait until every record that another transaction wrote is seen, and let none be written."""
+        if self._kind.still:
+            connection.exec_driver_sql(self._kind.still)
 
     def upsert(self, table: Table, key: str, *changes: str) -> Insert:
         """The statement that adds a row, or changes these columns of the row that has its key.

@@ -54,10 +54,10 @@ class History(Part):
 
     def events(self, secret_id: str | None = None, limit: int = 200) -> Sequence[Event]:
         """Newest first."""
-        statement = _EVENT.order_by(EVENTS.c.seq.desc()).limit(limit)
+        statement = _EVENT.order_by(EVENTS.c.seq.desc())
         if secret_id is not None:
-            statement = statement.where(EVENTS.c.secret == secret_id)
-        return self._events(statement)
+            statement = _EVENT.where(EVENTS.c.secret == secret_id).order_by(EVENTS.c.number.desc())
+        return self._events(statement.limit(limit))
 
     def untold(self, limit: int = 100) -> Sequence[Event]:
         """Alarms that have not been told, oldest first."""
@@ -88,7 +88,7 @@ _DEBTS = select(DEBTS.c.doc).order_by(DEBTS.c.since, DEBTS.c.seq)
 _OWED = _DEBTS.where(DEBTS.c.secret == bindparam("its_secret"), DEBTS.c.open.is_(True))
 _DEBT = select(DEBTS.c.doc).where(DEBTS.c.id == bindparam("its_id"))
 _TELL = update(EVENTS).where(EVENTS.c.seq == bindparam("its_seq")).values(untold=False)
-_EVENT = select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.doc)
+_EVENT = select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.doc).where(EVENTS.c.doc != "")
 
 
 def _event(row: Row[tuple[int, int, str]]) -> Event:

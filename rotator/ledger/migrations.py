@@ -23,7 +23,24 @@ def _parents(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE INDEX secrets_of_key ON secrets (key_id, id)")
 
 
-UPGRADES: tuple[Upgrade, ...] = (_parents,)
+def _chains(connection: Connection) -> None:
+    """3: every event is a record in its secret's chain; who opens the ledger makes the MACs."""
+    for table in ("meta", "secrets", "events"):
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN number BIGINT DEFAULT 0 NOT NULL")
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN mac TEXT DEFAULT '' NOT NULL")
+    connection.exec_driver_sql("ALTER TABLE meta ADD COLUMN anchored BIGINT DEFAULT 0 NOT NULL")
+    connection.exec_driver_sql("ALTER TABLE events ADD COLUMN \"key\" TEXT DEFAULT '' NOT NULL")
+    connection.exec_driver_sql("ALTER TABLE events ADD COLUMN trail TEXT DEFAULT '{}' NOT NULL")
+    connection.exec_driver_sql(
+        "UPDATE events SET number = counted.number FROM (SELECT seq, row_number() OVER "
+        "(PARTITION BY secret ORDER BY seq) AS number FROM events) AS counted WHERE counted.seq = events.seq"
+    )
+    connection.exec_driver_sql("DROP INDEX events_of_secret")
+    connection.exec_driver_sql("CREATE UNIQUE INDEX events_of_chain ON events (secret, number)")
+    connection.exec_driver_sql("CREATE INDEX attempts_of_secret ON attempts (secret)")
+
+
+UPGRADES: tuple[Upgrade, ...] = (_parents, _chains)
 
 
 def ready(database: Database, now: datetime, *, create: bool, upgrades: Sequence[Upgrade] = UPGRADES) -> str:

@@ -6,13 +6,17 @@ from datetime import timedelta
 
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
+from rotator.audit.chain import OWN, Entry, digest
+from rotator.errors import LedgerUnusable
+from rotator.ledger.chaining import Chained
 from rotator.ledger.codec import ORDER
-from rotator.ledger.part import Part, make_due
+from rotator.ledger.documents import FACT, digest_of, named
+from rotator.ledger.part import make_due
 from rotator.ledger.schema import FACTS, LOCKS, MICROSECOND, ORDERS
 from rotator.model import EVERYBODY, Order
 
 
-class Notes(Part):
+class Notes(Chained):
     """The methods of Ledger under "what people ask for" and "small facts, and locks for principals"."""
 
     def give(self, secret_id: str, order: Order) -> None:
@@ -22,16 +26,29 @@ class Notes(Part):
             index_elements=["secret", "kind"], set_={"doc": statement.excluded.doc}
         )
         row = {"secret": secret_id, "kind": order.kind, "doc": ORDER.encode(order)}
+        docs = {named("order", row): digest_of(ORDERS.name, row)}
+        given = Entry("order-given", order.by, docs=docs, more={"reason": order.reason})
         with self._database.writing() as connection:
-            make_due(connection, [secret_id], self._now(connection))
+            now = self._now(connection)
+            if not self._record(connection, _chain_of(secret_id), now, [given]):
+                raise LedgerUnusable(
+                    f"The ledger does not know the secret {secret_id}, so nobody would carry out an order "
+                    "for it. Enrol it first: `rotator tick` does. [unknown-secret]"
+                )
+            make_due(connection, [secret_id], now)
             connection.execute(statement, row)
 
     def withdraw(self, secret_id: str, kind: str) -> bool:
         """Take an order back; whether there was one. Makes the secret due."""
         statement = delete(ORDERS).where(ORDERS.c.secret == secret_id, ORDERS.c.kind == kind)
         with self._database.writing() as connection:
-            make_due(connection, [secret_id], self._now(connection))
-            return connection.execute(statement).rowcount == 1
+            now = self._now(connection)
+            make_due(connection, [secret_id], now)
+            found = connection.execute(statement).rowcount == 1
+            if found:
+                withdrawn = Entry("order-withdrawn", self._by, docs={named("order", {"kind": kind}): None})
+                self._record(connection, _chain_of(secret_id), now, [withdrawn])
+        return found
 
     def orders(self, secret_id: str) -> Mapping[str, Order]:
         """Orders by kind, those to EVERYBODY among them. Read before every effect."""
@@ -65,12 +82,18 @@ class Notes(Part):
         """Write a fact if its key has none; whether it was new."""
         statement = self._database.insert(FACTS).on_conflict_do_nothing(index_elements=["key"])
         with self._database.writing() as connection:
-            return connection.execute(statement, {"key": key, "value": value}).rowcount == 1
+            new = connection.execute(statement, {"key": key, "value": value}).rowcount == 1
+            if new:
+                self._record_own(connection, "remembered", **{FACT + key: digest(value)})
+        return new
 
     def forget(self, key: str) -> bool:
         """Remove a fact; whether it was there."""
         with self._database.writing() as connection:
-            return connection.execute(delete(FACTS).where(FACTS.c.key == key)).rowcount == 1
+            found = connection.execute(delete(FACTS).where(FACTS.c.key == key)).rowcount == 1
+            if found:
+                self._record_own(connection, "forgotten", **{FACT + key: None})
+        return found
 
     def swap(self, key: str, before: str | None, after: str) -> bool:
         """Write a fact in one step if it still is as it was read; whether it was."""
@@ -78,7 +101,10 @@ class Notes(Part):
             return self.remember(key, after)
         statement = update(FACTS).where(FACTS.c.key == key, FACTS.c.value == before)
         with self._database.writing() as connection:
-            return connection.execute(statement.values(value=after)).rowcount == 1
+            swapped = connection.execute(statement.values(value=after)).rowcount == 1
+            if swapped:
+                self._record_own(connection, "swapped", **{FACT + key: digest(after)})
+        return swapped
 
     def lock(self, name: str, holder: str, ttl: timedelta) -> bool:
         """Take or prolong a named lock until now + ttl; False if another holds it."""
@@ -97,6 +123,11 @@ class Notes(Part):
         """Give a lock back; silent if it is not ours."""
         with self._database.writing() as connection:
             connection.execute(delete(LOCKS).where(LOCKS.c.name == name, LOCKS.c.holder == holder))
+
+
+def _chain_of(secret_id: str) -> str:
+    """The chain that an order is recorded in: one to everybody belongs to no secret."""
+    return OWN if secret_id == EVERYBODY else secret_id
 
 
 # Statements of the hot path are built once: building one costs more than running it.

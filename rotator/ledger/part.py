@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Update, and_, bindparam, case, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, or_, select, update
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
 from rotator.errors import Fenced
@@ -69,12 +69,15 @@ def held(claim: Claim, now: int) -> dict[str, Any]:
     return {"claim_secret": claim.secret, "claim_epoch": claim.epoch, "this_moment": now}
 
 
-def change_held(
-    connection: Connection, claim: Claim, now: int, statement: Update = PROLONG, **values: Any
-) -> None:
-    """Prolong a claim, and write to its secret what the statement writes. Raises Fenced if it is lost."""
-    if connection.execute(statement, held(claim, now) | values).rowcount != 1:
-        raise Fenced(
-            f"The claim on {claim.secret} (epoch {claim.epoch}) is over: another worker goes on from here, "
-            "and nothing was written."
-        )
+def prolong(connection: Connection, claim: Claim, now: int) -> None:
+    """Prolong a claim. Raises Fenced if it is lost."""
+    if connection.execute(PROLONG, held(claim, now)).rowcount != 1:
+        raise fenced(claim)
+
+
+def fenced(claim: Claim) -> Fenced:
+    """The error for a claim that is lost."""
+    return Fenced(
+        f"The claim on {claim.secret} (epoch {claim.epoch}) is over: another worker goes on from here, "
+        "and nothing was written."
+    )

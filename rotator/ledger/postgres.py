@@ -31,6 +31,9 @@ _KIND = Kind(
     # Held until the transaction ends, however it ends. It guards what no row stands for: the making of the
     # tables, and the slots of an account. No claim is ever a lock of this kind.
     alone="SELECT pg_advisory_xact_lock(hashtextextended('rotator ' || :what, 0))",
+    snapshot="SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    # Numbers are given to rows when they are written, and rows are seen when they are committed.
+    still="LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE",
     reading={"isolation_level": "AUTOCOMMIT"},
 )
 # A commit is on the disk (and the standby's, where there is one) before it is said to be. Nobody is waited

@@ -5,8 +5,9 @@ query joins two tables; what must be unique is a primary key or a plain unique c
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, types
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, text, types
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -29,6 +30,14 @@ def _counter(name: str) -> Column[int]:
     return Column(name, BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
 
 
+def _chain_head() -> tuple[Column[Any], Column[Any]]:
+    """Where a chain ends: its last record's number, 0 where there is none, and MAC. Since version 3."""
+    return (
+        Column("number", BigInteger, nullable=False, server_default=text("0")),
+        Column("mac", Text, nullable=False, server_default=text("''")),
+    )
+
+
 METADATA = MetaData()
 
 META = Table(
@@ -38,6 +47,8 @@ META = Table(
     Column("schema_version", Integer, nullable=False),
     Column("ledger_id", String(8), nullable=False),
     Column("made_at", BigInteger, nullable=False),
+    *_chain_head(),  # the ledger's own
+    Column("anchored", BigInteger, nullable=False, server_default=text("0")),  # the last seq an anchor covers
 )
 
 SECRETS = Table(
@@ -55,6 +66,7 @@ SECRETS = Table(
     Column("doc", Text, nullable=False),
     Column("parent", Text),  # since version 2
     Column("key_id", Text),  # since version 2: of the current key
+    *_chain_head(),
     Index("secrets_due", "next_at", "id"),
     Index("secrets_of_parent", "parent", "id"),
     Index("secrets_of_key", "key_id", "id"),
@@ -81,6 +93,7 @@ ATTEMPTS = Table(
     Column("rotation", Text, nullable=False),
     Column("number", Integer, nullable=False),
     Column("key_id", Text),
+    Index("attempts_of_secret", "secret"),  # since version 3
 )
 
 DEBTS = Table(
@@ -104,8 +117,11 @@ EVENTS = Table(
     Column("secret", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("untold", Boolean, nullable=False),  # an alarm that nobody heard yet
-    Column("doc", Text, nullable=False),
-    Index("events_of_secret", "secret", "seq"),
+    Column("doc", Text, nullable=False),  # "" where a step has nothing to tell
+    *_chain_head(),  # of the secret's chain, as this record left it
+    Column("key", Text, nullable=False, server_default=text("''")),  # id of the MAC's key
+    Column("trail", Text, nullable=False, server_default=text("'{}'")),  # JSON: who, and what was written
+    Index("events_of_chain", "secret", "number", unique=True),  # since version 3
     Index("events_untold", "untold", "seq"),
     sqlite_autoincrement=True,
 )

@@ -8,30 +8,62 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
+from rotator.audit.chain import START, Entry, Pen
+from rotator.ledger.chaining import APPEND, Chained, row_of
 from rotator.ledger.codec import SECRET
-from rotator.ledger.part import Part, make_due, unclaimed
-from rotator.ledger.schema import SECRETS, moment
+from rotator.ledger.documents import digest_of
+from rotator.ledger.part import make_due, unclaimed
+from rotator.ledger.schema import EPOCH, MICROSECOND, SECRETS, moment
 from rotator.model import SecretState
 
+_Row = dict[str, Any]
 _PORTION = 5_000  # secrets written in one transaction: others may write in between
 _PAGE = 1_000  # secrets read at once
+_ASKED = 500  # ids in one question, for databases that limit how many values a statement may have
 
 
-class Secrets(Part):
+class Secrets(Chained):
     """The methods of Ledger under "secrets"."""
 
     def enroll(self, states: Iterable[SecretState]) -> int:
         """Add secrets that the ledger does not know, due at once; how many were new."""
         statement = self._database.insert(SECRETS).on_conflict_do_nothing(index_elements=["id"])
         statement = statement.returning(SECRETS.c.id)
-        new, coming = 0, iter(states)
+        pen, count, coming = Pen(self._id, self._ring.signing()), 0, iter(states)
         while portion := list(islice(coming, _PORTION)):
-            portion.sort(key=attrgetter("id"))  # two that enroll the same at once do not wait for each other
-            with self._database.writing() as connection:
-                now = self._now(connection)
-                rows = [_row(state, now) for state in portion]
-                new += len(connection.execute(statement, rows).all())
-        return new
+            new = self._unknown(portion)
+            new.sort(key=attrgetter("id"))  # two that enroll the same at once do not wait for each other
+            if new:
+                with self._database.writing() as connection:
+                    rows, records = self._enrolled(pen, new, self._now(connection))
+                    added = connection.execute(statement, rows).scalars().all()
+                    if added:  # another process may have been first
+                        connection.execute(APPEND, [records[secret] for secret in added])
+                count += len(added)
+        return count
+
+    def _unknown(self, states: Sequence[SecretState]) -> list[SecretState]:
+        """Those that are not in the ledger: a start with policies that it knows is to cost little."""
+        known: set[str] = set()
+        with self._database.reading() as connection:
+            for start in range(0, len(states), _ASKED):
+                ids = [state.id for state in states[start : start + _ASKED]]
+                known |= set(connection.execute(_KNOWN, {"these": ids}).scalars())
+        return [state for state in states if state.id not in known]
+
+    def _enrolled(
+        self, pen: Pen, states: Sequence[SecretState], now: int
+    ) -> tuple[list[_Row], dict[str, _Row]]:
+        """The rows of new secrets, and by secret the first record of each one's chain."""
+        rows, records = list[_Row](), dict[str, _Row]()
+        for state in states:
+            row = secret_row(state)
+            entry = Entry("enrolled", self._by, docs={"secret": digest_of(SECRETS.name, row)})
+            (record,) = pen.linked(state.id, START, EPOCH + now * MICROSECOND, [entry])
+            records[state.id] = row_of(record, entry)
+            unclaimed_row = {"id": state.id, "next_at": now, "epoch": 0, "ttl": 0, "nudges": 0}
+            rows.append(row | unclaimed_row | {"number": record.number, "mac": record.mac})
+        return rows, records
 
     def secret(self, secret_id: str) -> SecretState | None:
         """What is known of one secret."""
@@ -88,6 +120,7 @@ class Secrets(Part):
             make_due(connection, ids, self._now(connection))
 
 
+_KNOWN = select(SECRETS.c.id).where(SECRETS.c.id.in_(bindparam("these", expanding=True)))
 _ONE = select(SECRETS.c.doc).where(SECRETS.c.id == bindparam("its_id"))
 _KEEPERS = (
     select(SECRETS.c.doc)
@@ -102,16 +135,12 @@ DUE = (
 )
 
 
-def _row(state: SecretState, now: int) -> dict[str, Any]:
+def secret_row(state: SecretState) -> dict[str, Any]:
+    """A secret as its table's row: what it is found by, and the whole of it."""
     return {
-        "id": state.id,
         "policy": state.policy,
         "principal": state.principal,
         "parent": state.parent,
         "key_id": state.current.key_id if state.current else None,
-        "next_at": now,
-        "epoch": 0,
-        "ttl": 0,
-        "nudges": 0,
         "doc": SECRET.encode(state),
     }

@@ -1,19 +1,14 @@
 """The Ledger of an SQL database, put together from its parts."""
 
+from rotator.ledger.beginning import Beginning
 from rotator.ledger.claims import Claims
-from rotator.ledger.database import Database
 from rotator.ledger.history import History
 from rotator.ledger.notes import Notes
 from rotator.ledger.secrets import Secrets
-from rotator.ledger.times import Time
 
 
-class SqlLedger(Secrets, Claims, History, Notes):
+class SqlLedger(Secrets, Claims, History, Notes, Beginning):
     """The durable memory in a database. Its methods may be called from any thread."""
-
-    def __init__(self, database: Database, time: Time, ledger_id: str) -> None:
-        super().__init__(database, time)
-        self._id = ledger_id
 
     @property
     def id(self) -> str:

@@ -4,8 +4,6 @@ Another database's ledger is finished when this suite passes over it, unchanged.
 """
 # ruff: noqa: PLR2004 - expected figures are the point of a test
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
@@ -17,7 +15,6 @@ from rotator.interfaces import Ledger
 from rotator.model import (
     Attempt,
     Change,
-    Claim,
     CurrentKey,
     DebtPhase,
     Event,
@@ -27,19 +24,14 @@ from rotator.model import (
 )
 from rotator.testing.clock import BEGINNING, ManualClock
 from rotator.testing.ledger_samples import HOUR, a_debt, a_rotation, a_state, an_order
+from rotator.testing.trail_contract import TrailContract, at_once
 
 T = TypeVar("T")
 MINUTE = timedelta(minutes=1)
 LEDGER_ID_LENGTH = 8
 
 
-def at_once(act: Callable[[int], T], threads: int = 50) -> list[T]:
-    """What as many threads get that all do this at the same time."""
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(act, range(threads)))
-
-
-class LedgerContract:
+class LedgerContract(TrailContract):
     """Every promise of the Protocol. Override ``ledger``; the clock given to it must be ``clock``."""
 
     @pytest.fixture
@@ -51,14 +43,6 @@ class LedgerContract:
     def ledger(self, clock: ManualClock) -> Ledger:
         """An empty ledger."""
         raise LedgerUnusable(f"{type(self).__name__} must give the fixture `ledger`, over {clock}.")
-
-    @staticmethod
-    def claimed(ledger: Ledger, secret: str = "one") -> Claim:
-        """A claim on a secret, which is enrolled for it."""
-        ledger.enroll([a_state(secret)])
-        claim = ledger.claim(secret, "worker", MINUTE)
-        assert claim
-        return claim
 
     # secrets and what is due
 
@@ -268,9 +252,12 @@ class LedgerContract:
         ledger.give("one", an_order(reason="first"))
         ledger.give("one", an_order())
         ledger.give("one", an_order("pause"))
+        ledger.enroll([a_state("two")])
         ledger.give("two", an_order())
+        with pytest.raises(LedgerUnusable):
+            ledger.give("three", an_order())
         ledger.release(claim, None)
-        assert ledger.due(1) == ["one"]
+        assert ledger.due(2) == ["one", "two"]
         assert ledger.orders("one") == {"run": an_order(), "pause": an_order("pause")}
         assert ledger.all_orders() == {"one": ledger.orders("one"), "two": {"run": an_order()}}
         claim = self.claimed(ledger)

@@ -66,7 +66,8 @@ ROOMS: dict[str, Room] = {
     ),
     "providers": Room((*WORDS, *CALENDAR, "addresses", "quiet")),
     "stores": Room((*WORDS, *CALENDAR, "capabilities", "quiet", "version"), "AWS is told which one calls"),
-    "ledger": Room((*WORDS, *CALENDAR)),
+    "audit": Room(WORDS),
+    "ledger": Room((*WORDS, *CALENDAR, "audit")),
     "telemetry": Room((*WORDS, *CALENDAR)),
     "policies": Room(
         (*WORDS, *CALENDAR, "addresses", "providers", "stores"),
@@ -77,14 +78,14 @@ ROOMS: dict[str, Room] = {
     "lab": Room(
         (*WORDS, "people", "ledger", "wiring"), "the demo reads the ledger as a person does, beside a daemon"
     ),
-    "testing": Room((*WORDS, "stores"), "the fake Secrets Manager stands under the real adapter"),
+    "testing": Room((*WORDS, "audit", "stores"), "the fake Secrets Manager stands under the real adapter"),
     "jobs": Room(
-        ("errors", "interfaces", "model", "telemetry"),
+        ("audit", "errors", "interfaces", "model", "telemetry"),
         "telemetry for the Protocol of alarms and for what may be said of an exception; no other adapter",
     ),
     "cli": Room(
-        (*WORDS, *CALENDAR, "people", "policies", "ledger", "telemetry", "wiring", "run_pass", "jobs", "lab",
-         "version", "doctor", "capabilities", "submitting", "rotation", "desk", "stopping", "budgets"),
+        (*WORDS, *CALENDAR, "people", "policies", "audit", "ledger", "telemetry", "wiring", "run_pass",
+         "jobs", "lab", "version", "doctor", "capabilities", "submitting", "rotation", "desk", "stopping", "budgets"),
         "a command is where everything meets; lab for the command demo alone, and the story for submit: its "
         "first step is taken while the person waits",
     ),

@@ -18,5 +18,6 @@ class TestPostgres(LedgerContract):
         time = HostTime(clock)
         made, ledger_id = postgres.at(database, time, 10.0, create=True)
         opened = SqlLedger(made, time, ledger_id)
+        opened.begin()
         yield opened
         opened.close()

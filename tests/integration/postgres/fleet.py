@@ -220,7 +220,8 @@ class Fleet:
     def _environment(self) -> dict[str, str]:
         hidden = ("VAULT_", "SENTRY_", "ROTATOR_", "PG")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
-        return {**kept, "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+        key = os.environ["ROTATOR_AUDIT_KEY_FILE"]  # one for all of them, as on several hosts
+        return {**kept, "ROTATOR_AUDIT_KEY_FILE": key, "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(ROOT)}
 
     def _end(self) -> None:
         """End the workers by their ids, also those that are stopped."""

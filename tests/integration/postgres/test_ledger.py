@@ -14,8 +14,8 @@ from rotator.ledger.secrets import DUE
 from rotator.ledger.sql import SqlLedger
 from rotator.model import Change, Claim, Event, Level
 from rotator.testing.clock import ManualClock
-from rotator.testing.ledger_contract import at_once
 from rotator.testing.ledger_samples import HOUR, a_debt, a_rotation, a_state, an_order
+from rotator.testing.trail_contract import at_once
 from tests.embedded.server import Server
 
 MINUTE = timedelta(minutes=1)

@@ -17,12 +17,16 @@ class Heard:
     def __init__(self) -> None:
         self.alarms: list[Event] = []
         self.checkins: list[str] = []
+        self.vouched: list[str] = []
 
     def tell(self, event: Event) -> None:
         self.alarms.append(event)
 
     def checkin(self, status: str, duration: timedelta) -> None:
         self.checkins.append(status)
+
+    def vouch(self, anchor: str) -> None:
+        self.vouched.append(anchor)
 
     def flush(self, timeout: timedelta) -> bool:
         return True

@@ -26,9 +26,9 @@ def test_only_the_owner_reads(tmp_path: Path) -> None:
         ledger.close()
     finally:
         os.umask(before)
-    assert found == {"ledger.sqlite": 0o600, "ledger.sqlite-wal": 0o600, "ledger.sqlite-shm": 0o600}
+    assert found == {f"ledger.sqlite{more}": 0o600 for more in ("", "-wal", "-shm", ".audit-key")}
     assert mode(path.parent) == mode(path.parent.parent) == 0o700
-    assert [file.name for file in path.parent.iterdir()] == ["ledger.sqlite"]
+    assert {file.name for file in path.parent.iterdir()} == {"ledger.sqlite", "ledger.sqlite.audit-key"}
 
 
 def test_an_open_file_is_closed_to_others(tmp_path: Path) -> None:

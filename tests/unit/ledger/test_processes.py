@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from rotator.audit.verify import verify
 from rotator.budgets import ALL_REVOCATIONS
-from rotator.ledger import open_ledger
+from rotator.ledger import audit_keys, open_ledger
 from rotator.testing.clock import ManualClock
 from rotator.testing.ledger_samples import a_state
 
@@ -88,6 +89,7 @@ def test_killed_between_commits(commits: int, url: str) -> None:
     assert (state, rotation.looks, len(ledger.debts())) == (a_state(failures=last), last, last + 1)
     kinds = [event.kind for event in reversed(ledger.events(limit=10_000))]
     assert kinds == [str(n) for n in range(last + 1) for _ in "12"]
+    assert verify(ledger, audit_keys(url)).findings == ()
     assert ledger.claim("one", "another", timedelta(minutes=1)) is None
     ledger.close()
 

@@ -6,22 +6,24 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
+from rotator.audit.chain import trail_of
+from rotator.audit.verify import verify
 from rotator.errors import LedgerUnusable
-from rotator.ledger import migrations, open_ledger, sqlite
+from rotator.ledger import audit_keys, migrations, open_ledger, sqlite
 from rotator.ledger.schema import METADATA, SECRETS, instant, moment
 from rotator.ledger.secrets import DUE
 from rotator.model import DebtPhase, Level, Phase, Provenance
 from rotator.testing.clock import BEGINNING, ManualClock
 from rotator.testing.ledger_samples import HOUR, a_debt, a_state, an_order
 
-GOLDEN = Path(__file__).with_name("schema_1.sql")
+HERE = Path(__file__).parent
 
 
-def golden(folder: Path) -> Path:
-    """A ledger as the first release wrote it."""
-    path = folder / "ledger.sqlite"
+def golden(folder: Path, version: int = 1) -> Path:
+    """A ledger as an earlier schema wrote it."""
+    path = folder / f"ledger-{version}.sqlite"
     with closing(sqlite3.connect(path)) as old:
-        old.executescript(GOLDEN.read_text())
+        old.executescript((HERE / f"schema_{version}.sql").read_text())
     return path
 
 
@@ -67,9 +69,36 @@ def test_schema_1_is_read(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_an_upgraded_ledger_is_as_a_new_one(tmp_path: Path) -> None:
-    """A ledger of the first schema ends up with the same tables as one that is made today."""
-    old, new = golden(tmp_path), tmp_path / "new.sqlite"
+def test_schema_2_is_read(tmp_path: Path) -> None:
+    """What the second schema added is read back: a parent, and the key that a secret holds."""
+    ledger = open_ledger(f"sqlite:///{golden(tmp_path, 2)}", ManualClock(), create=False)
+    assert [state.id for state in ledger.children("two")] == ["three"]
+    assert [state.id for state in ledger.keepers("tests", "key-3")] == ["three"]
+    assert [event.kind for event in ledger.events("three")] == ["promoted"]
+    ledger.close()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_ledgers_chains_begin_when_it_is_opened(tmp_path: Path, version: int) -> None:
+    """Each secret's chain takes on what was recorded before, says that it began then, and verifies."""
+    path = golden(tmp_path, version)
+    for _ in "12":
+        ledger = open_ledger(f"sqlite:///{path}", ManualClock(), create=False)
+        records = {secret: ledger.chain(secret).records for secret in ledger.chains()}
+        assert [record.number for record in records["one"]] == [1, 2, 3]
+        trail = trail_of(records["one"][-1])
+        assert (trail["what"], trail["before"]) == ("began", 2)
+        assert {"secret", "rotation/rotation-one-1", "debt/debt-one-1", "order/run"} < set(trail["docs"])
+        assert [trail_of(record)["what"] for record in records[""]] == ["began"]
+        assert [event.kind for event in ledger.events("one")] == ["blocked", "staged"]
+        assert verify(ledger, audit_keys(f"sqlite:///{path}")).findings == ()
+        ledger.close()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_upgraded_ledger_is_as_a_new_one(tmp_path: Path, version: int) -> None:
+    """A ledger of an earlier schema ends up with the same tables as one that is made today."""
+    old, new = golden(tmp_path, version), tmp_path / "new.sqlite"
     for path in (old, new):
         open_ledger(f"sqlite:///{path}", ManualClock()).close()
     assert tables(old) == tables(new)

@@ -1,0 +1,181 @@
+"""What is wrong with a ledger's chains: from their records, the keys, and what was given outside."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from rotator.audit.chain import OWN, START, covered, trail_of
+from rotator.audit.keys import KeyRing
+from rotator.interfaces import Ledger
+from rotator.model import Anchor, Chain, Head, Record
+
+
+class Flaw(StrEnum):
+    """What is wrong."""
+
+    CHANGED = "changed"  # a record is not as it was written, or stands where it was not written
+    REMOVED = "removed"  # a record in the midst is missing
+    FORKED = "forked"  # two records have one number: inserted, or by writers who did not know each other
+    REORDERED = "reordered"  # the records' order in the ledger is not that of their numbers
+    KEY = "unknown-key"  # made with a key that is not in the file of keys
+    CUT = "cut"  # records at the end are missing
+    HEAD = "head"  # the chain does not end where its secret's row says so
+    REWRITTEN = "rewritten"  # what is known elsewhere is not in it
+    DOCUMENT = "document"  # the tables do not hold what the records say that they hold
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The first thing that is wrong with one chain; ``number`` is the bad record's, where it is one."""
+
+    secret: str
+    flaw: Flaw
+    text: str
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was looked at, and the first thing that is wrong with each chain; the ledger's own comes first."""
+
+    chains: int
+    records: int
+    anchors: int
+    findings: tuple[Finding, ...]
+
+
+def verify(ledger: Ledger, ring: KeyRing, anchors: Iterable[Anchor] = ()) -> Report:
+    """Verify every chain. ``anchors`` are what was given outside; without any, who has the key may cut.
+
+    Chains may grow meanwhile. Raises LedgerUnusable.
+    """
+    verifier = _Verifier(ledger.id, ring, tuple(anchors))
+    records, chains, findings = 0, 0, list[Finding]()
+    for secret in ledger.chains():
+        chain = ledger.chain(secret)
+        chains, records = chains + 1, records + len(chain.records)
+        findings.extend(verifier.wrong(chain))
+    return Report(chains, records, len(verifier.anchors), (*findings, *verifier.gone()))
+
+
+class _Verifier:
+    """Verifies chain after chain; the ledger's own comes first, since it holds the heads of the others."""
+
+    def __init__(self, ledger_id: str, ring: KeyRing, anchors: tuple[Anchor, ...]) -> None:
+        self.anchors = anchors
+        self._id = ledger_id
+        self._ring = ring
+        self._pins: dict[str, Head] = {}  # by secret, the last record of which the ledger's own chain tells
+
+    def wrong(self, chain: Chain) -> Iterator[Finding]:
+        """The first thing that is wrong with a chain, if anything is."""
+        pin = self._pins.pop(chain.secret, None)
+        known = sorted((one.head for one in self.anchors), key=lambda head: head.number)
+        if chain.secret != OWN:
+            known = [pin] if pin else []
+        flaw = self._links(chain)
+        if chain.secret == OWN:
+            self._learn(chain.records[: flaw.number - 1] if flaw and flaw.number else chain.records)
+        found = flaw or _missing(chain, known) or _end(chain) or _documents(chain)
+        if found is not None:
+            yield found
+
+    def gone(self) -> Iterator[Finding]:
+        """After the last chain: those of which nothing is left."""
+        for secret, head in sorted(self._pins.items()):
+            text = f"the whole chain is gone: the ledger's own chain tells of its record {head.number}"
+            yield Finding(secret, Flaw.CUT, text, 1)
+
+    def _links(self, chain: Chain) -> Finding | None:
+        """Whether each record follows from the one before."""
+        before, seq = START, 0
+        for record in chain.records:
+            flaw = self._link(before, seq, record)
+            if flaw is not None:
+                return flaw
+            before, seq = Head(record.number, record.mac), record.seq
+        return None
+
+    def _link(self, before: Head, seq: int, record: Record) -> Finding | None:
+        """What is wrong with a record that should follow the one with this head and place."""
+        secret, number, expected = record.secret, record.number, before.number + 1
+        if number < expected:
+            return Finding(secret, Flaw.FORKED, f"there is more than one record {number}", number)
+        if number > expected:
+            text = f"record {expected} is missing; the next one is {number}"
+            return Finding(secret, Flaw.REMOVED, text, expected)
+        key = self._ring.find(record.key)
+        if key is None:
+            text = f"record {number} was made with key {record.key or '?'}, which is not in the file of keys"
+            return Finding(secret, Flaw.KEY, text, number)
+        if key.mac(covered(self._id, record, before.mac)) != record.mac:
+            text = f"record {number} is not as it was written, or not where it was written"
+            return Finding(secret, Flaw.CHANGED, text, number)
+        if record.seq <= seq:
+            text = f"record {number} stands before the one that it follows"
+            return Finding(secret, Flaw.REORDERED, text, number)
+        return None
+
+    def _learn(self, records: Iterable[Record]) -> None:
+        """Take the heads of the other chains from the ledger's own; the last one of each counts."""
+        for record in records:
+            for secret, (number, mac) in trail_of(record).get("heads", {}).items():
+                self._pins[secret] = Head(number, mac)
+
+
+# Whoever asks these has seen that the chain's links hold: its records are as they were written.
+
+
+def _missing(chain: Chain, known: Iterable[Head]) -> Finding | None:
+    """Whether a record of which is known elsewhere is not in the chain."""
+    macs = {record.number: record.mac for record in chain.records}
+    last = len(macs)
+    for head in known:
+        if head.number > last:
+            text = f"record {last + 1} and all after it are missing: there were {head.number} at least"
+            return Finding(chain.secret, Flaw.CUT, text, last + 1)
+        if macs.get(head.number) != head.mac:
+            text = f"record {head.number} is not the one that is known elsewhere: the chain was rewritten"
+            return Finding(chain.secret, Flaw.REWRITTEN, text, head.number)
+    return None
+
+
+def _end(chain: Chain) -> Finding | None:
+    """Whether the chain ends where its secret's row says so."""
+    last = chain.records[-1] if chain.records else None
+    end = Head(last.number, last.mac) if last else START
+    if chain.head is None:
+        text = "the secret is gone from the ledger; what is told of it elsewhere is not"
+        return Finding(chain.secret, Flaw.DOCUMENT, text)
+    if chain.head.number > end.number:
+        text = f"record {end.number + 1} and all after it are missing: its secret counts {chain.head.number}"
+        return Finding(chain.secret, Flaw.CUT, text, end.number + 1)
+    if chain.head != end or last is None:
+        text = f"its secret counts {chain.head.number} records, and there are {end.number}"
+        return Finding(chain.secret, Flaw.HEAD, text, end.number or None)
+    return None
+
+
+def _documents(chain: Chain) -> Finding | None:
+    """Whether the tables hold what the records say, and nothing else."""
+    said: dict[str, Any] = {}
+    numbers: dict[str, int] = {}
+    for record in chain.records:
+        docs = trail_of(record).get("docs", {})
+        said |= docs
+        numbers |= dict.fromkeys(docs, record.number)
+    expected = {name: digest for name, digest in said.items() if digest is not None}
+    for name in sorted({*expected, *chain.documents}):
+        if expected.get(name) != chain.documents.get(name):
+            text = f"{name} {_how(name, expected, chain.documents)}"
+            return Finding(chain.secret, Flaw.DOCUMENT, text, numbers.get(name))
+    return None
+
+
+def _how(name: str, expected: Mapping[str, str], found: Mapping[str, str]) -> str:
+    if name not in found:
+        return "is gone from the ledger, and no record says so"
+    if name not in expected:
+        return "is in the ledger, and no record says how it came there"
+    return "is not as it was last recorded: it was changed by hand, or by another program"

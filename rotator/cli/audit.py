@@ -1,0 +1,204 @@
+"""``audit``: is the ledger's trail whole, what is in it, and how did each key die."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from rotator.audit import anchors
+from rotator.audit.certificates import Certificate, Death, certificates
+from rotator.audit.keys import KeyRing
+from rotator.audit.verify import Finding, Report
+from rotator.audit.verify import verify as verified
+from rotator.cli import exporting, output, session
+from rotator.cli.options import NotDone, Options, Wrong, json_option
+from rotator.cli.show import secret_of
+from rotator.interfaces import Ledger
+from rotator.model import Anchor
+
+_ALL = 1_000_000_000  # events
+
+
+@click.group(short_help="Is the record of what was done whole? Print it; how did each key die?")
+def audit() -> None:
+    """The audit trail: every change of the ledger, in a chain that no one alters unnoticed."""
+
+
+@audit.command(
+    short_help="Name the first record that is not as it was written.",
+    epilog="Example: rotator audit verify --anchors /mnt/worm/anchors",
+)
+@click.option(
+    "--anchors",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The anchors that were given outside. Left out: the file that the daemon writes.",
+)
+@click.option(
+    "--anchor", "lines", multiple=True, metavar="LINE", help="One anchor, as in the log. May be repeated."
+)
+@json_option
+@click.pass_obj
+def verify(options: Options, *, file: Path | None, lines: tuple[str, ...], as_json: bool) -> int:
+    """Tell whether every record is there as it was written, and whether the ledger holds what they say.
+
+    The exit code is 1 if anything was changed, removed, reordered, inserted or cut off. An anchor tells
+    as well whether the ledger was put back to an older state, or written anew as a whole.
+    """
+    with _ledger(options) as ledger:
+        known = _anchors(options, file, lines, ledger.id)
+        report = verified(ledger, _keys(options), known)
+        names = {state.id: state.policy for state, _ in ledger.secrets()} if report.findings else {}
+    if as_json:
+        output.document({"good": not report.findings, **_as_json(report)})
+    else:
+        _say(report, names)
+    return 1 if report.findings else 0
+
+
+def _as_json(report: Report) -> dict[str, object]:
+    findings = [
+        {"secret": one.secret, "record": one.number, "flaw": one.flaw, "what": one.text}
+        for one in report.findings
+    ]
+    counts = {"chains": report.chains, "records": report.records, "anchors": report.anchors}
+    return {**counts, "findings": findings}
+
+
+def _say(report: Report, names: dict[str, str]) -> None:
+    if not report.anchors:
+        click.echo(
+            "There is no anchor to compare with, so a ledger that was put back whole would not be noticed: "
+            "give --anchors FILE, or --anchor LINE out of the log.",
+            err=True,
+        )
+    if not report.findings:
+        click.echo(
+            f"The audit trail is whole: {report.records} records in {report.chains} chains, "
+            f"{report.anchors} anchors."
+        )
+        return
+    output.table(
+        ("policy", "record", "flaw", "what"),
+        [(_whose(one, names), str(one.number or "-"), one.flaw, one.text) for one in report.findings],
+    )
+    click.echo("Do not trust what the ledger says of these until you know why. See the log of that time.")
+
+
+def _whose(finding: Finding, names: dict[str, str]) -> str:
+    return names.get(finding.secret, finding.secret) if finding.secret else "(the ledger itself)"
+
+
+def _anchors(options: Options, file: Path | None, lines: Sequence[str], ledger_id: str) -> list[Anchor]:
+    """What was given outside: the lines, and the file that is named; without either the daemon's file."""
+    found = []
+    for text in lines:
+        try:
+            found.append(anchors.parsed(text))
+        except ValueError as error:
+            raise Wrong(f"--anchor: {error} Copy the whole line.") from None
+    if any(one.ledger != ledger_id for one in found):
+        raise Wrong(f"--anchor: this anchor is of another ledger; the id of this one is {ledger_id}.")
+    path = file or session.anchors(options)
+    if file is None and (lines or not path.exists()):
+        return found
+    try:
+        return found + list(anchors.read(path, ledger_id))
+    except OSError as error:
+        raise Wrong(f"The anchors in {path} cannot be read: {error.strerror}.") from None
+
+
+@audit.command(
+    short_help="Print every record, one JSON object a line.",
+    epilog="Example: rotator audit export --since 2026-01-01 > trail.jsonl",
+)
+@click.argument("name", required=False)
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]),
+    metavar="TIME",
+    help="Only what was recorded then or later, in UTC.",
+)
+@click.pass_obj
+def export(options: Options, *, name: str | None, since: datetime | None) -> None:
+    """Print the audit trail as JSON Lines: records, chain by chain, and after each chain its certificates.
+
+    No record holds a secret. What it prints is what the ledger holds; `rotator audit verify` tells
+    whether that is as it was written.
+    """
+    with _ledger(options) as ledger:
+        secrets = ledger.chains() if name is None else iter([_secret(options, ledger, name)])
+        for line in exporting.lines(ledger, secrets, since.replace(tzinfo=UTC) if since else None):
+            click.echo(line)
+
+
+@audit.command(
+    "certificates",
+    short_help="How each key that had to die died, and by which proof.",
+    epilog="Example: rotator audit certificates market-maker",
+)
+@click.argument("name", required=False)
+@json_option
+@click.pass_obj
+def certify(options: Options, *, name: str | None, as_json: bool) -> None:
+    """Show for each key that had to die when it was issued, in use, revoked, and how its death is known."""
+    with _ledger(options) as ledger:
+        secret = None if name is None else _secret(options, ledger, name)
+        found = certificates(reversed(ledger.events(secret, _ALL)))
+    if as_json:
+        output.document({"certificates": found})
+        return
+    if not found:
+        click.echo("No key has had to die yet.")
+    for one in found:
+        _show(one)
+
+
+def _show(one: Certificate) -> None:
+    dead = _at(one.died_at, "not yet: it may live") + (f": {one.proof}" if one.proof else "")
+    lines = {
+        "key": f"{one.key_id or 'of unknown id'} of {one.policy}",
+        "issued": _at(one.issued_at, "not by rotator, or before its records"),
+        "current": _at(one.current_at, "never, or before its records"),
+        "had to die": f"{_at(one.owed_at, 'before its records')}: {one.why}",
+        "revoked": _at(one.revoked_at, "not by rotator"),
+        _ENDS[one.death]: dead,
+        "debt": one.debt,
+    }
+    for label, text in lines.items():
+        click.echo(f"{label:<13} {output.printable(text)}")
+    click.echo()
+
+
+_ENDS = {
+    None: "dead",
+    Death.PROVEN: "proven dead",
+    Death.EXPIRED: "expired",
+    Death.DECLARED: "declared",
+}
+
+
+def _at(at: datetime | None, otherwise: str) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if at else otherwise
+
+
+@contextmanager
+def _ledger(options: Options) -> Iterator[Ledger]:
+    """The ledger, which must be there."""
+    with session.reading(options, tell=True) as ledger:
+        if ledger is None:
+            raise NotDone("So there is no audit trail either.")
+        yield ledger
+
+
+def _keys(options: Options) -> KeyRing:
+    from rotator import ledger as ledgers  # noqa: PLC0415
+
+    return ledgers.audit_keys(options.ledger or ledgers.default_url())
+
+
+def _secret(options: Options, ledger: Ledger, name: str) -> str:
+    return secret_of(session.book(options).policies, ledger, name)

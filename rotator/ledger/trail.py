@@ -1,0 +1,88 @@
+"""The audit trail of a ledger: what is read back of it, and the anchors that leave it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, or_, select, union, update
+
+from rotator.audit.chain import OWN, Entry
+from rotator.ledger.chaining import Chained, head_of
+from rotator.ledger.documents import ANCHORED, anchored, documents
+from rotator.ledger.schema import DEBTS, EPOCH, EVENTS, META, MICROSECOND, ORDERS, ROTATIONS, SECRETS
+from rotator.model import EVERYBODY, Anchor, Chain, Head, Record
+
+_PORTION = 500  # heads that one record names
+
+
+class Trail(Chained):
+    """The methods of Ledger under "the audit trail"."""
+
+    def chains(self) -> Iterator[str]:
+        """Every secret of which there is anything, by id; the ledger's own chain, "", first."""
+        tables = (EVENTS, SECRETS, ROTATIONS, DEBTS, ORDERS)
+        ids = union(*(select((t.c.id if t is SECRETS else t.c.secret).label("one")) for t in tables))
+        with self._database.reading() as connection:
+            found = list(connection.execute(ids).scalars())
+        yield OWN
+        yield from (secret for secret in sorted(found) if secret not in (OWN, EVERYBODY))
+
+    def chain(self, secret: str) -> Chain:
+        """Everything about one secret, as it is at one moment."""
+        with self._database.snapshot() as connection:
+            head = connection.execute(*head_of(secret)).one_or_none()
+            rows = connection.execute(RECORDS, {"its_secret": secret}).all()
+            docs = documents(connection, secret)
+        records = [record_of(row) for row in rows]
+        return Chain(secret, Head(head.number, head.mac) if head else None, records, docs)
+
+    def anchor(self) -> Anchor | None:
+        """Write the heads that moved since the last anchor into the ledger's own chain, and tell its end.
+
+        None where nothing moved.
+        """
+        with self._database.writing() as connection:
+            connection.execute(*head_of(OWN))  # first, as whoever adds to it has it before it writes a record
+            self._database.still(connection)
+            last = connection.execute(select(META.c.anchored)).scalar_one()
+            moved = {row.secret: [row.number, row.mac] for row in connection.execute(_MOVED, {"last": last})}
+            if not moved:
+                return None
+            return self._anchored(connection, {one: moved[one] for one in sorted(moved) if one != OWN})
+
+    def _anchored(self, connection: Connection, heads: dict[str, Any]) -> Anchor:
+        """Record these heads; the last record also says up to where the records are covered by now."""
+        now, ids = self._now(connection), list(heads)
+        portions = [ids[start : start + _PORTION] for start in range(0, len(ids), _PORTION)] or [[]]
+        seq = connection.execute(_HIGHEST).scalar_one()
+        entries = [
+            Entry("heads", self._by, more={"heads": {one: heads[one] for one in portion}})
+            for portion in portions
+        ]
+        entries[-1] = Entry("heads", self._by, docs={ANCHORED: anchored(seq)}, more=entries[-1].more)
+        self._record(connection, OWN, now, entries)
+        connection.execute(update(META).values(anchored=seq))
+        return Anchor(self._id, self._heads[OWN], EPOCH + now * MICROSECOND, seq)
+
+    def holds(self, anchor: Anchor) -> bool:
+        """Whether the record that an anchor names is there; if not, the ledger was set back or rewritten."""
+        values = {"its_secret": OWN, "its_number": anchor.head.number}
+        with self._database.reading() as connection:
+            macs = connection.execute(_MAC, values).scalars().all()
+        return anchor.ledger == self._id and anchor.head.mac in macs
+
+
+RECORDS = select(EVENTS).where(EVENTS.c.secret == bindparam("its_secret"))
+RECORDS = RECORDS.order_by(EVENTS.c.number, EVENTS.c.seq)
+_MAC = select(EVENTS.c.mac).where(
+    EVENTS.c.secret == bindparam("its_secret"), EVENTS.c.number == bindparam("its_number")
+)
+_MOVED = select(EVENTS.c.secret, EVENTS.c.number, EVENTS.c.mac).where(EVENTS.c.seq > bindparam("last"))
+_HEADS = '{"what":"heads"%'  # what anchors wrote themselves moves nothing
+_MOVED = _MOVED.where(or_(EVENTS.c.secret != OWN, EVENTS.c.trail.not_like(_HEADS))).order_by(EVENTS.c.seq)
+_HIGHEST = select(func.coalesce(func.max(EVENTS.c.seq), 0))
+
+
+def record_of(row: Row[Any]) -> Record:
+    """A record out of its table."""
+    at = EPOCH + row.at * MICROSECOND
+    return Record(row.secret, row.number, at, row.doc, row.trail, row.key, row.mac, row.seq)

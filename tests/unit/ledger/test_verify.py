@@ -1,0 +1,160 @@
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from rotator.audit.verify import Flaw
+from rotator.ledger.sql import SqlLedger
+from rotator.testing.ledger_samples import a_state
+from tests.unit.ledger.lives import judged, lived, opened_at
+
+
+def edit(path: Path, *statements: str) -> None:
+    """Change the ledger's file as another program would."""
+    with closing(sqlite3.connect(path)) as file:
+        for statement in statements:
+            file.execute(statement)
+        file.commit()
+
+
+RECORD = "UPDATE events SET {} WHERE secret = 'one' AND number = {}"
+GONE = "DELETE FROM events WHERE "
+COLUMNS = 'secret, at, untold, doc, number, mac, "key", trail'
+COPY = f"INSERT INTO events ({COLUMNS}) SELECT {COLUMNS} FROM events WHERE {{}}"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What another program does to the ledger's file, and what must be said of it."""
+
+    flaw: Flaw
+    secret: str
+    number: int | None
+    statements: tuple[str, ...]
+
+
+EDITS = (
+    Edit(Flaw.CHANGED, "one", 3, (RECORD.format("at = at + 1", 3),)),
+    Edit(Flaw.CHANGED, "one", 5, (RECORD.format("doc = ''", 5),)),
+    Edit(Flaw.CHANGED, "one", 7, (RECORD.format("trail = trail || ' '", 7),)),
+    Edit(Flaw.CHANGED, "one", 2, (RECORD.format("mac = '00'", 2),)),
+    Edit(Flaw.KEY, "one", 2, (RECORD.format("\"key\" = 'f'", 2),)),
+    Edit(Flaw.CUT, "one", 8, (RECORD.format("secret = 'two', number = 9", 8),)),
+    Edit(Flaw.REMOVED, "one", 4, (GONE + "secret = 'one' AND number = 4",)),
+    Edit(Flaw.CUT, "one", 7, (GONE + "secret = 'one' AND number > 6",)),
+    Edit(Flaw.CUT, "one", 1, (GONE + "secret = 'one'",)),
+    Edit(Flaw.CUT, "", 1, (GONE + "secret = ''",)),
+    Edit(Flaw.CUT, "", 1, ("DELETE FROM events",)),
+    Edit(Flaw.HEAD, "one", 8, ("UPDATE secrets SET number = 7 WHERE id = 'one'",)),
+    Edit(
+        Flaw.CHANGED,
+        "one",
+        3,
+        (RECORD.format("number = 99", 3), RECORD.format("number = 3", 4), RECORD.format("number = 4", 99)),
+    ),
+    Edit(
+        Flaw.FORKED,
+        "one",
+        6,
+        (
+            "DROP INDEX events_of_chain",
+            COPY.format("secret = 'one' AND number = 6"),
+        ),
+    ),
+    Edit(Flaw.REORDERED, "one", 4, (RECORD.format("seq = 0", 4),)),
+    Edit(Flaw.DOCUMENT, "one", 8, ("UPDATE secrets SET doc = replace(doc, '0.0', '0.5') WHERE id = 'one'",)),
+    Edit(Flaw.DOCUMENT, "one", 8, ("UPDATE secrets SET principal = 'x' WHERE id = 'one'",)),
+    Edit(Flaw.DOCUMENT, "one", None, ("DELETE FROM secrets WHERE id = 'one'",)),
+    Edit(Flaw.DOCUMENT, "one", 8, ("UPDATE debts SET doc = replace(doc, 'key-1', 'key-9')",)),
+    Edit(Flaw.DOCUMENT, "one", 8, ("UPDATE debts SET doc = replace(doc, 'issued', 'adopted')",)),
+    Edit(Flaw.DOCUMENT, "one", 8, ("UPDATE debts SET open = 1",)),
+    Edit(Flaw.DOCUMENT, "one", 8, ("DELETE FROM debts",)),
+    Edit(Flaw.DOCUMENT, "one", 7, ("UPDATE rotations SET live = 'one'",)),
+    Edit(Flaw.DOCUMENT, "two", 3, ("DELETE FROM orders",)),
+    Edit(Flaw.DOCUMENT, "two", None, ("INSERT INTO attempts VALUES ('t', 'two', 'r', 1, 'k')",)),
+    Edit(Flaw.DOCUMENT, "", 2, ("UPDATE facts SET value = 'x'",)),
+    Edit(Flaw.DOCUMENT, "", 4, ("UPDATE meta SET anchored = 99",)),
+)
+
+
+@pytest.mark.parametrize("edited", EDITS, ids=lambda one: f"{one.flaw}-{one.statements[0][:40]}")
+def test_an_edit_is_named(path: Path, ledger: SqlLedger, edited: Edit) -> None:
+    """The first bad record is named, and what is wrong with it: also a table that the records contradict."""
+    lived(ledger)
+    ledger.close()
+    edit(path, *edited.statements)
+    found = judged(path).findings
+    assert (found[0].flaw, found[0].secret, found[0].number) == (edited.flaw, edited.secret, edited.number)
+
+
+def cut_well(path: Path, secret: str, last: int) -> None:
+    """Cut a chain's tail, and set its head back as one would who knows the tables, but not the key."""
+    table, where = ("meta", "one = 1") if secret == "" else ("secrets", f"id = '{secret}'")
+    edit(
+        path,
+        f"DELETE FROM events WHERE secret = '{secret}' AND number > {last}",
+        f"UPDATE {table} SET (number, mac) = (SELECT number, mac FROM events WHERE secret = '{secret}' "
+        f"AND number = {last}) WHERE {where}",
+    )
+
+
+def test_a_cut_tail_is_found_by_the_ledgers_own_chain(path: Path, ledger: SqlLedger) -> None:
+    """A tail that was cut, with its head set back, is missed by the ledger's own chain."""
+    lived(ledger)
+    ledger.close()
+    cut_well(path, "one", 6)
+    found = judged(path).findings[0]
+    assert (found.flaw, found.secret, found.number) == (Flaw.CUT, "one", 7)
+
+
+def test_an_old_ledger_is_found_by_the_anchor(tmp_path: Path, path: Path, ledger: SqlLedger) -> None:
+    """A ledger that was put back whole verifies in itself; the anchor outside tells which record it lacks."""
+    ledger.enroll([a_state("one")])
+    old = ledger.anchor()
+    ledger.close()
+    backup = path.read_bytes()
+    again = opened_at(path)
+    again.enroll([a_state("two")])
+    new = again.anchor()
+    again.close()
+    assert old
+    assert new
+    path.write_bytes(backup)
+    assert judged(path, old).findings == ()
+    found = judged(path, old, new).findings[0]
+    assert (found.flaw, found.secret, found.number) == (Flaw.CUT, "", new.head.number)
+    opened = opened_at(path)
+    assert (opened.holds(old), opened.holds(new)) == (True, False)
+    opened.close()
+
+
+def test_a_ledger_written_anew_with_the_key_is_found_by_the_anchor(path: Path, ledger: SqlLedger) -> None:
+    """Who has the key may write every record anew, and the anchor outside tells it."""
+    last = lived(ledger)
+    ledger.close()
+    opened = opened_at(path)
+    ledger_id = opened.id
+    opened.close()
+    path.unlink()
+    forged = opened_at(path)
+    forged._id = ledger_id
+    lived(forged)
+    forged.close()
+    edit(path, f"UPDATE meta SET ledger_id = '{ledger_id}'")
+    found = judged(path, last).findings
+    assert found[0].flaw in (Flaw.REWRITTEN, Flaw.CHANGED)
+
+
+def test_a_chain_that_is_gone_is_found(path: Path, ledger: SqlLedger) -> None:
+    """A secret of which everything was removed is named by the ledger's own chain."""
+    lived(ledger)
+    ledger.close()
+    edit(
+        path,
+        *(f"DELETE FROM {table} WHERE secret = 'two'" for table in ("events", "orders")),
+        "DELETE FROM secrets WHERE id = 'two'",
+    )
+    found = judged(path).findings[0]
+    assert (found.flaw, found.secret, found.number) == (Flaw.CUT, "two", 1)
