@@ -85,7 +85,8 @@ ROOMS: dict[str, Room] = {
     ),
     "cli": Room(
         (*WORDS, *CALENDAR, "people", "policies", "audit", "ledger", "telemetry", "wiring", "run_pass",
-         "jobs", "lab", "version", "doctor", "capabilities", "submitting", "rotation", "desk", "stopping", "budgets"),
+         "jobs", "lab", "version", "doctor", "capabilities", "submitting", "rotation", "desk", "stopping",
+         "budgets"),
         "a command is where everything meets; lab for the command demo alone, and the story for submit: its "
         "first step is taken while the person waits",
     ),

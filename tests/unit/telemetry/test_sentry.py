@@ -119,6 +119,14 @@ def test_only_alarms_are_sent(server: Ingest, notifier: SentryNotifier) -> None:
     assert server.raw == []
 
 
+def test_an_anchor_is_a_message(server: Ingest, notifier: SentryNotifier) -> None:
+    """An anchor of the audit trail arrives as it is, as a message that wakes nobody."""
+    notifier.vouch('{"rotator_anchor":1,"number":3,"mac":"00ff"}')
+    assert notifier.flush(SOON)
+    (event,) = server.items("event")
+    assert (event["message"], event["level"]) == ('{"rotator_anchor":1,"number":3,"mac":"00ff"}', "info")
+
+
 def test_no_secret_is_in_an_envelope_wherever_it_was_put(server: Ingest, notifier: SentryNotifier) -> None:
     """A live value in any part of an alarm, or known to the caller's frames, does not reach Sentry."""
     canary = secrets.token_hex(24)
