@@ -9,14 +9,14 @@ from tests.simulation.outcomes import Outcome, Storm
 from tests.simulation.runs import settle
 from tests.simulation.weather import EVENTS, clock, run_now
 
-LONGEST = 4000  # lines of a storm
+LONGEST = 3000  # lines of a storm
 
 
 def run(seed: int) -> tuple[Sim, list[str]]:
     """The run of a seed, and which rules it broke."""
     rng = Random(f"scenario {seed}")
     setup = _setup(rng)
-    storm = Storm(rng, rng.choice((0, 0.02, 0.05, 0.15)), rng.choice((0, 0.002, 0.01)), _likes(rng))
+    storm = Storm(rng, rng.choice((0.01, 0.05, 0.15, 0.3)), rng.choice((0, 0.003, 0.02)), _likes(rng))
     sim = Sim(setup, seed, storm)
     for _ in range(rng.choice((1, 1, 2, 3))):
         sim.start()
@@ -57,8 +57,8 @@ def _weather(sim: Sim, rng: Random, span: timedelta) -> None:
     if sim.setup.replicated:
         liked = [event for event in liked if event is not clock]
         sim.store.shown_after = timedelta(minutes=rng.choice((0, 5, 60)))
-    chosen = [run_now] * rng.choice((1, 2, 4))
-    chosen += rng.choices(liked, k=rng.choice((0, 2, 6, 12))) if liked else []
+    chosen = [run_now] * rng.choice((1, 3, 6))
+    chosen += rng.choices(liked, k=rng.choice((0, 3, 8, 20))) if liked else []
     for event in chosen:
         at = sim.clock.now() + span * (rng.random() ** 2)
         sim.baton.at(at, lambda event=event: event(sim, rng))  # type: ignore[misc]
