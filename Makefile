@@ -1,11 +1,12 @@
 # `make test` and `make demo` need Python 3.11 or later and nothing else: each makes its own environment.
 PYTHON ?= python3
+FOR ?= 10m
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check bench lock clean
+.PHONY: help demo test lint types check soak bench lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +34,9 @@ types: $(READY)  ## mypy, strict
 	@$(BIN)/mypy
 
 check: lint types test  ## all that CI runs
+
+soak: $(READY)  ## the simulation, on all cores, for as long as told: make soak FOR=2h
+	@$(BIN)/python -m tests.simulation --for $(FOR)
 
 bench: $(READY)  ## calls, CPU, rotations a second, idle ticks, memory; compared with four-step functions
 	@$(BIN)/python -m tests.bench
