@@ -1,10 +1,11 @@
-"""Keeping the value of a key readable until it is proven dead."""
+"""Keeping the value of a key readable for as long as it is owed, and no longer."""
 
 from dataclasses import replace
 
 from rotator.desk import Desk, Held
 from rotator.errors import EffectError, NeedsPerson
-from rotator.model import DebtReason, Level, Rotation
+from rotator.interfaces import SecretStore
+from rotator.model import Debt, DebtReason, Level, Rotation
 
 
 def keep_owed(desk: Desk, rotation: Rotation) -> Held | None:
@@ -30,3 +31,32 @@ def keep_owed(desk: Desk, rotation: Rotation) -> Held | None:
                 events=[desk.event("not-kept", text, level=Level.WARNING, debt=debt, error=error.kind)]
             )
     return None
+
+
+def let_go(desk: Desk, debt: Debt) -> None:
+    """The debt is over: take what was kept for it away. What is left there does no harm."""
+    if not _keeps(debt):
+        return
+    held = desk.held(debt.policy, urgent=True, admin=False)
+    left = held.why if held is not None else discarded(desk.store(debt.policy), debt)
+    if left is not None:
+        text = f"the version of key {debt.key_id}, which is owed no more, keeps its label: {left}"
+        desk.write(events=[desk.event("not-discarded", text, debt=debt)])
+
+
+def discarded(store: SecretStore, debt: Debt) -> str | None:
+    """Take a label, or a pending copy, of a debt that is over away; why that failed, None if it did not.
+
+    May be called twice.
+    """
+    try:
+        if _keeps(debt):
+            store.discard(debt.policy.target, debt.version or "", debt.kept)
+    except (EffectError, NeedsPerson) as error:
+        return error.message
+    return None
+
+
+def _keeps(debt: Debt) -> bool:
+    """Whether something is in the store for a debt's sake alone."""
+    return debt.version is not None and (debt.kept is not None or debt.reason is DebtReason.ABANDONED)

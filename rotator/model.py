@@ -303,6 +303,7 @@ class Traits:
     revokes: bool = True  # False: a person revokes; then ``todo_revoke`` says how
     provable: bool = True  # False: no probe can prove its death; a person settles the debt
     expires: bool = False  # short-lived: its debt is settled when it expires
+    shared_id: bool = False  # several keys may bear one id (a user's e-mail): it does not tell which is meant
     todo_issue: str = ""  # what a person must do where the provider cannot issue
     todo_revoke: str = ""
     rights: tuple[str, ...] = ()  # what the admin credential must be allowed, for people
@@ -448,11 +449,12 @@ class DebtPhase(StrEnum):
     REVOKING = "revoking"  # intent: revoke may have been sent
     DEAD = "dead"  # proven
     SETTLED = "settled"  # a person declared it: never proven
+    VOID = "void"  # the key came into service (again): it is owed anew once it is replaced
 
     @property
     def ended(self) -> bool:
-        """Whether the debt is paid."""
-        return self in (DebtPhase.DEAD, DebtPhase.SETTLED)
+        """Whether the debt is over."""
+        return self in (DebtPhase.DEAD, DebtPhase.SETTLED, DebtPhase.VOID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,6 +470,7 @@ class Debt:
     since: datetime
     token: str | None = None  # of the attempt that made the key: its slot
     version: str | None = None  # where its value may be read
+    served: datetime | None = None  # when it came into service; None: it never did
     grace: timedelta = timedelta(0)
     expires_at: datetime | None = None  # a short-lived key dies by itself
     not_before: datetime | None = None  # None until every replica shows the new version

@@ -103,8 +103,7 @@ def owe(
     """The debt for a key: the one that is open already, begun anew, or a new one."""
     now, policy = desk.now(), _issuer(desk, policy, key)
     open_debts = desk.debts()
-    by_id = key.key_id is not None and desk.provider(policy).traits.revokes
-    known = next((debt for debt in open_debts if by_id and debt.key_id == key.key_id), None)
+    known = next((debt for debt in open_debts if _same_debt(desk, policy, debt, key)), None)
     debt = known or Debt(
         id=desk.world.random_hex()[:12],
         secret=desk.state.id,
@@ -119,6 +118,7 @@ def owe(
         debt,
         reason=reason,
         version=key.version or debt.version,
+        served=key.since if reason is DebtReason.REPLACED else None,
         expires_at=key.dead_by or key.expires_at,
         grace=grace,
         not_before=not_before,
@@ -128,6 +128,19 @@ def owe(
         looks=0,
         block=unadopted(policy, key, now) if needs_adoption(desk, policy, key.provenance) else None,
     )
+
+
+def _same_debt(desk: Desk, policy: Policy, debt: Debt, key: CurrentKey) -> bool:
+    """Whether a debt is this key's: by its id where that names one key, else by what its version holds."""
+    traits = desk.provider(policy).traits
+    if traits.expires:  # each token dies by itself, at its own time
+        return False
+    if not traits.shared_id:
+        return key.key_id is not None and debt.key_id == key.key_id
+    if debt.version is None or debt.version == key.version:
+        return debt.version is not None
+    one, other = desk.version(policy, debt.version), desk.version(policy, key.version)
+    return one is not None and other is not None and holds_same(desk, policy, one, other)
 
 
 def replaced(desk: Desk, rotation: Rotation, key: CurrentKey, *, not_before: datetime | None) -> Debt:
@@ -204,6 +217,28 @@ def accounted(desk: Desk) -> set[str]:
     ids = {current.key_id if current else None, rotation.attempt.key_id if rotation else None}
     ids |= {debt.key_id for debt in desk.debts()}
     return {key_id for key_id in ids if key_id}
+
+
+def in_service_again(desk: Desk, policy: Policy, current: CurrentKey) -> list[Debt]:
+    """The debts of a key that comes into service: they are void, since what is in service must live.
+
+    Only a person can bring a key for the second time: what a provider issues to us is always new.
+    """
+    if desk.provider(policy).traits.issues:
+        return []
+    proof = "void: the key came into service, and is owed anew once it is replaced"
+    return [
+        replace(debt, phase=DebtPhase.VOID, ended_at=desk.now(), proof=proof, block=None, look_at=None)
+        for debt in desk.debts()
+        if _same_debt(desk, policy, debt, current)
+    ]
+
+
+def afresh(desk: Desk, policy: Policy) -> str:
+    """What a person does to have the key of a secret replaced by another one."""
+    if desk.provider(policy).traits.issues:
+        return f"rotator run-now {policy.name}"
+    return f"have another one issued, and bring it: rotator submit {policy.name}"
 
 
 def events_of(desk: Desk, debts: Iterable[Debt]) -> list[Event]:

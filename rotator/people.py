@@ -68,6 +68,7 @@ class DebtRow:
     since: datetime
     not_before: datetime | None
     blocked: str | None
+    version: str | None = None  # of the secret, which holds its value
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,7 @@ def debt_row(debt: Debt) -> DebtRow:
         since=debt.since,
         not_before=debt.not_before,
         blocked=debt.block.reason if debt.block else None,
+        version=debt.version,
     )
 
 

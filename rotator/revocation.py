@@ -10,10 +10,11 @@ lists it, and not before.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotator import backoff, permits
-from rotator.desk import Desk, holds_nothing
-from rotator.errors import EffectError, NeedsPerson, NotSent, RotatorError, Scope, Unknown
+from rotator import backoff, byhand, permits
+from rotator.desk import Desk
+from rotator.errors import EffectError, NeedsPerson, RotatorError, Scope, Unknown
 from rotator.interfaces import Stored
+from rotator.keeping import let_go
 from rotator.kinship import in_use_below, keeps_admin, renew_children
 from rotator.looking import keys_listed, witness
 from rotator.model import (
@@ -33,7 +34,6 @@ from rotator.model import (
 from rotator.owing import holds_same, needs_adoption
 
 _PATIENCE = timedelta(hours=1)  # from the first revoke until people are told that a key will not die
-_ASKED = "a-person-must-revoke"
 _PROBE_LOOKS = 5  # looks without a clear baseline, after which the provider's list decides alone
 
 
@@ -150,17 +150,13 @@ def _pay(desk: Desk, debt: Debt) -> Again | Ended:
 
 def _revoke(desk: Desk, debt: Debt, evidence: Evidence) -> Again | Ended:
     """Baseline, revoke, proof; what was sent before may be proven without."""
-    traits = desk.provider(debt.policy).traits
-    if not (traits.provable or traits.revokes):  # a probe proves nothing, and may cost the account
-        raise _asked_of_a_person(desk, debt)
+    if not desk.provider(debt.policy).traits.revokes:
+        return _dead(desk, debt, byhand.proof(desk, debt, evidence.current, evidence.old))
     if debt.phase is DebtPhase.REVOKING:
         proof = _proof(desk, debt, evidence)
         if proof is not None:
             return _dead(desk, debt, proof)
     baseline = _baseline(desk, debt, evidence)
-    if not traits.revokes:
-        _revoking(desk, debt, baseline)
-        raise _asked_of_a_person(desk, debt)
     wait = permits.may_wait(desk, debt) or permits.take(desk, debt)
     return wait or _send(desk, _revoking(desk, debt, baseline), evidence)
 
@@ -179,16 +175,6 @@ def _send(desk: Desk, debt: Debt, evidence: Evidence) -> Again | Ended:
     if proof is not None:
         return _dead(desk, debt, proof, told)
     return _later(desk, debt, f"key {debt.key_id} is not proven dead yet", None, told)
-
-
-def _asked_of_a_person(desk: Desk, debt: Debt) -> NeedsPerson:
-    """Revoking is a person's act here; the probe says when it was done, or the person does."""
-    traits, key = desk.provider(debt.policy).traits, debt.key_id or debt.id
-    if traits.provable:
-        return NeedsPerson(_ASKED, f"key {key} was replaced.", todo=traits.todo_revoke)
-    why = f"key {key} was replaced, and no probe can prove its death."
-    todo = f"{traits.todo_revoke} Then: rotator settle {debt.id} --reason TEXT"
-    return NeedsPerson("cannot-be-proven", why, todo=todo)
 
 
 def _recheck(desk: Desk, debt: Debt) -> Evidence:
@@ -219,7 +205,7 @@ def _not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored 
         why = f"key {debt.key_id} is to die, but the secret of {', '.join(elsewhere)} holds it as well."
         todo = f"rotator run-now {elsewhere[0]}: this key dies when no secret holds it any more"
         raise NeedsPerson("still-in-service", why, todo=todo)
-    by_id = traits.revokes and debt.key_id in in_service  # what a person revokes may keep its name
+    by_id = not traits.shared_id and debt.key_id is not None and debt.key_id in in_service
     if by_id or (current and old and holds_same(desk, debt.policy, current, old)):
         why = f"key {debt.key_id} is to die, but the secret holds it."
         raise NeedsPerson(
@@ -311,12 +297,10 @@ def _proof(desk: Desk, debt: Debt, evidence: Evidence) -> str | None:
     current key to compare with, the list decides alone.
     """
     provider, current = desk.provider(debt.policy), evidence.current
-    secrets = provider.traits.secret_fields
     if evidence.listed:
         return None
-    elsewhere = desk.state.principal != debt.policy.provider.principal  # the policy moved to another provider
-    nothing_to_compare = elsewhere or current is None or holds_nothing(current.credential, secrets)
-    if debt.baseline_at is None or evidence.old is None or nothing_to_compare:
+    compared = byhand.comparable(desk, debt, current)
+    if debt.baseline_at is None or evidence.old is None or not compared:
         return "no longer listed as live" if provider.traits.lists and evidence.telling else None
     assert current is not None, "a key to compare with is a current one"
     if desk.provider(debt.policy).probe(evidence.old.credential).verdict is not Verdict.DEAD:
@@ -324,30 +308,17 @@ def _proof(desk: Desk, debt: Debt, evidence: Evidence) -> str | None:
     if desk.provider(debt.policy).probe(current.credential).verdict is not Verdict.LIVE:
         return None
     gone = ", no longer listed" if provider.traits.lists else ""
-    return f"accepted before, refused after while the current key works{gone}"
+    return f"{byhand.PROVEN}{gone}"
 
 
 def _dead(desk: Desk, debt: Debt, proof: str, *before: Event) -> Ended:
     """The debt is paid; ``before`` is what led to it and is not written yet."""
-    if debt.version is not None and (debt.kept or debt.reason is DebtReason.ABANDONED):
-        _let_go(desk, debt, debt.version)
+    let_go(desk, debt)
     dead = replace(debt, phase=DebtPhase.DEAD, ended_at=desk.now(), proof=proof, block=None, look_at=None)
     text = f"key {debt.key_id} is proven dead: {proof}"
     told = desk.event("dead", text, debt=dead, key_id=debt.key_id, proof=proof)
     desk.write(debts=[dead], events=[*before, told], frees=[debt.token] if debt.token else [])
     return Ended()
-
-
-def _let_go(desk: Desk, debt: Debt, version: str) -> None:
-    """Take our labels off a dead key's version; one that is left there does no harm."""
-    held = desk.held(debt.policy, urgent=True, admin=False)
-    try:
-        if held is not None:
-            raise NotSent("held", held.why)
-        desk.store(debt.policy).discard(debt.policy.target, version, debt.kept)
-    except (EffectError, NeedsPerson) as error:
-        text = f"the version of dead key {debt.key_id} keeps its label: {error.message}"
-        desk.write(events=[desk.event("not-discarded", text, debt=debt, error=error.kind)])
 
 
 # --- setbacks --------------------------------------------------------------------------------------------
@@ -389,6 +360,6 @@ def _blocked(desk: Desk, debt: Debt, error: NeedsPerson) -> Again:
 
 def _until_done(desk: Desk, debt: Debt, asked: Block) -> timedelta:
     """How long until we look whether a person has acted: one who revokes at once sees the proof at once."""
-    if asked.kind == _ASKED:
+    if asked.kind == byhand.ASKED:
         return backoff.while_asked(desk.now() - asked.since)
     return backoff.while_blocked(debt.looks)

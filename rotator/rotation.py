@@ -20,7 +20,7 @@ from rotator.due import settings_digest
 from rotator.durations import text as every
 from rotator.errors import Conflict, EffectError, NeedsPerson, NotSent, Refused, Unknown
 from rotator.interfaces import Stored
-from rotator.keeping import keep_owed
+from rotator.keeping import keep_owed, let_go
 from rotator.kinship import dead_by, keeps_admin, minted_with, renew_children
 from rotator.looking import keys_listed, look, must_be_unstaged, owe_found, seed, slot, versions_of
 from rotator.model import (
@@ -39,7 +39,7 @@ from rotator.model import (
     Verdict,
     label_for,
 )
-from rotator.owing import accounted, events_of, holds_same, replaced, strays_of
+from rotator.owing import accounted, events_of, holds_same, in_service_again, replaced, strays_of
 from rotator.setbacks import Step
 from rotator.verifying import Objection, counted, probed, repeats
 
@@ -340,7 +340,7 @@ def _resolve(desk: Desk, rotation: Rotation) -> Step:
     asked_again = rotation.phase is Phase.CONFLICT and "run" in desk.orders()
     if at_store == rotation.expected:
         if asked_again:
-            return setbacks.supersede(desk, rotation)
+            return setbacks.supersede(desk, rotation, old_serves=True)
         return _promote(desk, replace(rotation, phase=Phase.VERIFIED))
     current = desk.version(policy, at_store) if at_store else None
     return _written_by_others(desk, rotation, current, asked_again=asked_again)
@@ -356,7 +356,7 @@ def _written_by_others(desk: Desk, rotation: Rotation, current: Stored | None, *
     if current and candidate and before and holds_same(desk, policy, current, before):
         return _restage(desk, rotation, candidate, onto=current)
     if asked_again:
-        return setbacks.supersede(desk, rotation)
+        return setbacks.supersede(desk, rotation, old_serves=False)
     return setbacks.conflict(desk, rotation, "conflict", "somebody else wrote the secret meanwhile.")
 
 
@@ -413,9 +413,12 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
     )
     begins = None if rotation.replicated else now + rotation.grace  # with replicas when the last one shows it
     debts = [replaced(desk, rotation, rotation.old, not_before=begins)] if rotation.old else []
+    over = in_service_again(desk, policy, current)
     text = f"key {attempt.key_id} is current; grace of the old one: {every(rotation.grace)}"
     told = desk.event("promoted", text, rotation=ended, key_id=attempt.key_id)
-    desk.write(state=state, rotation=ended, debts=debts, events=[told, *events_of(desk, debts)])
+    desk.write(state=state, rotation=ended, debts=[*over, *debts], events=[told, *events_of(desk, debts)])
+    for debt in over:
+        let_go(desk, debt)
     renew_children(desk)
     if keeps_admin(desk, policy):
         desk.world.renewed(policy.provider)  # this is the secret that holds its admin credential

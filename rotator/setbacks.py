@@ -27,7 +27,7 @@ from rotator.model import (
     Rotation,
     token_for,
 )
-from rotator.owing import UNADOPTED, events_of, owe, replaced
+from rotator.owing import UNADOPTED, afresh, events_of, owe, replaced
 
 Step = Rotation | Again
 
@@ -122,7 +122,7 @@ def give_up(
     if kind in _AT_PROVIDER:
         desk.provider_fails(rotation.policy, kind)
     if rotation.attempt.promoted_at is not None:
-        todo = f"rotator run-now {rotation.policy.name}: another key is issued, and this one dies"
+        todo = f"{afresh(desk, rotation.policy)}; this one is to die then"
         return conflict(desk, rotation, kind, f"The key that was to be promoted: {why}", todo)
     debts = [*owed, *_abandoned(desk, rotation)]
     tokens = {debt.token for debt in debts}
@@ -176,9 +176,12 @@ def repeated(desk: Desk, rotation: Rotation, key_id: str) -> Step:
 
 
 def _abandoned(desk: Desk, rotation: Rotation) -> list[Debt]:
-    """The debt of an attempt whose key is known."""
+    """The debt of an attempt whose key is known. A key that a person brought and the store never had is still
+    that person's, who brings it again.
+    """
     attempt, now = rotation.attempt, desk.now()
-    if attempt.key_id is None:
+    ours = desk.provider(rotation.policy).traits.issues or attempt.version is not None
+    if attempt.key_id is None or not ours:
         return []
     key = CurrentKey(
         attempt.version or attempt.push,  # it may be there all the same: then its value can be compared
@@ -219,10 +222,7 @@ def conflict(desk: Desk, rotation: Rotation, kind: str, why: str, todo: str = ""
     """Somebody else wrote the secret: tell a person, revoke nothing, keep the candidate."""
     look_at = desk.now() + backoff.while_blocked(rotation.looks)
     waiting = replace(rotation, phase=Phase.CONFLICT, looks=rotation.looks + 1, look_at=look_at, error=kind)
-    todo = (
-        todo
-        or f"see who writes {rotation.policy.target.secret}; then: rotator run-now {rotation.policy.name}"
-    )
+    todo = todo or f"see who writes {rotation.policy.target.secret}; then: {afresh(desk, rotation.policy)}"
     block, news = desk.block_of(NeedsPerson(kind, why, todo=todo), desk.state.block)
     told = desk.event("conflict", f"{why} To do: {todo}", level=Level.ALARM, rotation=rotation, error=kind)
     desk.trouble = True
@@ -230,16 +230,18 @@ def conflict(desk: Desk, rotation: Rotation, kind: str, why: str, todo: str = ""
     return Again(look_at)
 
 
-def supersede(desk: Desk, rotation: Rotation) -> Rotation:
-    """A person asked to rotate again out of a conflict: candidate and old key are owed, the secret is
-    looked at anew.
+def supersede(desk: Desk, rotation: Rotation, *, old_serves: bool) -> Rotation:
+    """A person asked to rotate again out of a conflict: the candidate is owed, the secret is looked at anew.
+
+    So is the old key, unless the secret still holds it (``old_serves``).
     """
-    debts = _abandoned(desk, rotation)
-    if rotation.old is not None:
-        debts.append(replaced(desk, rotation, rotation.old, not_before=desk.now() + rotation.grace))
+    debts, state = _abandoned(desk, rotation), replace(desk.state, block=None)
+    if not old_serves:
+        state = replace(state, current=None)
+        if rotation.old is not None:
+            debts.append(replaced(desk, rotation, rotation.old, not_before=desk.now() + rotation.grace))
     ended = replace(rotation, phase=Phase.FAILED, ended_at=desk.now(), look_at=None)
     told = desk.event("superseded", "a person asked to rotate again", rotation=rotation)
-    state = replace(desk.state, current=None, block=None)
     desk.write(state=state, rotation=ended, debts=debts, events=[told, *events_of(desk, debts)])
     return ended
 

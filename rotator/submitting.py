@@ -7,32 +7,41 @@ us: a kill loses nothing, since the person still has it. From then on the story 
 from dataclasses import replace
 
 from rotator import rotation as story
-from rotator.desk import Desk, pushed
+from rotator.desk import Desk, holds_nothing, pushed
 from rotator.due import pushes_free_at
 from rotator.errors import EffectError, NeedsPerson, Unknown
 from rotator.interfaces import Stored
 from rotator.looking import Seen, look, owe_found, seed
 from rotator.model import Credential, Phase, Policy, Rotation, Verdict
 from rotator.owing import holds_same
+from rotator.setbacks import supersede
 
 
 class NotTaken(Exception):  # an answer to the person, not an error of the program
     """Why a credential was not taken: nothing was written, and the one in service stays."""
 
 
+class InService(NotTaken):
+    """It is the credential in service."""
+
+
 def submit(desk: Desk, policy: Policy, credential: Credential, by: str) -> Rotation:
     """Take a credential in: check it at the provider, write it down, stage it; the rotation that goes on.
 
-    Raises NotTaken with a sentence for the person; NeedsPerson and EffectError of the store and provider.
+    One that is on its way already, since an earlier submit was killed, goes on. Raises NotTaken with a
+    sentence for the person; NeedsPerson and EffectError of the store and provider.
     """
     rotation = desk.world.ledger.rotation(desk.state.id)
     if rotation is not None and rotation.phase is not Phase.PLANNED:
-        raise NotTaken(f"a credential that was submitted before is on its way ({rotation.phase}).")
+        if _is_candidate(desk, policy, credential, rotation):
+            return rotation
+        _replaces(desk, policy, credential, rotation)
+        rotation = None
     begun = rotation or _begun(desk, policy, by)
     try:
         seen = _seen(desk, begun)
         _must_be_new(desk, policy, credential, seen.onto)
-        _must_work(desk, policy, credential)
+        _must_work(desk, policy, credential, seen.onto)
         _must_be_allowed(desk, policy)
     except (NotTaken, NeedsPerson, EffectError):
         if rotation is None:
@@ -40,6 +49,23 @@ def submit(desk: Desk, policy: Policy, credential: Credential, by: str) -> Rotat
         raise
     owe_found(desk, seen)
     return _staged(desk, policy, credential, seen)
+
+
+def _is_candidate(desk: Desk, policy: Policy, credential: Credential, rotation: Rotation) -> bool:
+    """Whether it is the very credential that is on its way."""
+    staged = desk.version(policy, rotation.attempt.version or rotation.attempt.push)
+    return staged is not None and holds_same(desk, policy, replace(staged, credential=credential), staged)
+
+
+def _replaces(desk: Desk, policy: Policy, credential: Credential, rotation: Rotation) -> None:
+    """Another one that was brought before gives way to a good one, if its promotion failed."""
+    onto = desk.store(policy).read(policy.target)
+    if rotation.attempt.promoted_at is None or onto is None or onto.version == rotation.attempt.version:
+        raise NotTaken(f"another credential that was submitted before is on its way ({rotation.phase}).")
+    _must_be_new(desk, policy, credential, onto)
+    _must_work(desk, policy, credential, onto)
+    _must_be_allowed(desk, policy)
+    supersede(desk, rotation, old_serves=onto.version == rotation.expected)
 
 
 def _begun(desk: Desk, policy: Policy, by: str) -> Rotation:
@@ -70,19 +96,34 @@ def _must_be_new(desk: Desk, policy: Policy, credential: Credential, onto: Store
     """The credential in service, brought again, would be revoked as the old one: a person meant another."""
     brought = replace(onto, credential=credential)
     if holds_same(desk, policy, brought, onto):
-        raise NotTaken("this is the credential that is in service already.")
+        known = desk.state.current
+        since = f", since {known.since:%Y-%m-%d %H:%M} UTC" if known else ""
+        raise InService(f"this is the credential that is in service already{since}.")
 
 
-def _must_work(desk: Desk, policy: Policy, credential: Credential) -> None:
+def _must_work(desk: Desk, policy: Policy, credential: Credential, onto: Stored) -> None:
     """Tried before anything is written: a wrong credential changes nothing."""
     probe = desk.provider(policy).probe(credential)
     if probe.verdict is Verdict.DEAD:
         raise NotTaken(f"{policy.provider.name} refuses it: {probe.why or 'it is not valid'}.")
     if probe.verdict is Verdict.UNKNOWN:
         raise NotTaken(f"{policy.provider.name} gives no clear answer about it: {probe.why}. Try again.")
-    known = desk.state.account
-    if known is not None and probe.account is not None and probe.account != known:
+    known = _account(desk, policy, onto) if probe.account is not None else None
+    if known is not None and probe.account != known:
         raise NotTaken(f"it belongs to account {probe.account}, the one in service to {known}.")
+
+
+def _account(desk: Desk, policy: Policy, onto: Stored) -> str | None:
+    """Whose account the credential in service is of. The ledger knows from the first promotion on; before
+    that a token of it may tell, else the credential itself, which is tried once. None where nothing tells.
+    """
+    tokens = desk.world.ledger.children(desk.state.id)
+    known = desk.state.account or next((token.account for token in tokens if token.account), None)
+    if known is None and not holds_nothing(onto.credential, desk.provider(policy).traits.secret_fields):
+        known = desk.provider(policy).probe(onto.credential).account
+    if known != desk.state.account:
+        desk.write(state=replace(desk.state, account=known))
+    return known
 
 
 def _must_be_allowed(desk: Desk, policy: Policy) -> None:

@@ -25,7 +25,7 @@ from rotator.model import Credential, Phase, Policy, Rotation
 from rotator.people import paused_until
 from rotator.rotation import advance
 from rotator.run_pass import CLAIM, Worker
-from rotator.submitting import NotTaken, submit
+from rotator.submitting import InService, NotTaken, submit
 from rotator.wiring import holder, misshapen, traits
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def bring(options: Options, book: "Book", wish: Wish) -> Outcome:
         try:
             with stopped_by_signal(world):
                 asked = Asked(at=world.ledger.now(), dead=False)
-                _take(world, wish.policy, credential)
+                _take(world, wish.policy, credential, asked)
                 if wish.watch:
                     watch(world, worker, [wish.policy], asked, wish.wait)
                 stopped = world.stopping()
@@ -89,7 +89,7 @@ def _read(policy: Policy) -> Credential:
 # --- taking it in ----------------------------------------------------------------------------------------
 
 
-def _take(world: "Wiring", policy: Policy, credential: Credential) -> None:
+def _take(world: "Wiring", policy: Policy, credential: Credential, asked: Asked) -> None:
     """Have it tried, written down and staged, under a claim of our own."""
     with _claimed(world, policy) as desk:
         pause = desk.orders().get("pause")
@@ -103,6 +103,9 @@ def _take(world: "Wiring", policy: Policy, credential: Credential) -> None:
         try:
             submit(desk, policy, credential, session.person())
         except NotTaken as error:
+            current = desk.state.current
+            if isinstance(error, InService) and current is not None and current.since >= asked.at:
+                return  # an earlier submit was killed, and what it left is in service by this very command
             raise NotDone(
                 f"Not taken: {error} Nothing was written; the credential in service stays."
             ) from None

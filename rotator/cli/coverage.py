@@ -108,7 +108,8 @@ def _old_keys(replaced: Sequence[Debt], left: Sequence[Debt], asked: Asked, now:
         if until is None:
             return "grace begins once every replica shows it"
         return _grace(until, now, by_person=not all(is_ours_to_revoke(debt.policy) for debt in left))
-    dead = [debt for debt in replaced if debt.ended_at is not None and debt.ended_at >= asked.at]
+    ended = [debt for debt in replaced if debt.ended_at is not None and debt.ended_at >= asked.at]
+    dead = [debt for debt in ended if debt.phase is not DebtPhase.VOID]
     if not dead:
         return "there was no old key"
     proven = all(debt.phase is DebtPhase.DEAD for debt in dead)

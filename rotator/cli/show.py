@@ -149,7 +149,8 @@ def _details(row: StatusRow, now: datetime) -> None:
         click.echo(f"{label:<13} {output.printable(text)}")
     for debt in row.debts:
         click.echo(
-            f"{'must die':<13} key {debt.key_id or 'of unknown id'}: {debt.reason}, {debt.phase}, "
+            f"{'must die':<13} key {debt.key_id or 'of unknown id'}"
+            f"{f' (version {debt.version})' if debt.version else ''}: {debt.reason}, {debt.phase}, "
             f"not before {output.moment(debt.not_before, now)}, debt {debt.debt}"
         )
     _acts(row)

@@ -95,8 +95,8 @@ class FigureClient(_Figure, PersonIssued):
             "the client ID and the client secret at once."
         ),
         todo_revoke=(
-            "Sign in to the Figure Markets web app, open For Business > API keys, find the key with the old "
-            "client ID, and revoke it. Do not regenerate it, and leave the key with the new client ID alone."
+            "Sign in to the Figure Markets web app, open For Business > API keys, find the key by its client "
+            "ID, and revoke it. Do not regenerate it, and leave every other key alone."
         ),
     )
 

@@ -66,6 +66,7 @@ class FintechAccessKey(_Fintech, PersonIssued):
         fields=("access_key", "email", "password"),
         secret_fields=("access_key", "password"),
         id_field="email",
+        shared_id=True,
         admin_fields=(),
         label_setting="",
         issues=False,
@@ -81,9 +82,10 @@ class FintechAccessKey(_Fintech, PersonIssued):
             "the password is to change too, change it last: the old one ends at once."
         ),
         todo_revoke=(
-            "Confirm to your account manager at FinTech Studios that the new API key is in service, and have "
-            "the old one removed. No request can prove that it is gone: once they have confirmed it, say so "
-            "by `rotator settle`."
+            "Have your account manager at FinTech Studios remove that API key, and no other. One e-mail may "
+            "stand beside several API keys, so tell them which is meant by its value, read from the version "
+            "of the secret that holds it; it must not be the one in service. No request can prove that it is "
+            "gone: once they have confirmed it, say so by `rotator settle`."
         ),
     )
 

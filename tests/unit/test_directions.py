@@ -15,6 +15,7 @@ STORIES = (
     "submitting",
     "looking",
     "owing",
+    "byhand",
     "keeping",
     "permits",
     "kinship",
@@ -86,7 +87,7 @@ ROOMS: dict[str, Room] = {
     "cli": Room(
         (*WORDS, *CALENDAR, "people", "policies", "audit", "ledger", "telemetry", "wiring", "run_pass",
          "jobs", "lab", "version", "doctor", "capabilities", "submitting", "rotation", "desk", "stopping",
-         "budgets"),
+         "budgets", "keeping"),
         "a command is where everything meets; lab for the command demo alone, and the story for submit: its "
         "first step is taken while the person waits",
     ),
