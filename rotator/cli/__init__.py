@@ -4,8 +4,10 @@
 or the configuration is wrong.
 """
 
+import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 import click
 
@@ -16,7 +18,18 @@ DONE, FAILED, WRONG = 0, 1, 2
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code; never a traceback."""
-    sys.exit(run(args))
+    code = run(args)
+    _let_go(sys.stdout, sys.stderr)
+    sys.exit(code)
+
+
+def _let_go(*streams: TextIO) -> None:
+    """Drop what nobody reads any more: Python would try again at the end, and end with code 120 instead."""
+    for stream in streams:
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def run(args: Sequence[str] | None = None) -> int:
