@@ -5,6 +5,7 @@ ticks; the worker's own pool does the work.
 """
 
 import logging
+import random
 import threading
 from collections.abc import Callable
 from datetime import UTC, timedelta
@@ -23,6 +24,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 
 from jobs import signals
 from jobs.anchoring import Anchoring
+from jobs.daily import JITTER, WAKE, Daily, Reconcile
 from jobs.heartbeat import beat, stale_after
 from jobs.parts import Held, Worker
 from jobs.passes import Passes
@@ -46,6 +48,7 @@ def run(
     notifier: Alarms,
     clock: Clock,
     anchoring: Anchoring | None = None,
+    daily: Daily | None = None,
     stop: threading.Event | None = None,
     patience: timedelta = PATIENCE,
     stalled: timedelta | None = None,
@@ -53,9 +56,10 @@ def run(
     """Tick until SIGTERM or SIGINT, let the effects in flight end, and return the exit code 0.
 
     Runs in the main thread. ``reload`` is called before each pass and raises PolicyError for policies
-    that cannot be used. ``stop`` is from :func:`jobs.signals.catch`, where that was called earlier. If
-    something still runs ``patience`` after the signal, or no tick ends for ``stalled`` (10 ticks, at least
-    a minute), the process ends here with exit code 1. Raises ValueError for a tick that is not positive.
+    that cannot be used; ``daily`` is woken every hour, in a thread of its own. ``stop`` is from
+    :func:`jobs.signals.catch`, where that was called earlier. If something still runs ``patience`` after the
+    signal, or no tick ends for ``stalled`` (10 ticks, at least a minute), the process ends here with exit
+    code 1. Raises ValueError for a tick that is not positive.
     """
     if tick <= timedelta(0):
         raise ValueError("The tick must be longer than nothing.")
@@ -72,7 +76,10 @@ def run(
     heartbeat.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     watchdog.start()
     ending = _Ending(worker, watchdog, stop, clock, patience)
-    _tick_until(stop, ending, _scheduler(passes, tick, stop, clock))
+    scheduler = _scheduler(passes, tick, stop, clock)
+    if daily is not None:
+        _wake_daily(scheduler, Reconcile(daily, notifier), stop, clock)
+    _tick_until(stop, ending, scheduler)
     return _end(worker, passes, notifier, watchdog, ending)
 
 
@@ -124,7 +131,7 @@ def _scheduler(passes: Passes, tick: timedelta, stop: threading.Event, clock: Cl
     """One job, the first time now; late runs are run, several late ones once, never two at a time."""
     scheduler = BlockingScheduler(
         timezone=UTC,
-        executors={"default": ThreadPoolExecutor(max_workers=1)},
+        executors={"default": ThreadPoolExecutor(max_workers=1), "daily": ThreadPoolExecutor(max_workers=1)},
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
     )
 
@@ -137,6 +144,22 @@ def _scheduler(passes: Passes, tick: timedelta, stop: threading.Event, clock: Cl
     )
     scheduler.add_listener(_on_scheduler, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
     return scheduler
+
+
+def _wake_daily(
+    scheduler: BlockingScheduler, reconcile: Reconcile, stop: threading.Event, clock: Clock
+) -> None:
+    """A second job, which holds up no tick, nor a tick it; the first time within the jitter."""
+
+    def wake() -> None:
+        if not stop.is_set():
+            reconcile.wake()
+
+    seconds, jitter = WAKE.total_seconds(), int(JITTER.total_seconds())
+    first = clock.now() + JITTER * random.random()  # noqa: S311 - no secret: workers shall not ask at once
+    scheduler.add_job(
+        wake, "interval", seconds=seconds, jitter=jitter, id="daily", executor="daily", next_run_time=first
+    )
 
 
 def _on_scheduler(event: Any) -> None:

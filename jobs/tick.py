@@ -8,6 +8,7 @@ from functools import partial
 from jobs import signals
 from jobs.anchoring import Anchoring
 from jobs.daemon import LAST, PATIENCE, SLICE
+from jobs.daily import Daily, Reconcile
 from jobs.parts import Worker
 from jobs.passes import Passes
 from jobs.watchdog import Watchdog, give_up
@@ -25,11 +26,12 @@ def run(
     notifier: Alarms,
     clock: Clock,
     anchoring: Anchoring | None = None,
+    daily: Daily | None = None,
     stop: threading.Event | None = None,
     patience: timedelta = PATIENCE,
     longest: timedelta = LONGEST,
 ) -> int:
-    """One pass; returns when everything that it began is over.
+    """One pass, after the day's comparison where that is due; returns when everything that it began is over.
 
     The answer is the exit code: 0 if nothing failed, is blocked or was cut short, otherwise 1. After
     SIGTERM nothing new begins. What still runs ``patience`` later, or ``longest`` after the start, is left
@@ -41,7 +43,8 @@ def run(
     passes = Passes(
         worker, reload=_nothing, notifier=notifier, clock=clock, beat=_nothing, anchoring=anchoring
     )
-    good = stop.is_set() or passes.one()
+    compared = stop.is_set() or daily is None or Reconcile(daily, notifier).wake()
+    good = (stop.is_set() or passes.one()) and compared
     _drain(worker, stop, watchdog, patience)
     cut_short = stop.is_set()
     watchdog.expect_end(LAST, "the pass is over and the end took too long")

@@ -20,6 +20,7 @@ __all__ = [
     "due",
     "first_spread",
     "in_window",
+    "late",
     "next_rotation",
     "pushes_free_at",
     "settings_digest",
@@ -84,6 +85,21 @@ def first_spread(secret_id: str, now: datetime, overdue: bool) -> datetime:
         return now
     share = int.from_bytes(hashlib.sha256(secret_id.encode()).digest()[:8], "big") / 2**64
     return now + timedelta(seconds=int(SPREAD.total_seconds() * share))
+
+
+def late(policy: Policy, state: SecretState, now: datetime) -> timedelta | None:
+    """How long ago a key's time was over, by its schedule or, of a token, by its life; None if it is not.
+
+    What holds a rotation back (a pause, failures, windows) makes it no younger.
+    """
+    current = state.current
+    if state.gone or current is None:
+        return None
+    ended = current.expires_at if policy.renew is not None else None
+    if policy.renew is None and state.rotated_at is not None:
+        found = _by_schedule(_Case(policy, state, {}, now))
+        ended = max(found.at, state.spread_until or found.at) if found else None
+    return now - ended if ended is not None and ended < now else None
 
 
 # --- the reasons -----------------------------------------------------------------------------------------

@@ -281,6 +281,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def slots(self, principal: str) -> Mapping[str, str | None]:
+        """Every slot that is taken: its token, and the id of its key once a commit told it."""
+        ...
+
     # what people ask for
 
     def give(self, secret_id: str, order: Order) -> None:

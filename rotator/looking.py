@@ -34,7 +34,7 @@ def look(desk: Desk, rotation: Rotation) -> Seen | None:
         raise Unknown("version-missing", "the store names a current version that it does not return")
     provider = desk.provider(policy)
     listed = keys_listed(desk, policy)
-    rotation = _unspent(desk, rotation, [*versions.versions, *(key.label for key in listed)])
+    rotation = unspent(desk, rotation, [*versions.versions, *(key.label for key in listed)])
     old = identify(desk, policy, onto, listed)
     record = next((key for key in listed if old is not None and key.key_id == old.key_id), None)
     known = replace(
@@ -109,7 +109,7 @@ def must_be_unstaged(desk: Desk, rotation: Rotation) -> None:
         doubt(desk, f"{policy.target.secret} has version {push}, which by this ledger was never staged")
 
 
-def _unspent(desk: Desk, rotation: Rotation, names: Sequence[str]) -> Rotation:
+def unspent(desk: Desk, rotation: Rotation, names: Sequence[str]) -> Rotation:
     """The rotation with an attempt whose token is nowhere outside yet: one label is never issued twice.
 
     A token that is outside though the ledger never sent it was sent by a ledger that knew more.

@@ -19,6 +19,7 @@ from rotator.model import (
     Policy,
     Provenance,
     Rotation,
+    Traits,
     token_in,
 )
 
@@ -83,7 +84,11 @@ def _same_key(desk: Desk, policy: Policy, onto: Stored, known: CurrentKey) -> bo
 
 def holds_same(desk: Desk, policy: Policy, one: Stored, other: Stored) -> bool:
     """Whether two versions hold the same key: the fields that are ours are alike, and there are some."""
-    traits = desk.provider(policy).traits
+    return same_key(desk.provider(policy).traits, policy, one, other)
+
+
+def same_key(traits: Traits, policy: Policy, one: Stored, other: Stored) -> bool:
+    """The same, by what the provider's adapter declares."""
     written = [name for name in traits.fields if policy.target.fields.get(name, name) is not None]
     return one.credential.same(other.credential, written) and not holds_nothing(
         one.credential, traits.secret_fields
@@ -100,8 +105,14 @@ def owe(
     not_before: datetime | None,
     urgent: bool,
 ) -> Debt:
-    """The debt for a key: the one that is open already, begun anew, or a new one."""
+    """The debt for a key: the one that is open already, begun anew, or a new one.
+
+    It begins no sooner than a whole grace after a person agreed to a ledger that had lost commits.
+    """
     now, policy = desk.now(), _issuer(desk, policy, key)
+    trusted = safe_mode.trusted_at(desk.world.ledger)
+    if not_before is not None and trusted is not None:
+        not_before = max(not_before, trusted + policy.grace)
     open_debts = desk.debts()
     known = next((debt for debt in open_debts if _same_debt(desk, policy, debt, key)), None)
     debt = known or Debt(

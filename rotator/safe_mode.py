@@ -15,6 +15,8 @@ from rotator.interfaces import Ledger
 from rotator.model import token_in
 
 FACT = "safe-mode"
+TRUSTED = "trusted-since"  # the fact that a person agreed, and when
+LOST = "lost"  # the error of a rotation whose commits were lost, and of which a token is all that is known
 PAUSE = timedelta(hours=1)  # until a held revocation looks again; an agreement makes it due at once
 TODO = "rotator reconcile; then: rotator reconcile --trust-ledger --reason TEXT"
 
@@ -25,6 +27,11 @@ class SafeMode:
 
     why: str
     since: datetime
+    todo: str = TODO
+
+    def __str__(self) -> str:
+        since = f"{self.since:%Y-%m-%d %H:%M}Z"
+        return f"The ledger is older than the world, so nothing is revoked since {since}: {self.why}."
 
 
 def current(ledger: Ledger) -> SafeMode | None:
@@ -42,8 +49,16 @@ def enter(ledger: Ledger, why: str) -> bool:
 
 
 def leave(ledger: Ledger) -> bool:
-    """Trust the ledger again; whether it was in safe mode."""
+    """Trust the ledger again; whether it was in safe mode. Every key may have been in service until now."""
+    ledger.forget(TRUSTED)
+    ledger.remember(TRUSTED, ledger.now().isoformat())
     return ledger.forget(FACT)
+
+
+def trusted_at(ledger: Ledger) -> datetime | None:
+    """When a person agreed last to a ledger that had lost commits; None where it never did."""
+    text = ledger.fact(TRUSTED)
+    return datetime.fromisoformat(text) if text else None
 
 
 def own_tokens(ledger: Ledger, texts: Iterable[str]) -> frozenset[str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rotator import safe_mode
+from rotator.capabilities import Finding, Grade
 from rotator.cli import output, session
 from rotator.cli.options import Options, Wrong, json_option
 from rotator.cli.overall import overall, show
@@ -17,7 +19,6 @@ from rotator.cli.select import near
 from rotator.model import Policy
 
 if TYPE_CHECKING:
-    from rotator.capabilities import Finding
     from rotator.wiring import Wiring
 
 
@@ -46,6 +47,9 @@ def doctor(options: Options, *, provider: str | None, store: str | None, as_json
         holds = overall(ledger)
     with _world(options) as world:
         found = examine(world, policies, known, now, provider=provider, store=store)
+        doubt = safe_mode.current(world.ledger)
+    if doubt is not None:
+        found.append(Finding(Grade.ERROR, "ledger", str(doubt), doubt.todo))
     if as_json:
         output.document({"now": now, "holds": holds, "findings": found, "counts": _counts(found)})
     else:
@@ -80,12 +84,12 @@ def _world(options: Options) -> Iterator["Wiring"]:
             yield world
 
 
-def _counts(found: "Sequence[Finding]") -> dict[str, int]:
+def _counts(found: Sequence[Finding]) -> dict[str, int]:
     counted = Counter(str(one.level) for one in found)
     return {level: counted[level] for level in ("ok", "warning", "error")}
 
 
-def _show(found: "Sequence[Finding]") -> None:
+def _show(found: Sequence[Finding]) -> None:
     """The table, what to do, and the sum."""
     output.table(("level", "about", "found"), [(str(one.level), one.subject, one.text) for one in found])
     for one in found:

@@ -15,6 +15,8 @@ from typing import Any
 
 import click
 
+from rotator.safe_mode import SafeMode
+
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -71,6 +73,12 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     Console(highlight=False).print(drawn)
+
+
+def doubted(mode: SafeMode | None) -> None:
+    """Say that nothing is revoked, and what to do, where the ledger is older than the world."""
+    if mode is not None:
+        click.echo(printable(f"{mode} -> {mode.todo}"))
 
 
 STYLES: Mapping[str, str] = {

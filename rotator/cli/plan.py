@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import click
 
+from rotator import safe_mode
 from rotator.cli import output, overall, session
 from rotator.cli.options import Options, json_option
 from rotator.cli.planning import PlanRow, plan_rows, traits_of
@@ -25,14 +26,16 @@ def plan(options: Options, *, names: tuple[str, ...], as_json: bool) -> None:
     wanted = {named(book.policies, name).name for name in names}
     with session.reading(options, tell=True) as ledger:
         now = ledger.now() if ledger else datetime.now(UTC)
+        doubt = safe_mode.current(ledger) if ledger else None
         rows = plan_rows(book.policies, read_all(ledger) if ledger else {}, traits_of, now)
         holds = overall.overall(ledger)
     chosen = [row for row in rows if not wanted or row.policy in wanted]
     if as_json:
-        output.document({"now": now, "holds": holds, "policies": chosen})
+        output.document({"now": now, "holds": holds, "policies": chosen, "safe_mode": doubt})
         return
     overall.show(holds, now)
     show(chosen, now)
+    output.doubted(doubt)
 
 
 def show(rows: Sequence[PlanRow], now: datetime) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import click
 
+from rotator import safe_mode
 from rotator.cli import output, session
 from rotator.cli.options import Options, Wrong, json_option
 from rotator.cli.overall import overall, show
@@ -30,11 +31,12 @@ def status(options: Options, *, name: str | None, as_json: bool) -> None:
     with session.reading(options, tell=True) as ledger:
         now = ledger.now() if ledger else datetime.now(UTC)
         known, holds = _read(ledger, one), overall(ledger)
+        doubt = safe_mode.current(ledger) if ledger else None
     rows = status_rows(policies, known, now)
     if name is not None:
         rows = [row for row in rows if row.policy == name] or _unknown(name, rows)
     if as_json:
-        output.document({"now": now, "holds": holds, "policies": rows})
+        output.document({"now": now, "holds": holds, "policies": rows, "safe_mode": doubt})
         return
     show(holds, now)
     if name is None:
@@ -42,6 +44,7 @@ def status(options: Options, *, name: str | None, as_json: bool) -> None:
     else:
         for row in rows:
             _details(row, now)
+    output.doubted(doubt)
 
 
 def _read(ledger: Ledger | None, one: Policy | None) -> dict[str, Known]:

@@ -45,6 +45,7 @@ def daemon(options: Options, beat: timedelta) -> int:
     from jobs.changes import WhenChanged  # noqa: PLC0415
     from jobs.harden import harden  # noqa: PLC0415
     from rotator.policies import stamp  # noqa: PLC0415
+    from rotator.reconcile.daily import Daily  # noqa: PLC0415
     from rotator.run_pass import Worker  # noqa: PLC0415
     from rotator.wiring import holder  # noqa: PLC0415
 
@@ -54,7 +55,6 @@ def daemon(options: Options, beat: timedelta) -> int:
     book = session.book(options)
     with session.world(options, level="info") as world, session.notifier(world.clock, beat) as tells:
         worker = Worker(world, book, tells, holder=holder())
-        heart = session.heartbeat(options)
         return clock.run(
             worker,
             tick=beat,
@@ -63,6 +63,7 @@ def daemon(options: Options, beat: timedelta) -> int:
             notifier=tells,
             clock=world.clock,
             anchoring=Anchoring(world.ledger, session.anchors(options), tells, world.clock),
+            daily=Daily(world, lambda: worker.book.policies, holder()),
             stop=stop,
         )
 
@@ -81,6 +82,7 @@ def tick(options: Options) -> int:
     from jobs import tick as clock  # noqa: PLC0415
     from jobs.anchoring import Anchoring  # noqa: PLC0415
     from jobs.harden import harden  # noqa: PLC0415
+    from rotator.reconcile.daily import Daily  # noqa: PLC0415
     from rotator.run_pass import Worker  # noqa: PLC0415
     from rotator.wiring import holder  # noqa: PLC0415
 
@@ -89,8 +91,14 @@ def tick(options: Options) -> int:
     with session.world(options, level="info") as world, session.notifier(world.clock) as tells:
         worker = Worker(world, book, tells, holder=holder())
         try:
-            anchoring = Anchoring(world.ledger, session.anchors(options), tells, world.clock)
-            return clock.run(worker, notifier=tells, clock=world.clock, anchoring=anchoring, stop=stop)
+            return clock.run(
+                worker,
+                notifier=tells,
+                clock=world.clock,
+                anchoring=Anchoring(world.ledger, session.anchors(options), tells, world.clock),
+                daily=Daily(world, lambda: worker.book.policies, holder()),
+                stop=stop,
+            )
         finally:
             worker.close()
 

@@ -1,5 +1,6 @@
 """Claims, and the one transaction that a step of a story writes."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -84,8 +85,7 @@ class Claims(Chained):
         with self._database.writing() as connection:
             prolong(connection, claim, self._now(connection))
             self._database.alone(connection, f"slots of {principal}")
-            statement = select(SLOTS.c.token, SLOTS.c.key_id).where(SLOTS.c.principal == principal)
-            reserved = {row.token: row.key_id for row in connection.execute(statement)}
+            reserved = _slots(connection, principal)
             if token in reserved:
                 return True
             unlisted = [key_id for key_id in reserved.values() if key_id not in listed]
@@ -93,6 +93,11 @@ class Claims(Chained):
                 return False
             connection.execute(SLOTS.insert(), {"token": token, "principal": principal})
             return True
+
+    def slots(self, principal: str) -> Mapping[str, str | None]:
+        """Every slot that is taken: its token, and the id of its key once a commit told it."""
+        with self._database.reading() as connection:
+            return _slots(connection, principal)
 
     def _rows(self, change: Change) -> dict[str, list[dict[str, Any]]]:
         """What a change writes, by table; an attempt that is written already is left out."""
@@ -145,6 +150,11 @@ _UPSERTS = {ROTATIONS: ("id", "live", "doc"), DEBTS: ("id", "open", "doc"), ATTE
 _NEXT = case((SECRETS.c.nudges > bindparam("seen"), bindparam("this_moment")), else_=bindparam("planned"))
 _RELEASE = update(SECRETS).where(HELD).values(holder=None, claimed_until=None, next_at=_NEXT)
 _LEARN = update(SLOTS).where(SLOTS.c.token == bindparam("its_token")).values(key_id=bindparam("its_key"))
+
+
+def _slots(connection: Connection, principal: str) -> dict[str, str | None]:
+    statement = select(SLOTS.c.token, SLOTS.c.key_id).where(SLOTS.c.principal == principal)
+    return {row.token: row.key_id for row in connection.execute(statement)}
 
 
 def _key_ids(change: Change) -> dict[str, str]:

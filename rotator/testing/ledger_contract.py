@@ -219,6 +219,7 @@ class LedgerContract(TrailContract):
         assert not ledger.reserve(claim, "tests", "last", frozenset({"key-2", "key-3"}), 2)
         ledger.commit(claim, Change(a_state(), frees=(token,)))
         assert ledger.reserve(claim, "tests", "last", frozenset({"key-3"}), 2)
+        assert ledger.slots("tests") == {"next": "key-3", "last": None}
 
     def test_slots_at_once(self, ledger: Ledger) -> None:
         """Threads that reserve at once never get more slots than there are."""

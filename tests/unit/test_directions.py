@@ -75,6 +75,10 @@ ROOMS: dict[str, Room] = {
         "their two tables, by name: each adapter declares the settings that a file may give it",
     ),
     "doctor": Room((*WORDS, "capabilities", "due", "people")),
+    "reconcile": Room(
+        (*WORDS, "safe_mode", "due", "backoff", "durations", "desk", "looking", "owing", "setbacks"),
+        "it looks as the stories do, under the same claims, and leaves every revocation to them",
+    ),
     "wiring": Room((*WORDS, "ledger", "providers", "stores", "telemetry")),
     "lab": Room(
         (*WORDS, "people", "ledger", "wiring"), "the demo reads the ledger as a person does, beside a daemon"
@@ -86,8 +90,8 @@ ROOMS: dict[str, Room] = {
     ),
     "cli": Room(
         (*WORDS, *CALENDAR, "people", "policies", "audit", "ledger", "telemetry", "wiring", "run_pass",
-         "jobs", "lab", "version", "doctor", "capabilities", "submitting", "rotation", "desk", "stopping",
-         "budgets", "keeping"),
+         "jobs", "lab", "version", "doctor", "reconcile", "safe_mode", "capabilities", "submitting",
+         "rotation", "desk", "stopping", "budgets", "keeping"),
         "a command is where everything meets; lab for the command demo alone, and the story for submit: its "
         "first step is taken while the person waits",
     ),

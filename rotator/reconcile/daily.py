@@ -1,0 +1,123 @@
+"""The comparison of every day: strays become debts, and people are told of what they must see to.
+
+One worker makes it, and a fact says when it was made. What people were told is a fact as well: of one kind of
+finding they hear when there is a new one, and after a day, two, four, then every week while it stays.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from rotator import backoff
+from rotator.interfaces import Ledger, World
+from rotator.model import Level, Policy
+from rotator.reconcile import examine, fix, seen
+from rotator.reconcile.mending import claimed
+from rotator.reconcile.values import Finding, Kind
+
+DAY = timedelta(days=1)
+MADE = "reconcile:made"  # the fact: when the last one was made
+TOLD = "reconcile:told:"  # facts: of which findings of a kind people were told, how often, when
+ALARMS = (Kind.BEHIND, Kind.DRIFT, Kind.KEY_GONE, Kind.UNDYING, Kind.OVERDUE, Kind.LEFT)
+"""What waits for people otherwise has reminders of its own; what did not answer is asked again tomorrow."""
+_LOCK = timedelta(hours=1)  # a worker that died with it holds up nobody for longer
+_FEW = 5  # findings in an alarm
+
+log = logging.getLogger("rotator.reconcile")
+
+
+class Daily:
+    """Makes the comparison where a day has passed since the last, whoever made that. ``holder`` names this
+    process; ``policies`` are those in force.
+    """
+
+    def __init__(self, world: World, policies: Callable[[], Sequence[Policy]], holder: str) -> None:
+        self._world = world
+        self._policies = policies
+        self._holder = holder
+
+    def __call__(self) -> int | None:
+        """Make it if it is due; how many findings need somebody, None where it is not due or another worker
+        makes it. Raises LedgerUnusable.
+        """
+        ledger = self._world.ledger
+        if not due(ledger) or self._world.stopping() or not ledger.lock(MADE, self._holder, _LOCK):
+            return None
+        try:
+            return self._made() if due(ledger) else None
+        finally:
+            ledger.unlock(MADE, self._holder)
+
+    def _made(self) -> int:
+        policies, ledger = self._policies(), self._world.ledger
+        found = examine(self._world, seen(self._world, policies, self._holder))
+        mended = fix(self._world, policies, found, self._holder)
+        left = [one for one in found if one.needs_somebody and one not in mended]
+        if self._world.stopping():  # it is made anew by the next process
+            return len(left)
+        tell(self._world, left, self._holder)
+        _write(ledger, MADE, {"at": ledger.now().isoformat(), "left": len(left), "mended": len(mended)})
+        log.info("reconciled: %d findings need somebody, %d were mended", len(left), len(mended))
+        return len(left)
+
+
+def due(ledger: Ledger) -> bool:
+    """Whether a day has passed since the last comparison, or since a new ledger was asked first."""
+    made = ledger.fact(MADE)
+    if made is None:
+        _write(ledger, MADE, {"at": ledger.now().isoformat()})
+        return False
+    return ledger.now() - datetime.fromisoformat(json.loads(made)["at"]) >= DAY
+
+
+def tell(world: World, found: Iterable[Finding], holder: str) -> None:
+    """An alarm for each kind of which people must hear now; what is over is forgotten."""
+    found = list(found)
+    for kind in ALARMS:
+        theirs = [one for one in found if one.kind is kind and one.token is None]
+        if not theirs:
+            world.ledger.forget(TOLD + kind)
+        elif kind is Kind.BEHIND and world.ledger.fact(TOLD + kind) is None:
+            _write(world.ledger, TOLD + kind, _first(world.ledger, theirs))  # told when it was found
+        elif (told := _news(world.ledger, kind, theirs)) is not None and _told(world, kind, theirs, holder):
+            _write(world.ledger, TOLD + kind, told)
+
+
+def _news(ledger: Ledger, kind: Kind, theirs: Sequence[Finding]) -> dict[str, Any] | None:
+    """What to write where people must hear of these findings: one is new, or a reminder is due."""
+    first, before = _first(ledger, theirs), json.loads(ledger.fact(TOLD + kind) or "null")
+    if before is None or not set(first["names"]) <= set(before["names"]):
+        return first
+    if ledger.now() - datetime.fromisoformat(before["at"]) < backoff.until_reminder(before["told"]):
+        return None
+    return {**first, "told": before["told"] + 1}
+
+
+def _first(ledger: Ledger, theirs: Sequence[Finding]) -> dict[str, Any]:
+    """What is written when people hear of findings for the first time."""
+    names = sorted({f"{one.subject} {one.key_id or ''}".strip() for one in theirs})
+    return {"names": names, "told": 1, "at": ledger.now().isoformat()}
+
+
+def _told(world: World, kind: Kind, theirs: Sequence[Finding], holder: str) -> bool:
+    """Write the alarm with one of the secrets that it concerns, or any; whether one was free for it."""
+    some = "; ".join(f"{one.subject}: {one.text} To do: {one.todo}." for one in theirs[:_FEW])
+    more = f"; and {len(theirs) - _FEW} more: rotator reconcile" if len(theirs) > _FEW else ""
+    secrets = [one.secret for one in theirs if one.secret] or [
+        state.id for state, _ in world.ledger.secrets()
+    ]
+    for secret in secrets:
+        with claimed(world, secret, holder) as desk:
+            if desk is not None:
+                text, step = some + more, "reconcile"
+                alarm = desk.event(f"found-{kind}", text, level=Level.ALARM, step=step, error=str(kind))
+                desk.write(events=[alarm])
+                return True
+    return False
+
+
+def _write(ledger: Ledger, key: str, value: object) -> None:
+    ledger.forget(key)
+    ledger.remember(key, json.dumps(value))

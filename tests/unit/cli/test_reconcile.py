@@ -1,0 +1,139 @@
+import json
+import sqlite3
+
+import pytest
+
+from rotator.lab.keys import LocalKey
+from rotator.model import token_for
+from tests.unit.cli.conftest import Rig
+
+
+@pytest.fixture
+def rotated(rig: Rig) -> Rig:
+    """``quotes`` has a key that rotator issued; ``orders`` one that was there before."""
+    assert rig.say("run-now", "quotes", "--reason", "first key", "--yes").code == 0
+    return rig
+
+
+def live(rig: Rig) -> list[LocalKey]:
+    """Every live key of the provider."""
+    every = rig.provider.keys()
+    return [key for key in every if key.live]
+
+
+def ours(rig: Rig) -> list[LocalKey]:
+    """The live keys that carry a label of the rig's ledger."""
+    return [key for key in live(rig) if " r1-" in key.label]
+
+
+def found(rig: Rig, *args: str) -> list[tuple[str, str | None]]:
+    """Kind and key of what is found."""
+    return [(one["kind"], one["key_id"]) for one in rig.say("reconcile", "--json", *args).json()["findings"]]
+
+
+def backup(rig: Rig, source: str, target: str) -> None:
+    """A copy of a ledger as SQLite makes it."""
+    for file in rig.folder.glob(f"{target}*"):
+        file.unlink()
+    here, there = sqlite3.connect(rig.folder / source), sqlite3.connect(rig.folder / target)
+    here.backup(there)
+    here.close()
+    there.close()
+
+
+def late(rig: Rig) -> str:
+    """A create that landed late: a second key under the label of an attempt that is over; its id."""
+    rig.provider.create(ours(rig)[0].label, scopes=["accounts:read"])
+    return next(key.key_id for key in ours(rig) if key.key_id != current(rig))
+
+
+def current(rig: Rig) -> str:
+    """The id of the key that ``quotes`` has in service."""
+    return str(rig.say("status", "quotes", "--json").json()["policies"][0]["key_id"])
+
+
+def test_nothing_to_see_to(rotated: Rig) -> None:
+    """Keys of others are named, and are nobody's task: the exit code is 0."""
+    said = rotated.say("reconcile")
+    assert said.code == 0
+    assert "nobodys" in said.out
+    assert "0 to see to, 2 to know." in said.out
+
+
+def test_a_late_create_is_an_orphan_and_fix_makes_a_debt_of_it(rotated: Rig) -> None:
+    """The key in service stays, the orphan dies by the second story, and then nothing is found."""
+    orphan = late(rotated)
+    assert rotated.say("reconcile").code == 1
+    assert ("orphan", orphan) in found(rotated)
+    said = rotated.say("reconcile", "--fix")
+    assert (said.code, "1 mended" in said.out) == (0, True)
+    rotated.say("tick")
+    assert [key.key_id for key in ours(rotated)] == [current(rotated)]
+    assert rotated.say("reconcile").code == 0
+
+
+def test_fix_touches_only_what_is_proven_ours(rotated: Rig) -> None:
+    """Another ledger's key and one without a label are named, never revoked."""
+    rotated.provider.create(f"theirs {token_for('0a1b2c3d', 32 * 'e')}", scopes=["accounts:read"])
+    before = [key.key_id for key in live(rotated)]
+    said = rotated.say("reconcile", "--fix", "--json")
+    assert said.code == 0
+    assert "ledger 0a1b2c3d" in said.out
+    assert said.json()["mended"] == []
+    rotated.say("tick")
+    assert [key.key_id for key in live(rotated)] == before
+
+
+def test_another_key_in_the_secret_is_drift(rotated: Rig) -> None:
+    """What somebody else wrote is named with the policy, the keys and what to do."""
+    other = rotated.provider.create("by hand", scopes=["accounts:read"])
+    client = rotated.service.client()
+    text = json.dumps({name: other[name] for name in ("api_key", "api_secret")})
+    client.put_secret_value(
+        SecretId="prod/quotes", SecretString=text, ClientRequestToken="somebody".ljust(40, "-")
+    )
+    said = rotated.say("reconcile", "quotes")
+    assert said.code == 1
+    assert "drift" in said.out
+    assert "rotator run-now quotes" in said.out
+
+
+def test_a_provider_that_is_down_is_said_and_the_exit_code_is_1(rotated: Rig) -> None:
+    """What cannot be compared is named; the stores are compared all the same."""
+    rotated.provider.expire_admin()
+    said = rotated.say("reconcile", "--json")
+    assert said.code == 1
+    assert [one["subject"] for one in said.json()["findings"] if one["kind"] == "not-compared"] == [
+        "provider build"
+    ]
+
+
+def test_a_restored_ledger_revokes_nothing_until_a_person_agrees(rotated: Rig) -> None:
+    """An old backup is recognised, told, shown, and taken over; then it ends with one key of ours."""
+    backup(rotated, "l.db", "old.db")
+    assert rotated.say("run-now", "quotes", "--reason", "second key", "--yes").code == 0
+    backup(rotated, "old.db", "l.db")
+    before = {key.key_id for key in ours(rotated)}
+    said = rotated.say("reconcile")
+    assert said.code == 1
+    assert "the ledger is older than the world" in said.out
+    rotated.say("run-now", "quotes", "--revoke-now", "--reason", "third key", "--yes", "--wait", "1s")
+    assert before <= {key.key_id for key in ours(rotated)}
+    assert "older than the world" in rotated.say("status").out
+    assert "older than the world" in rotated.say("plan").out
+    assert rotated.say("doctor").code == 1
+    assert rotated.say("reconcile", "--trust-ledger").code == 2
+    refused = rotated.say("reconcile", "--trust-ledger", "--reason", "backup of May")
+    assert (refused.code, "Nothing was changed" in refused.err) == (1, True)
+    agreed = rotated.say("reconcile", "--trust-ledger", "--reason", "backup of May", "--yes")
+    assert (agreed.code, agreed.err) == (0, "")
+    assert "older than the world" not in rotated.say("status").out
+    kinds = {kind for kind, _ in found(rotated)}
+    assert kinds <= {"nobodys", "orphan"}
+    assert "ledger-trusted" in rotated.say("history", "quotes").out
+
+
+def test_only_a_ledger_in_doubt_can_be_trusted(rotated: Rig) -> None:
+    """Where nothing is wrong, nothing is taken over."""
+    said = rotated.say("reconcile", "--trust-ledger", "--reason", "to be sure", "--yes")
+    assert (said.code, "not in safe mode" in said.err) == (2, True)
