@@ -112,7 +112,7 @@ def _told(world: World, kind: Kind, theirs: Sequence[Finding], holder: str) -> b
         with claimed(world, secret, holder) as desk:
             if desk is not None:
                 text, step = some + more, "reconcile"
-                alarm = desk.event(f"found-{kind}", text, level=Level.ALARM, step=step, error=str(kind))
+                alarm = desk.event("found", text, level=Level.ALARM, step=step, error=str(kind))
                 desk.write(events=[alarm])
                 return True
     return False

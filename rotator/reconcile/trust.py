@@ -94,8 +94,8 @@ def _unreadable(view: View) -> Iterator[Finding]:
 
 
 def _unclear(one: Holding, labelled: Collection[str]) -> bool:
-    """Whether it cannot be told which key a secret holds: neither the ledger says it, nor an id in the secret,
-    nor a version whose own id is the token of a key.
+    """Whether it cannot be told which key a secret holds: neither the ledger says it, nor an id in it, nor a
+    version whose own id is the token of a key.
     """
     version = one.look.current if one.look else None
     return not (one.error or one.empty or one.key_id or one.as_known or version in labelled)

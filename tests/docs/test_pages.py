@@ -201,7 +201,7 @@ def alarms() -> set[str]:
                 found |= {str(one.value) for one in node.args[:1] if isinstance(one, ast.Constant)}
         for word in re.findall(r'"(stuck|will-not-die)" if', path.read_text()):
             found.add(word)
-    return found | {f"{thing}-failed" for thing in ("policies", "pass")}
+    return found | {f"{thing}-failed" for thing in ("policies", "pass", "reconcile")}
 
 
 def test_every_alarm_is_told() -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from rotator import reconcile, safe_mode
-from rotator.model import DebtReason, Level, Phase
+from rotator.errors import Unknown
+from rotator.model import DebtReason, Issued, Level, Phase
 from rotator.reconcile.daily import MADE, Daily
 from rotator.run_pass import Worker
 from rotator.testing.clock import BEGINNING
@@ -203,3 +204,26 @@ def test_a_key_that_by_the_ledger_was_never_sent_shows_that_commits_were_lost(
             assert [debt.reason for debt in sim.ledger.debts() if debt.reason is DebtReason.STRAY] == []
             return
     pytest.fail(f"no copy is {phase}")
+
+
+def test_a_create_that_lands_late_dies_by_the_comparison_of_the_day(tmp_path: Path) -> None:
+    """No rotation is due, no person looks: the key under the label of an attempt that is over dies."""
+    sim = Restored(tmp_path)
+    sim.keeps = False
+    issue, labels = sim.provider.issue, list[str]()
+
+    def lost(label: str, wanted: Any) -> Issued:
+        labels.append(label)
+        if len(labels) == 1:
+            raise Unknown("timeout", "no answer")
+        return issue(label, wanted)
+
+    sim.provider.issue = lost  # type: ignore[method-assign]
+    sim.order()
+    sim.go_on(lambda: sim.promotions() == 1 and not (sim.ledger.rotation(TARGET.id) or sim.ledger.debts()))
+    late = sim.provider.add(labels[0])
+    sim.go_on(lambda: not late.live, days=3)
+    sim.go_on(lambda: not sim.ledger.debts())
+    assert not late.live
+    sim.ended_well()
+    assert [event.kind for event in sim.ledger.events() if event.level is Level.ALARM] == []
