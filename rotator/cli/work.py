@@ -58,7 +58,7 @@ def daemon(options: Options, beat: timedelta) -> int:
         return clock.run(
             worker,
             tick=beat,
-            heartbeat=heart,
+            heartbeat=session.heartbeat(options),
             reload=reload,
             notifier=tells,
             clock=world.clock,

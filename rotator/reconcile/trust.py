@@ -182,7 +182,7 @@ def relearn(desk: Desk, policy: Policy, why: str) -> None:
     if live is not None and live.phase in (Phase.PLANNED, Phase.ISSUING):
         _planned_anew(desk, live)
     elif live is not None and _overtaken(live, key):
-        setbacks.supersede(desk, live)
+        setbacks.supersede(desk, live, old_serves=False)
     elif live is not None:  # it goes on, and says at its end what is current
         key = desk.state.current
     known, now = desk.state.current, desk.now()
