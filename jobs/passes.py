@@ -91,6 +91,8 @@ class Passes:
 
     def one(self) -> bool:
         """Begin what is due; whether nothing went wrong with the pass itself."""
+        if self._anchoring is not None:
+            self._anchoring.first()
         try:
             begun = self._worker.run_pass()
         except RotatorError as error:

@@ -55,13 +55,13 @@ def read(path: Path, ledger_id: str, tail: int | None = None) -> Iterator[Anchor
 
 
 def newest(path: Path, ledger_id: str) -> Anchor | None:
-    """What the outside says of a ledger: its anchor with the highest number; None where there is none.
+    """What was given outside last of a ledger; None where nothing was.
 
     A ledger that does not hold it (`Ledger.holds`) was put back from an old backup, or rewritten.
     """
     try:
         found = read(path, ledger_id, tail=_TAIL)
-        return max(found, key=lambda anchor: anchor.head.number, default=None)
+        return max(found, key=lambda anchor: anchor.at, default=None)
     except FileNotFoundError:
         return None
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from jobs.anchoring import Anchoring
+from rotator import safe_mode
 from rotator.audit import anchors
 from rotator.errors import LedgerUnusable
 from rotator.ledger import open_ledger
@@ -43,3 +44,27 @@ def test_what_goes_wrong_stops_no_pass(tmp_path: Path, caplog: pytest.LogCapture
         ledger.anchor()
     anchoring.draw()
     assert "could not be anchored" in caplog.text
+
+
+def test_a_ledger_that_was_put_back_is_not_trusted(tmp_path: Path) -> None:
+    """What was given outside since is not in it: nothing is revoked until a person agrees, once."""
+    clock, heard, file = ManualClock(), Heard(), tmp_path / "ledger.sqlite"
+    ledger = open_ledger(f"sqlite:///{file}", clock)
+    ledger.remember("one", "fact")
+    ledger.close()
+    backup = file.read_bytes()
+    for restored in (False, True):
+        if restored:
+            file.write_bytes(backup)
+        ledger = open_ledger(f"sqlite:///{file}", clock)
+        anchoring = Anchoring(ledger, tmp_path / "anchors", heard, clock)
+        anchoring.first()
+        assert (safe_mode.current(ledger) is not None) is restored
+        ledger.remember(f"two {restored}", "fact")
+        anchoring.draw()
+        clock.advance(timedelta(minutes=1))
+        safe_mode.leave(ledger)
+        Anchoring(ledger, tmp_path / "anchors", heard, clock).first()
+        assert safe_mode.current(ledger) is None
+        ledger.close()
+    assert [event.kind for event in heard.alarms] == ["safe-mode"]
