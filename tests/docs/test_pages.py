@@ -8,6 +8,7 @@ import pytest
 from rotator.cli.root import COMMANDS
 from rotator.policies import json_schema
 from tests.docs.pages import PAGES, ROOT, anchors, blocks, column, links, prose
+from tests.simulation.checker import RULES
 from tests.simulation.test_guards import GUARDS
 
 README = ROOT / "README.md"
@@ -225,3 +226,16 @@ def test_every_guard_is_named() -> None:
     """The list of guards is that of the simulation."""
     listed = re.findall(r"^- (\d+ .+)$", prose(RELIABILITY), re.MULTILINE)
     assert listed == [guard.rule for guard in GUARDS]
+
+
+def test_every_fault_has_a_test_or_is_named_as_not_covered() -> None:
+    """Faults are numbered without a gap; a row without a test says so."""
+    rows = re.findall(r"^\| (\d+) \| .+ \| (.+) \| (.*)\|$", prose(RELIABILITY), re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, 65))
+    assert [number for number, holds, shown in rows if not shown.strip() and "**" not in holds] == []
+
+
+def test_every_rule_of_the_checker_judges_an_invariant() -> None:
+    """Each is named beside the invariant that it judges."""
+    judged = prose(RELIABILITY)
+    assert [rule.__name__ for rule in RULES if f"`{rule.__name__}`" not in judged] == []
