@@ -134,6 +134,7 @@ class Wiring:
             ref.name,
             self.clock,
             in_headers,
+            parent=f"{admin.secret} of {admin.store.name}" if found.traits.expires else None,
         )
         self._admins.append((admin, made))
         return made

@@ -17,7 +17,8 @@ class Admin:
 
     ``read`` asks the store; ``fields`` are those that must be there; ``name`` is the provider's name in the
     policies, for what people are told. ``in_headers`` are the fields that headers carry, all where it is
-    None: a password in a body may hold blanks.
+    None: a password in a body may hold blanks. ``parent`` is the place of a credential that tokens are minted
+    from, "SECRET of STORE": it is no provider's admin credential, and is brought in another way.
     """
 
     def __init__(
@@ -27,11 +28,15 @@ class Admin:
         name: str,
         clock: Clock,
         in_headers: tuple[str, ...] | None = None,
+        *,
+        parent: str | None = None,
     ) -> None:
         self._read = read
         self._fields = fields
         self._in_headers = fields if in_headers is None else in_headers
         self._name = name
+        self._parent = parent
+        self._what = "parent" if parent else "admin"
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: tuple[Credential, float] | None = None
@@ -69,7 +74,9 @@ class Admin:
         """Forget the credential, and say that a person must bring another. For raising."""
         with self._lock:
             self._kept = None
-        return self._needed("admin-refused", f"The admin credential of {self._name} is refused: {why}.")
+        return self._needed(
+            "admin-refused", f"The {self._what} credential of {self._name} is refused: {why}."
+        )
 
     def _fresh(self) -> Credential:
         self._kept = None
@@ -79,7 +86,7 @@ class Admin:
         except NeedsPerson as error:
             failed = self._unreadable(error)
         except EffectError as error:
-            said = f"The admin credential of {self._name} could not be read, so nothing was sent."
+            said = f"The {self._what} credential of {self._name} could not be read, so nothing was sent."
             failed = NotSent(error.kind, said, retry_at=error.retry_at)
         raise failed
 
@@ -87,29 +94,33 @@ class Admin:
         """A store's error about this one secret concerns every policy of the provider."""
         if error.scope is Scope.PROVIDER:
             return error
-        said = f"The admin credential of {self._name} cannot be read: {error.message}"
+        said = f"The {self._what} credential of {self._name} cannot be read: {error.message}"
+        if error.kind == "no-version":
+            return self._needed(error.kind, said)
         return NeedsPerson(error.kind, said, todo=error.todo, scope=Scope.PROVIDER)
 
     def _checked(self, found: Credential) -> Credential:
         missing = [name for name in self._fields if not found.get(name)]
         if missing:
             raise self._needed(
-                "admin-incomplete", f"The admin secret of {self._name} has no {' and no '.join(missing)}."
+                "admin-incomplete",
+                f"The {self._what} secret of {self._name} has no {' and no '.join(missing)}.",
             )
         unfit = [name for name in self._in_headers if not _USABLE.fullmatch(found.get(name) or "")]
         if unfit:
             raise self._needed(
                 "admin-malformed",
-                f"The admin secret of {self._name} has blanks, line ends or other characters that no header "
-                f"may hold in {' and '.join(unfit)}.",
+                f"The {self._what} secret of {self._name} has blanks, line ends or other characters that no "
+                f"header may hold in {' and '.join(unfit)}.",
             )
         return found
 
     def _needed(self, kind: str, message: str) -> NeedsPerson:
         fields = ", ".join(self._fields)
-        return NeedsPerson(
-            kind,
-            message,
-            todo=f"Run `rotator submit --admin {self._name}` with a fresh one (JSON with {fields}).",
-            scope=Scope.PROVIDER,
-        )
+        todo = f"Run `rotator submit --admin {self._name}` with a fresh one (JSON with {fields})."
+        if self._parent is not None:
+            todo = (
+                f"Have one issued (JSON with {fields}), and give it to the policy of {self._parent} by "
+                "`rotator submit NAME`; where no policy rotates that secret, write it there yourself."
+            )
+        return NeedsPerson(kind, message, todo=todo, scope=Scope.PROVIDER)

@@ -55,6 +55,19 @@ def test_unusable_admin_is_one_block_of_the_provider(fields: dict[str, str], kin
     assert "canary" not in str(caught.value)
 
 
+def test_a_parent_credential_is_brought_to_its_own_policy() -> None:
+    """What tokens are minted from is no admin credential: nobody is told to bring it as one."""
+    empty = Store()
+    parent = Admin(empty.read, ("login",), "here", ManualClock(), parent="prod/login of vault")
+    empty.error = NeedsPerson("no-version", "it has no value yet.", todo="rotator submit --admin")
+    for error in (empty.error, None):
+        empty.error = error
+        with pytest.raises(NeedsPerson) as caught:
+            parent.credential()
+        assert "--admin" not in caught.value.todo
+        assert "the policy of prod/login of vault by `rotator submit NAME`" in caught.value.todo
+
+
 def test_renewed_only_when_the_store_holds_another() -> None:
     """After a refusal the store is asked once: another value is worth a try, the same one is not."""
     store = Store(token="first")
