@@ -5,7 +5,12 @@ from typing import Any
 import click
 import pytest
 
+from rotator import wiring
 from rotator.lab.fintechstudios import FintechStudios
+from rotator.ledger import open_ledger
+from rotator.model import Change, Debt, DebtReason, Provenance
+from rotator.policies import load
+from rotator.run_pass import CLAIM
 from tests.unit.cli.conftest import PeopleRig
 
 
@@ -191,3 +196,30 @@ def test_a_death_that_no_probe_proves_is_settled_on_a_persons_word(people: Peopl
         said = people.say("settle", row["debts"][0]["debt"], "--reason", "confirmed by mail")
     assert said.code == 0
     assert "on your word alone: no probe can prove it" in said.out
+
+
+def test_what_is_settled_leaves_no_copy_behind(people: PeopleRig) -> None:
+    """A credential that was given up waits pending in the store for its proof: a person's word ends that."""
+    people.say("tick")
+    client, version = people.service.client(), "given-up".ljust(40, "-")
+    client.put_secret_value(
+        SecretId="prod/client",
+        SecretString=json.dumps(people.figure.issue_by_hand()),
+        ClientRequestToken=version,
+        VersionStages=["AWSPENDING"],
+    )
+    policy = load(people.folder / "rotator.yaml").by_name["client"]
+    ledger = open_ledger(f"sqlite:///{people.folder}/l.db", wiring.SystemClock())
+    claim, state = ledger.claim(policy.target.id, "test", CLAIM), ledger.secret(policy.target.id)
+    assert claim is not None
+    assert state is not None
+    key_id, now = "given-up-id", ledger.now()
+    abandoned, ours = DebtReason.ABANDONED, Provenance.ISSUED
+    debt = Debt("d1", policy.target.id, policy, abandoned, key_id, ours, now, version=version)
+    ledger.commit(claim, Change(state, debts=(debt,)))
+    ledger.release(claim, None)
+    ledger.close()
+    said = people.say("settle", "d1", "--reason", "revoked there")
+    assert said.code == 0
+    stages = client.describe_secret(SecretId="prod/client")["VersionIdsToStages"]
+    assert "AWSPENDING" not in stages.get(version, [])
