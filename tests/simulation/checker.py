@@ -33,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     rules_workers.one_rotation_for_each_secret,
     rules_workers.only_our_own_keys_die,
     rules_workers.no_key_is_asked_for_beyond_the_limit,
+    rules_workers.no_slot_is_held_for_nothing,
     rules_workers.nothing_is_repeated_without_a_pause,
     rules_workers.versions_are_budgeted,
     rules_workers.who_was_told_to_stop_begins_nothing,

@@ -240,6 +240,11 @@ class Sim:
         keys = (key for provider in self.providers.values() for key in provider.keys.values())
         return any(key.secret.encode() in held for key in keys)
 
+    def slots(self) -> tuple[str, ...]:
+        """The attempts for which the ledger holds a slot."""
+        rows = _connection(self.ledger).execute("SELECT token FROM slots ORDER BY token").fetchall()
+        return tuple(str(facts.brief(token)) for (token,) in rows)
+
     # what people do
 
     def order(self, name: str, grace: timedelta | None = None) -> None:

@@ -84,6 +84,15 @@ def no_key_is_asked_for_beyond_the_limit(case: Case) -> Iterator[str]:
 # --- pace --------------------------------------------------------------------------------------------------
 
 
+def no_slot_is_held_for_nothing(case: Case) -> Iterator[str]:
+    """At the end a slot is held for a key that lives or is owed, or for a rotation that is under way."""
+    left = [act for act in case.acts if act.name == "left"]
+    owed = {key for act in left for key in act.data["debts"]}
+    used = {case.token(name) for name, key in case.keys.items() if key.died is None or name in owed}
+    if not any(act.data["rotation"] for act in left):
+        yield from (f"{token} holds a slot" for act in left[:1] for token in set(act.data["slots"]) - used)
+
+
 def nothing_is_repeated_without_a_pause(case: Case) -> Iterator[str]:
     """Nothing is tried again and again in one instant."""
     count: dict[tuple[Any, ...], int] = defaultdict(int)

@@ -108,6 +108,7 @@ def _last_lines(sim: Sim) -> None:
             current=state and state.current and state.current.key_id,
             block=state and state.block and state.block.kind,
             rotation=rotation and str(rotation.phase),
+            slots=sim.slots(),
             debts=tuple(debt.key_id for debt in sim.ledger.debts(secret)),
             blocked=blocked,
             dead=tuple(debt.key_id for debt in paid if debt.phase == "dead"),

@@ -10,6 +10,7 @@ from tests.simulation.runs import settle
 from tests.simulation.weather import EVENTS, clock, run_now
 
 LONGEST = 3000  # lines of a storm
+_NEAR = 0.6  # how likely an event meets a rotation, which takes seconds of hours
 
 
 def run(seed: int) -> tuple[Sim, list[str]]:
@@ -57,8 +58,10 @@ def _weather(sim: Sim, rng: Random, span: timedelta) -> None:
     if sim.setup.replicated:
         liked = [event for event in liked if event is not clock]
         sim.store.shown_after = timedelta(minutes=rng.choice((0, 5, 60)))
-    chosen = [run_now] * rng.choice((1, 3, 6))
-    chosen += rng.choices(liked, k=rng.choice((0, 3, 8, 20))) if liked else []
-    for event in chosen:
-        at = sim.clock.now() + span * (rng.random() ** 2)
+    times = [sim.clock.now() + span * (rng.random() ** 2) for _ in range(rng.choice((1, 3, 6)))]
+    chosen = [(at, run_now) for at in times]
+    for event in rng.choices(liked, k=rng.choice((0, 3, 8, 20))) if liked else []:
+        near = rng.choice(times) + timedelta(seconds=20 * rng.random())  # while something is under way
+        chosen.append((near if rng.random() < _NEAR else sim.clock.now() + span * rng.random(), event))
+    for at, event in chosen:
         sim.baton.at(at, lambda event=event: event(sim, rng))  # type: ignore[misc]

@@ -116,6 +116,7 @@ CHANGED: dict[str, Callable[[], Acts]] = {
         *(replace(good()[0], data={**good()[0].data, "key": f"more-{each}"}) for each in range(4)),
         *good(),
     ],
+    "no_slot_is_held_for_nothing": lambda: instead(found("left", Did.LEDGER), slots=("t-nobody",)),
     "nothing_is_repeated_without_a_pause": lambda: twice(found("provider.find", Did.SENT), 20),
     "versions_are_budgeted": lambda: twice(found("store.stage", Did.SENT), 80),
     "who_was_told_to_stop_begins_nothing": lambda: [
