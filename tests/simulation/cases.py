@@ -74,6 +74,11 @@ class Case:
         """By the token of each attempt the secret that it was made for."""
         return {act.data["token"]: act.secret for act in self.commits() if "token" in act.data and act.secret}
 
+    def put_back(self, promoted: Act, replaced: Act) -> bool:
+        """Whether a promote landed only since somebody had put back, after it was sent, what it replaces."""
+        sent = self.sent.get(promoted.effect or 0)
+        return sent is not None and replaced.by == "outside" and replaced.seq > sent.seq
+
     def claim_of(self, effect: Act) -> Act | None:
         """The claim under which an effect was sent."""
         claims = (

@@ -17,9 +17,10 @@ def the_current_key_lives(case: Case) -> Iterator[str]:
             continue
         key_id = act.data["key"]
         if act.name == "current" and act.secret:
-            current[act.secret] = act
+            replaced, current[act.secret] = current.get(act.secret, act), act
             died = case.keys[key_id].died if key_id in case.keys else None
-            if act.by != "outside" and died and died.seq < act.seq and died.by != "outside":
+            ours = act.by != "outside" and not case.put_back(act, replaced)
+            if ours and died and died.seq < act.seq and died.by != "outside":
                 yield f"{act.by} made {key_id} current in {act.secret}, which was revoked [{act.seq}]"
         elif act.name == "died" and act.by != "outside":
             for secret, since in current.items():

@@ -108,9 +108,9 @@ def what_was_promoted_is_not_given_up(case: Case) -> Iterator[str]:
         if act.did is not Did.LEDGER or act.name != "commit" or "error" in act.data or not act.secret:
             continue
         if act.data.get("key"):
-            promoting.pop(act.data["key"], None)
+            first = promoting.pop(act.data["key"], None)
             if act.data["promoting"]:
-                promoting[act.data["key"]] = act
+                promoting[act.data["key"]] = first or act
         for _, key_id, _, reason in act.data.get("debts", ()):
             sent = promoting.get(key_id or "")
             if reason == "abandoned" and sent and asked.get(act.secret, 0) < sent.seq:
@@ -120,8 +120,11 @@ def what_was_promoted_is_not_given_up(case: Case) -> Iterator[str]:
 def no_version_comes_back(case: Case) -> Iterator[str]:
     """A version that was current never becomes current again by our hand."""
     seen: set[tuple[str | None, str | None]] = set()
+    before: dict[str | None, Act] = {}
     for act in case.acts:
         if act.did is Did.TRUTH and act.name == "current":
-            if act.by != "outside" and (act.secret, act.data["version"]) in seen:
+            replaced, before[act.secret] = before.get(act.secret, act), act
+            ours = act.by != "outside" and not case.put_back(act, replaced)
+            if ours and (act.secret, act.data["version"]) in seen:
                 yield f"{act.data['version']} of {act.secret} is current again [{act.seq}]"
             seen.add((act.secret, act.data["version"]))
