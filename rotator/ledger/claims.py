@@ -85,13 +85,14 @@ class Claims(Chained):
         with self._database.writing() as connection:
             prolong(connection, claim, self._now(connection))
             self._database.alone(connection, f"slots of {principal}")
-            reserved = _slots(connection, principal)
-            if token in reserved:
-                return True
+            reserved = dict(_slots(connection, principal))
+            held = token in reserved
+            reserved.pop(token, None)  # held already, but the list may have grown since
             unlisted = [key_id for key_id in reserved.values() if key_id not in listed]
             if len(listed) + len(unlisted) >= limit:
                 return False
-            connection.execute(SLOTS.insert(), {"token": token, "principal": principal})
+            if not held:
+                connection.execute(SLOTS.insert(), {"token": token, "principal": principal})
             return True
 
     def slots(self, principal: str) -> Mapping[str, str | None]:

@@ -104,3 +104,12 @@ def test_effects_that_take_long_do_not_end_their_own_claim(sim: Sim) -> None:
     sim.run()
     sim.ended_well()
     assert [debt.reason for debt in sim.ledger.debts(TARGET.id, ended=True)] == [DebtReason.REPLACED]
+
+
+def test_a_slot_that_was_taken_before_is_looked_at_again(sim: Sim) -> None:
+    """Its worker may have been killed before issue, and somebody else have filled the account meanwhile."""
+    claim = sim.ledger.claim(TARGET.id, "test", timedelta(seconds=90))
+    assert claim is not None
+    assert sim.ledger.reserve(claim, "an account", "a token", frozenset({"one"}), 2)
+    assert not sim.ledger.reserve(claim, "an account", "a token", frozenset({"one", "two"}), 2)
+    assert sim.ledger.reserve(claim, "an account", "a token", frozenset({"two"}), 2)
