@@ -27,7 +27,7 @@ from tests.simulation.reach import Process, Reach
 STORE = StoreRef("fake", "fake")
 ADOPTED, UNADOPTED, EMPTY, UNVERSIONED = "adopted", "unadopted", "empty", "unversioned"
 SECOND = timedelta(seconds=1)
-LONG = timedelta(hours=20)
+LONG = timedelta(hours=30)
 
 
 @dataclass(frozen=True)

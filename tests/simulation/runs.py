@@ -90,7 +90,7 @@ def _rotated_again(sim: Sim) -> None:
     for name in sim.policies:
         sim.ledger.withdraw(sim.policies[name].target.id, "pause")
         sim.order(name)
-    sim.idle, until = False, sim.clock.now() + timedelta(hours=30)
+    sim.idle, until = False, sim.clock.now() + timedelta(hours=40)
     sim.start()
     sim.baton.run(lambda: sim.idle or sim.clock.now() > until or len(sim.history) > 2 * _MOST)
     sim.baton.kill_all()

@@ -1,13 +1,13 @@
 """A run drawn from one number: how many workers, which faults, what weather; the same each time."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 
 from tests.simulation.checker import judged
 from tests.simulation.engine import ADOPTED, EMPTY, UNADOPTED, UNVERSIONED, Place, Setup, Sim
 from tests.simulation.outcomes import Outcome, Storm
 from tests.simulation.runs import settle
-from tests.simulation.weather import EVENTS, clock, run_now
+from tests.simulation.weather import EVENTS, Event, clock, run_now
 
 LONGEST = 3000  # lines of a storm
 _NEAR = 0.6  # how likely an event meets a rotation, which takes seconds of hours
@@ -59,7 +59,7 @@ def _weather(sim: Sim, rng: Random, span: timedelta) -> None:
         liked = [event for event in liked if event is not clock]
         sim.store.shown_after = timedelta(minutes=rng.choice((0, 5, 60)))
     times = [sim.clock.now() + span * (rng.random() ** 2) for _ in range(rng.choice((1, 3, 6)))]
-    chosen = [(at, run_now) for at in times]
+    chosen: list[tuple[datetime, Event]] = [(at, run_now) for at in times]
     for event in rng.choices(liked, k=rng.choice((0, 3, 8, 20))) if liked else []:
         near = rng.choice(times) + timedelta(seconds=20 * rng.random())  # while something is under way
         chosen.append((near if rng.random() < _NEAR else sim.clock.now() + span * rng.random(), event))
