@@ -53,15 +53,16 @@ class Strike:
     struck: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, request: Request, respond: Respond) -> Answer | None:
-        """Answer, and strike once."""
-        if self.struck.is_set() or not self.pid or not matches(self.pattern, request):
+        """Answer, and strike once; ``struck`` is set when the server has done what it will do."""
+        if not self.pid or not matches(self.pattern, request):
             return respond(request)
-        self.struck.set()
+        pid, self.pid = self.pid, 0
         answer = respond(request) if self.when == "after" else None
-        os.kill(self.pid, self.number)
-        if self.number is signal.SIGKILL:
-            return None
-        return answer if self.when == "after" else respond(request)
+        os.kill(pid, self.number)
+        if self.when == "before" and self.number is not signal.SIGKILL:
+            answer = respond(request)
+        self.struck.set()
+        return None if self.number is signal.SIGKILL else answer
 
 
 class Scene:
@@ -145,7 +146,7 @@ class Scene:
     def _answer(self, request: Request, respond: Respond) -> Answer | None:
         self.heard.append(f"{request.method} {request.path}")
         self._look()
-        if self.strike and not self.strike.struck.is_set():
+        if self.strike and self.strike.pid:
             self.strike.at = len(self.heard)
         hook = self.strike or self.hook
         answer = hook(request, respond) if hook else respond(request)
@@ -214,7 +215,9 @@ class Scene:
         assert self.wrong == []
         held = {self.vault.fields(name)["key_id"] for name in self.names}
         live = {key.key_id for key in self.provider.keys("api", "initial") if key.live}
-        assert live == held
+        assert live == held, [
+            (key.key_id, key.made_by, key.live) for key in self.provider.keys("api", "initial")
+        ]
         assert held <= {key.key_id for key in self.provider.keys("api")}
         left = [self.vault.fields(path) for path in self.vault.paths("rotator/pending/")]
         assert {
