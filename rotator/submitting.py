@@ -21,10 +21,6 @@ class NotTaken(Exception):  # an answer to the person, not an error of the progr
     """Why a credential was not taken: nothing was written, and the one in service stays."""
 
 
-class InService(NotTaken):
-    """It is the credential in service."""
-
-
 def submit(desk: Desk, policy: Policy, credential: Credential, by: str) -> Rotation:
     """Take a credential in: check it at the provider, write it down, stage it; the rotation that goes on.
 
@@ -33,7 +29,7 @@ def submit(desk: Desk, policy: Policy, credential: Credential, by: str) -> Rotat
     """
     rotation = desk.world.ledger.rotation(desk.state.id)
     if rotation is not None and rotation.phase is not Phase.PLANNED:
-        if _is_candidate(desk, policy, credential, rotation):
+        if is_candidate(desk, policy, credential, rotation):
             return rotation
         _replaces(desk, policy, credential, rotation)
         rotation = None
@@ -51,8 +47,8 @@ def submit(desk: Desk, policy: Policy, credential: Credential, by: str) -> Rotat
     return _staged(desk, policy, credential, seen)
 
 
-def _is_candidate(desk: Desk, policy: Policy, credential: Credential, rotation: Rotation) -> bool:
-    """Whether it is the very credential that is on its way."""
+def is_candidate(desk: Desk, policy: Policy, credential: Credential, rotation: Rotation) -> bool:
+    """Whether it is the very credential that a rotation brings, or has brought, into service."""
     staged = desk.version(policy, rotation.attempt.version or rotation.attempt.push)
     return staged is not None and holds_same(desk, policy, replace(staged, credential=credential), staged)
 
@@ -98,7 +94,7 @@ def _must_be_new(desk: Desk, policy: Policy, credential: Credential, onto: Store
     if holds_same(desk, policy, brought, onto):
         known = desk.state.current
         since = f", since {known.since:%Y-%m-%d %H:%M} UTC" if known else ""
-        raise InService(f"this is the credential that is in service already{since}.")
+        raise NotTaken(f"this is the credential that is in service already{since}.")
 
 
 def _must_work(desk: Desk, policy: Policy, credential: Credential, onto: Stored) -> None:

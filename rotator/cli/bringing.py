@@ -25,7 +25,7 @@ from rotator.model import Credential, Phase, Policy, Rotation
 from rotator.people import paused_until
 from rotator.rotation import advance
 from rotator.run_pass import CLAIM, Worker
-from rotator.submitting import InService, NotTaken, submit
+from rotator.submitting import NotTaken, is_candidate, submit
 from rotator.wiring import holder, misshapen, traits
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def bring(options: Options, book: "Book", wish: Wish) -> Outcome:
         try:
             with stopped_by_signal(world):
                 asked = Asked(at=world.ledger.now(), dead=False)
-                _take(world, wish.policy, credential, asked)
+                _take(world, wish.policy, credential)
                 if wish.watch:
                     watch(world, worker, [wish.policy], asked, wish.wait)
                 stopped = world.stopping()
@@ -89,7 +89,7 @@ def _read(policy: Policy) -> Credential:
 # --- taking it in ----------------------------------------------------------------------------------------
 
 
-def _take(world: "Wiring", policy: Policy, credential: Credential, asked: Asked) -> None:
+def _take(world: "Wiring", policy: Policy, credential: Credential) -> None:
     """Have it tried, written down and staged, under a claim of our own."""
     with _claimed(world, policy) as desk:
         pause = desk.orders().get("pause")
@@ -99,30 +99,33 @@ def _take(world: "Wiring", policy: Policy, credential: Credential, asked: Asked)
                 f"{policy.name} is paused by {pause.by}, and nothing was written. "
                 f"First: rotator resume {policy.name}"
             )
-        _left_over(world, desk)
+        left = _left_over(world, desk)
+        if left is not None and is_candidate(desk, policy, credential, left):
+            return  # by an earlier submit, which was killed: it is in service now
         try:
             submit(desk, policy, credential, session.person())
         except NotTaken as error:
-            current = desk.state.current
-            if isinstance(error, InService) and current is not None and current.since >= asked.at:
-                return  # an earlier submit was killed, and what it left is in service by this very command
             raise NotDone(
                 f"Not taken: {error} Nothing was written; the credential in service stays."
             ) from None
         _stored(world, desk, policy)
 
 
-def _left_over(world: "Wiring", desk: Desk) -> None:
-    """An earlier submit was killed: the store holds its value, or nobody does, which takes a few looks."""
+def _left_over(world: "Wiring", desk: Desk) -> Rotation | None:
+    """An earlier submit was killed: the store holds its value, or nobody does, which takes a few looks.
+
+    Its rotation, if it comes into service by that.
+    """
     end = world.clock.monotonic() + session.PATIENCE
     before = world.ledger.rotation(desk.state.id)
     while before is not None and before.phase is Phase.ISSUED and not world.stopping():
         advance(desk, before)
-        before = world.ledger.rotation(desk.state.id)
-        if before is None or before.phase is not Phase.ISSUED or world.clock.monotonic() >= end:
-            return
+        before = _last(desk)
+        if before.phase is not Phase.ISSUED or world.clock.monotonic() >= end:
+            return before if before.phase is Phase.PROMOTED else None
         world.clock.sleep(LOOK)
         world.ledger.renew(desk.claim)
+    return None
 
 
 @contextmanager

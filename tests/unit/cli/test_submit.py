@@ -11,6 +11,7 @@ from rotator.ledger import open_ledger
 from rotator.model import Change, Debt, DebtReason, Provenance
 from rotator.policies import load
 from rotator.run_pass import CLAIM
+from rotator.stores.aws_secrets_manager import AwsSecretsManager
 from tests.unit.cli.conftest import PeopleRig
 
 
@@ -100,6 +101,26 @@ def test_a_credential_that_the_store_does_not_take_is_brought_again(people: Peop
     assert people.read("prod/client") == before
     assert people.bring(fresh).code == 0
     assert people.read("prod/client") == fresh
+
+
+def test_a_submit_that_was_killed_late_is_brought_again_and_goes_on(
+    people: PeopleRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed once the store holds the value: the same credential, brought again, comes into service."""
+    fresh, stage = people.figure.issue_by_hand(), AwsSecretsManager.stage
+
+    def killed(self: AwsSecretsManager, *given: Any) -> Any:
+        stage(self, *given)
+        raise SystemExit(137)
+
+    monkeypatch.setattr(AwsSecretsManager, "stage", killed)
+    with pytest.raises(SystemExit):
+        people.bring(fresh)
+    monkeypatch.setattr(AwsSecretsManager, "stage", stage)
+    said = people.bring(fresh)
+    assert said.code == 0
+    assert people.read("prod/client") == fresh
+    assert "is in service; grace" in said.out
 
 
 def test_a_paused_policy_takes_nothing(people: PeopleRig) -> None:
