@@ -20,8 +20,6 @@ PAUSED = "provider-fails"
 SECRETS = 3  # that fail in the same way, none succeeding between, until their provider is paused
 _WITHIN = timedelta(hours=1)
 _TRIAL = timedelta(minutes=2)  # for one secret to get from its trial to an answer
-_LOGINS = 3  # refused logins after which a token's parent credential is not tried again
-_NO_MORE = timedelta(days=3650)
 
 
 def told(error: NeedsPerson, known: Block | None, now: datetime) -> tuple[Block, bool]:
@@ -66,18 +64,14 @@ def blocked_until(ledger: Ledger, policy: Policy) -> datetime | None:
     return None if kept is None else datetime.fromisoformat(json.loads(kept)["look_at"])
 
 
-def block(ledger: Ledger, policy: Policy, error: NeedsPerson, *, costly: bool) -> tuple[datetime, bool]:
-    """One block for the whole provider: when its policies look again, and whether people are told.
-
-    Where a refused login is ``costly``, since it may cost the account, the third one is the last until a
-    person acts.
-    """
+def block(ledger: Ledger, policy: Policy, error: NeedsPerson) -> tuple[datetime, bool]:
+    """One block for the whole provider: when its policies look again, and whether people are told."""
     while True:
         text, now = ledger.fact(block_key(policy)), ledger.now()
         before = json.loads(text) if text else None
         known, news = told(error, _from_json(before) if before else None, now)
         looks = before["looks"] + 1 if before else 0
-        look_at = now + (_NO_MORE if costly and looks >= _LOGINS - 1 else backoff.while_blocked(looks))
+        look_at = now + backoff.while_blocked(looks)
         after = json.dumps(_to_json(known, policy.provider.name, look_at, looks))
         if ledger.swap(block_key(policy), text, after):
             return look_at, news

@@ -295,8 +295,7 @@ class Desk:
 
     def block_provider(self, policy: Policy, error: NeedsPerson) -> tuple[Again, bool]:
         """One block for the whole provider: when its policies look again, and whether people are told."""
-        costly = self.provider(policy).traits.expires
-        look_at, news = blocks.block(self.world.ledger, policy, error, costly=costly)
+        look_at, news = blocks.block(self.world.ledger, policy, error)
         self._unblocked.discard(block_key(policy))
         self.trouble = True
         return Again(look_at), news

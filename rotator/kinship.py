@@ -1,13 +1,13 @@
 """Secrets that depend on each other: tokens on their parent credential, a provider's keys on its admin's.
 
-A token says with which version of its parent secret it was minted. While one that was minted with the old
-version is in use, the parent's old key must live.
+A token says with which version of its parent secret it was minted. While one is in use that may have been
+minted with the parent's old key, that key must live.
 """
 
 from datetime import datetime, timedelta
 
 from rotator.desk import Desk
-from rotator.model import Debt, Order, Policy, SecretState
+from rotator.model import Debt, Order, Phase, Policy, SecretState
 
 _ON_ITS_WAY = timedelta(seconds=30)  # longer than the pause between two probes of a new key
 
@@ -39,7 +39,9 @@ def dead_by(expires_at: datetime | None, took: timedelta) -> datetime | None:
 
 
 def renew_children(desk: Desk) -> None:
-    """The parent credential was replaced: every token of it is due at once."""
+    """The parent credential was replaced: every token of it is due at once, if it is known what holds now."""
+    if desk.state.current is None:
+        return
     reason = "its parent credential was replaced"
     for child in desk.world.ledger.children(desk.state.id):
         desk.world.ledger.forget(f"block:{child.principal}")
@@ -47,23 +49,42 @@ def renew_children(desk: Desk) -> None:
 
 
 def in_use_below(desk: Desk, debt: Debt) -> list[SecretState]:
-    """The tokens that were minted with the key that is to die, and are neither replaced nor expired."""
+    """The tokens that may have been minted with the key that is to die, neither replaced nor expired.
+
+    Versions of the parent secret say little: they move when other fields of it change. What frees the old key
+    is that each token was minted with the key that is in service now.
+    """
     return [
         child
         for child in desk.world.ledger.children(debt.secret)
-        if debt.version is not None and debt.version in _versions(desk, child)
+        if any(not _made_with_current(desk, debt, version) for version in _versions(desk, child))
     ]
 
 
 def _versions(desk: Desk, child: SecretState) -> set[str | None]:
-    """The parent's versions on which a token, or one that is on its way, depends."""
+    """The parent's versions with which a living token, and one that is on its way, were minted; None where
+    nobody knows: it was there before us.
+    """
     current, rotation = child.current, desk.world.ledger.rotation(child.id)
     ends = (current.dead_by or current.expires_at) if current else None
-    alive = current is not None and (ends is None or ends > desk.now())
-    return {
-        current.made_with if current and alive else None,
-        rotation.attempt.made_with if rotation else None,
-    }
+    alive = current is not None and (not child.gone if ends is None else ends > desk.now())
+    found = {current.made_with} if current is not None and alive else set()
+    if rotation is not None and rotation.phase is not Phase.PLANNED:
+        found.add(rotation.attempt.made_with)
+    return found
+
+
+def _made_with_current(desk: Desk, debt: Debt, version: str | None) -> bool:
+    """Whether a version of the parent secret holds the key that is in service, not the one that must die."""
+    current = desk.state.current
+    if current is None or version is None or version == debt.version:
+        return False
+    if version == current.version:
+        return True
+    minted, serving = (desk.version(debt.policy, one) for one in (version, current.version))
+    if minted is None or serving is None:
+        return False
+    return minted.credential.same(serving.credential, desk.provider(debt.policy).traits.fields)
 
 
 def keeps_admin(desk: Desk, policy: Policy) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from rotator import backoff, setbacks
+from rotator import backoff, breaker, setbacks
 from rotator.desk import Desk, Held, holds_nothing, pushed
 from rotator.due import settings_digest
 from rotator.durations import text as every
@@ -139,7 +139,7 @@ def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRec
         _human(policy, provider.traits.label_setting), intent.attempt.token, provider.traits.label_max
     )
     try:
-        with desk.asking(policy):
+        with desk.asking(policy), breaker.one_login(desk, policy):
             issued = desk.provider(policy).issue(label, intent.wanted)
     except (NotSent, Refused, NeedsPerson) as error:  # nothing happened: the label is still unused
         desk.write(state=replace(desk.state, pushes=pushes))

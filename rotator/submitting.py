@@ -6,6 +6,7 @@ us: a kill loses nothing, since the person still has it. From then on the story 
 
 from dataclasses import replace
 
+from rotator import breaker
 from rotator import rotation as story
 from rotator.desk import Desk, holds_nothing, pushed
 from rotator.due import pushes_free_at
@@ -94,12 +95,27 @@ def _must_be_new(desk: Desk, policy: Policy, credential: Credential, onto: Store
     if holds_same(desk, policy, brought, onto):
         known = desk.state.current
         since = f", since {known.since:%Y-%m-%d %H:%M} UTC" if known else ""
-        raise NotTaken(f"this is the credential that is in service already{since}.")
+        raise NotTaken(f"this is the credential that is in service already{since}.{_once_more(desk)}")
+
+
+def _once_more(desk: Desk) -> str:
+    """What brings its tokens back, where logins with it failed and its account was enabled again since."""
+    if not breaker.failing(desk.world.ledger, desk.state.id):
+        return ""
+    names = " ".join(child.policy for child in desk.world.ledger.children(desk.state.id) if not child.gone)
+    tried = f"rotator run-now {names} --reason TEXT" if names else ""
+    return f" Logins with it failed; to have it tried once more: {tried}." if tried else ""
 
 
 def _must_work(desk: Desk, policy: Policy, credential: Credential, onto: Stored) -> None:
     """Tried before anything is written: a wrong credential changes nothing."""
-    probe = desk.provider(policy).probe(credential)
+    if breaker.refused_before(desk, policy):
+        raise NotTaken(
+            f"{breaker.EACH} logins that were brought for this account failed, and more may disable it, so "
+            f"nothing was sent. See that this one is right, and that {policy.provider.name} still lets the "
+            f"account in; then: rotator submit {policy.name} --once-more"
+        )
+    probe = breaker.tried(desk, policy, credential)
     if probe.verdict is Verdict.DEAD:
         raise NotTaken(f"{policy.provider.name} refuses it: {probe.why or 'it is not valid'}.")
     if probe.verdict is Verdict.UNKNOWN:
@@ -116,7 +132,7 @@ def _account(desk: Desk, policy: Policy, onto: Stored) -> str | None:
     tokens = desk.world.ledger.children(desk.state.id)
     known = desk.state.account or next((token.account for token in tokens if token.account), None)
     if known is None and not holds_nothing(onto.credential, desk.provider(policy).traits.secret_fields):
-        known = desk.provider(policy).probe(onto.credential).account
+        known = breaker.tried(desk, policy, onto.credential).account
     if known != desk.state.account:
         desk.write(state=replace(desk.state, account=known))
     return known

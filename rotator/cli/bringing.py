@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rotator import breaker
 from rotator.cli import output, session
 from rotator.cli.coverage import Asked, Coverage, Outcome
 from rotator.cli.credentials import brought
@@ -42,6 +43,7 @@ class Wish:
     policy: Policy
     wait: timedelta
     watch: bool = True
+    once_more: bool = False  # though logins of its account failed
 
 
 def bring(options: Options, book: "Book", wish: Wish) -> Outcome:
@@ -57,7 +59,7 @@ def bring(options: Options, book: "Book", wish: Wish) -> Outcome:
         try:
             with stopped_by_signal(world):
                 asked = Asked(at=world.ledger.now(), dead=False)
-                _take(world, wish.policy, credential)
+                _take(world, wish, credential)
                 if wish.watch:
                     watch(world, worker, [wish.policy], asked, wish.wait)
                 stopped = world.stopping()
@@ -89,8 +91,9 @@ def _read(policy: Policy) -> Credential:
 # --- taking it in ----------------------------------------------------------------------------------------
 
 
-def _take(world: "Wiring", policy: Policy, credential: Credential) -> None:
+def _take(world: "Wiring", wish: Wish, credential: Credential) -> None:
     """Have it tried, written down and staged, under a claim of our own."""
+    policy = wish.policy
     with _claimed(world, policy) as desk:
         pause = desk.orders().get("pause")
         known = read_one(world.ledger, policy.target.id)
@@ -102,6 +105,8 @@ def _take(world: "Wiring", policy: Policy, credential: Credential) -> None:
         left = _left_over(world, desk)
         if left is not None and is_candidate(desk, policy, credential, left):
             return  # by an earlier submit, which was killed: it is in service now
+        if wish.once_more:
+            breaker.once_more(world.ledger, policy.target.id, breaker.PERSON)
         try:
             submit(desk, policy, credential, session.person())
         except NotTaken as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rotator import breaker
 from rotator.cli import session
 from rotator.cli.coverage import Asked, Coverage, Outcome, outcome
 from rotator.cli.options import Options
@@ -105,6 +106,8 @@ def _give(world: "Wiring", policy: Policy, wish: Wish) -> str | None:
             return f"paused by {known.orders['pause'].by}; --yes rotates it all the same"
         ledger.withdraw(policy.target.id, "pause")
     ledger.forget(f"block:{policy.provider.principal}")
+    if policy.parent is not None:
+        breaker.once_more(ledger, policy.parent, breaker.TOKEN)
     if known.state.block is not None:
         _unblocked(world, policy, by)
     grace = None if policy.renew is not None else wish.grace  # a token dies when it expires

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     callback=duration,
     help="How long to watch at most.",
 )
+@click.option("--once-more", is_flag=True, help="Send it though logins of its account were refused.")
 @json_option
 @click.pass_obj
 def submit(
@@ -42,6 +43,7 @@ def submit(
     provider: str | None,
     no_wait: bool,
     wait: timedelta,
+    once_more: bool,
     as_json: bool,
 ) -> int:
     """Bring a credential that a person issued: a JSON object on standard input, or typed unseen.
@@ -63,7 +65,8 @@ def submit(
         raise Wrong("Whose credential? `rotator submit NAME`, or `rotator submit --admin PROVIDER`.")
     from rotator.cli import bringing  # noqa: PLC0415 - the whole machine
 
-    wish = bringing.Wish(named(book.policies, name), timedelta(0) if no_wait else wait, watch=not no_wait)
+    policy, watched = named(book.policies, name), timedelta(0) if no_wait else wait
+    wish = bringing.Wish(policy, watched, watch=not no_wait, once_more=once_more)
     return bringing.told(bringing.bring(options, book, wish), wish, as_json=as_json)
 
 

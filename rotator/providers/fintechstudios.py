@@ -21,6 +21,7 @@ from rotator.providers.http import Budget
 from rotator.providers.logins import Login, PersonIssued, ShortLived, doubt, refusal, said_of
 from rotator.providers.managed import Pace, options_of
 from rotator.providers.network import Call, Network
+from rotator.providers.refusals import Refusals
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,189}")
@@ -91,6 +92,7 @@ class FintechAccessKey(_Fintech, PersonIssued):
 
     def __init__(self, ref: ProviderRef, admin: Admin | None, clock: Clock, network: Network) -> None:
         super().__init__(ref, admin, clock, network)
+        self._refusals = Refusals(self.traits.fields, clock)
         self._one_login = threading.Lock()
         self._accepted: tuple[float, Credential, Issued] | None = None
 

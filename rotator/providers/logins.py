@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel
 
-from rotator.errors import EffectError, NeedsPerson, NotSent, Refused, RotatorError, Scope
+from rotator.errors import EffectError, NeedsPerson, Refused, RotatorError, Scope
 from rotator.interfaces import Clock
 from rotator.model import Credential, Issued, KeyRecord, Policy, Probe, ProviderRef, Traits, Verdict
 from rotator.providers.admin import Admin
@@ -21,7 +21,6 @@ from rotator.providers.http import TRIES, Api, Budget
 from rotator.providers.managed import Pace, Part, options_of
 from rotator.providers.network import Call, Network
 from rotator.providers.parsing import echoed, garbage
-from rotator.providers.refusals import Refusals
 
 _NO_SUCH_PATH = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
@@ -76,7 +75,6 @@ class Login(ABC):
         burst = max(self.burst, int(self._options.requests_per_second or 0))
         limiter = network.limiter(ref.base_url, ref.principal, rate, burst)
         self._api = Api(ref, network, limiter, clock)
-        self._refusals = Refusals(self.traits.admin_fields or self.traits.fields, clock)
 
     @property
     def clock_ahead(self) -> timedelta | None:
@@ -189,15 +187,12 @@ class ShortLived(Login):
     """The kind that is minted. Its parent comes as an admin credential does: ``traits.admin_fields``."""
 
     def issue(self, label: str, wanted: Mapping[str, Any]) -> Issued:  # noqa: ARG002 - tokens have no label
-        """One token call, never repeated once it was sent.
+        """One token call, never repeated once it was sent; whoever calls counts those that are refused.
 
-        After a refused login nothing is sent with the same credential for 15 minutes, an hour, then a day.
-        Only where the parent secret has changed meanwhile the new one is tried at once.
+        Only where the parent secret has changed since it was read is the new one tried at once.
         """
         budget, admin = Budget(self._clock), self._parent()
         parent = admin.credential()
-        if self._refusals.held(parent) is not None:
-            parent = self._changed(admin, parent)
         while True:  # each further round needs a parent secret that has changed
             sent = self._clock.now()
             answer = self._login(parent, budget)
@@ -205,8 +200,10 @@ class ShortLived(Login):
                 return self._minted(answer, parent, sent)
             if not self.endpoint.refuses(answer) and answer.status != HTTPStatus.FORBIDDEN:
                 raise self._failed(answer)
-            self._refusals.note(parent, said_of(answer, self.endpoint))
-            parent = self._changed(admin, parent)
+            fresh = admin.renewed(parent)
+            if fresh is None:
+                raise self._refused(admin) if self.endpoint.refuses(answer) else self._forbidden()
+            parent = fresh
 
     def _probed(self, call: Call, judge: Callable[[Answer], Probe]) -> Probe:
         """One request with the token itself; whatever goes wrong is UNKNOWN."""
@@ -225,22 +222,6 @@ class ShortLived(Login):
             )
         return self._admin
 
-    def _changed(self, admin: Admin, held: Credential) -> Credential:
-        """What the parent secret holds by now in place of a credential that is held.
-
-        Raises why it is held if that is still the same, or is held as well.
-        """
-        credential = admin.renewed(held) or held
-        why = self._refusals.held(credential)
-        if why is None:
-            return credential
-        if why.said.verdict is Verdict.DEAD:
-            raise self._refused(admin)
-        if why.said == FORBIDDEN:
-            raise self._forbidden()
-        said = f"{self._ref.name}: a login failed ({why.said.why}), so none is sent for a while."
-        raise NotSent("login-held", said, retry_at=why.until)
-
     def _forbidden(self) -> NeedsPerson:
         return NeedsPerson(
             "admin-forbidden",
@@ -255,8 +236,8 @@ class ShortLived(Login):
             told.kind,
             f"{self._ref.name}: the login with the parent secret is refused; it is not tried again for a "
             "while, unless that secret changes.",
-            todo="Have a new credential issued, and give it to the policy of the parent secret by `rotator "
-            f"submit` (JSON with {', '.join(self.traits.admin_fields)}).",
+            todo="Have a new credential issued, and bring it into the parent secret (JSON with "
+            f"{', '.join(self.traits.admin_fields)}).",
             scope=told.scope,
         )
 
@@ -273,12 +254,7 @@ class ShortLived(Login):
         return unwelcome(answer, said, self._clock.now(), reads=False)
 
     def _minted(self, answer: Answer, parent: Credential, sent: datetime) -> Issued:
-        try:
-            issued = self.endpoint.minted(answer, parent, sent)
-        except Refused as error:
-            self._refusals.note(parent, doubt(error.kind))
-            raise
-        self._refusals.forget(parent)
+        issued = self.endpoint.minted(answer, parent, sent)
         hidden, fields = self.traits.secret_fields, issued.credential
         told = [fields.get(name) for name in self.traits.fields if name not in hidden]
         if echoed(fields, hidden, issued.key_id, told):
@@ -294,9 +270,6 @@ def refusal(answer: Answer) -> Probe:
 def doubt(why: str) -> Probe:
     """The verdict where nothing is said plainly."""
     return Probe(Verdict.UNKNOWN, why)
-
-
-FORBIDDEN = doubt(f"http-{HTTPStatus.FORBIDDEN}")
 
 
 def said_of(answer: Answer, endpoint: TokenEndpoint) -> Probe:

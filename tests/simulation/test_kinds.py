@@ -1,6 +1,8 @@
 """Credentials that a person issues, tokens that expire, and the admin credential itself."""
 
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,8 +11,9 @@ from typing import Any, ClassVar
 
 import pytest
 
+from rotator import breaker
 from rotator.desk import Desk, Memory
-from rotator.errors import NeedsPerson, Scope
+from rotator.errors import NeedsPerson, NotSent, Refused, RotatorError, Scope
 from rotator.interfaces import Ledger
 from rotator.ledger import open_ledger
 from rotator.model import (
@@ -49,6 +52,12 @@ class ByHand(FakeProvider):
         todo_issue="Open For Business, API keys, and create a new key.",
         todo_revoke="Open For Business, API keys, and revoke the old one.",
     )
+    probes = 0
+
+    def probe(self, credential: Credential) -> Probe:
+        """One login."""
+        self.probes += 1
+        return super().probe(credential)
 
 
 class Unprovable(ByHand):
@@ -62,6 +71,7 @@ class Tokens(FakeProvider):
 
     traits: ClassVar[Traits] = replace(
         FakeProvider.traits,
+        admin_fields=("key_id", "secret"),
         lists=False,
         revokes=False,
         expires=True,
@@ -72,19 +82,24 @@ class Tokens(FakeProvider):
     def __init__(self, clock: ManualClock, rng: Random) -> None:
         super().__init__(clock, rng)
         self.minted: list[datetime] = []
-        self.refuses = False
+        self.refusal: RotatorError | None = None
         self.logins = 0
 
     def issue(self, label: str, wanted: Any) -> Issued:
         """One call, one token."""
         self.logins += 1
-        if self.refuses:
-            raise NeedsPerson("admin-refused", "refused.", todo="submit", scope=Scope.PROVIDER)
+        if self.refusal is not None:
+            raise self.refusal
         key = self.add(f"token {len(self.minted)}", {})
         self.minted.append(self._clock.now())
         expires = self._clock.now() + LIFE
         value = {"key_id": key.key_id, "secret": key.secret, "expires_at": str(int(expires.timestamp()))}
         return Issued(key.key_id, Credential(value), {}, expires)
+
+
+REFUSED = NeedsPerson("admin-refused", "refused.", todo="submit", scope=Scope.PROVIDER)
+DOUBTFUL = Refused("login-failed", "an error inside a 200.")
+UNREADABLE = NeedsPerson("access-denied", "cannot be read.", todo="allow it", scope=Scope.PROVIDER)
 
 
 class Both(FakeWorld):
@@ -335,15 +350,16 @@ def test_a_new_parent_credential_makes_its_tokens_due_and_its_old_key_waits_for_
     rig.until(timedelta(minutes=1))
     assert len(rig.tokens.minted) == 1
     ask(rig)
-    rig.tokens.refuses = True
+    rig.tokens.refusal = REFUSED
     rig.submit(rig.hand.add("new"))
     rig.until(timedelta(minutes=90))
     (debt,) = rig.ledger.debts(rig.parent.target.id)
     assert debt.block is None, "its grace is over, but a token of it lives"
-    rig.tokens.refuses = False
+    rig.tokens.refusal = None
     rig.ledger.give(rig.token.target.id, Order("run", "a person", "again", rig.clock.now()))
     for fact in rig.ledger.facts("block:"):
         rig.ledger.forget(fact)
+    breaker.once_more(rig.ledger, rig.parent.target.id, breaker.TOKEN)
     rig.until(timedelta(minutes=30))
     assert len(rig.tokens.minted) == 2
     (debt,) = rig.ledger.debts(rig.parent.target.id)
@@ -351,13 +367,23 @@ def test_a_new_parent_credential_makes_its_tokens_due_and_its_old_key_waits_for_
     assert debt.block.kind == "a-person-must-revoke"
 
 
-def test_three_refused_logins_are_the_last_until_a_person_acts(rig: Rig) -> None:
-    """The provider disables accounts: no fourth try by itself; a new parent credential begins anew."""
-    rig.tokens.refuses = True
+@pytest.mark.parametrize("refusal", [REFUSED, DOUBTFUL], ids=["refused", "doubtful"])
+def test_three_refused_logins_are_the_last_until_a_person_acts(rig: Rig, refusal: RotatorError) -> None:
+    """The provider disables accounts: no fourth try by itself; a new parent credential begins anew.
+
+    People are told what to do, and reminded: after a day, then after two more.
+    """
+    rig.tokens.refusal = refusal
     rig.until(timedelta(days=5))
     assert rig.tokens.logins == 3
+    (block,) = (json.loads(text) for text in rig.ledger.facts("block:").values())
+    assert block["kind"] == "logins-refused"
+    assert "rotator submit parent" in block["todo"]
+    assert "rotator run-now token" in block["todo"]
+    told = 0 if refusal is DOUBTFUL else 1
+    assert rig.alarms("token") == ["blocked"] * (told + 3)
     ask(rig)
-    rig.tokens.refuses = False
+    rig.tokens.refusal = None
     rig.submit(rig.hand.add("new"))
     rig.until(timedelta(minutes=10))
     assert rig.tokens.logins == 4
@@ -368,12 +394,147 @@ def test_an_expired_token_is_no_reason_to_wait(rig: Rig) -> None:
     """A token that died by itself does not hold up its parent's old key."""
     rig.until(timedelta(minutes=1))
     ask(rig)
-    rig.tokens.refuses = True
+    rig.tokens.refusal = REFUSED
     rig.submit(rig.hand.add("new"))
     rig.until(timedelta(hours=4))
     (debt,) = rig.ledger.debts(rig.parent.target.id)
     assert debt.block is not None
     assert debt.block.kind == "a-person-must-revoke"
+
+
+def test_refused_logins_are_counted_over_restarts(rig: Rig) -> None:
+    """A process for each look, as cron has it: the fourth login is none's."""
+    rig.tokens.refusal = DOUBTFUL
+    for _ in range(60):
+        rig.worker = rig.start()
+        rig.until(timedelta(minutes=10))
+    assert rig.tokens.logins == 3
+
+
+def test_a_login_that_a_kill_cut_short_is_counted(rig: Rig) -> None:
+    """Its place is taken before it is sent: a worker that is killed at each login sends no fourth."""
+    rig.tokens.refusal = KeyboardInterrupt()  # type: ignore[assignment]
+    for _ in range(8):
+        with suppress(KeyboardInterrupt):
+            rig.until(timedelta(hours=2))
+        rig.worker = rig.start()
+    assert rig.tokens.logins == 3
+
+
+@pytest.mark.parametrize("error", [UNREADABLE, NotSent("connect", "not sent."), Refused("http-429", "slow.")])
+def test_what_is_no_refused_login_never_ends_the_renewal(rig: Rig, error: RotatorError) -> None:
+    """A parent secret that cannot be read, or a provider that is busy: tried on, and well again by itself."""
+    rig.tokens.refusal = error
+    rig.until(timedelta(days=2))
+    assert rig.tokens.logins > 20
+    rig.tokens.refusal = None
+    rig.until(timedelta(hours=1))
+    assert len(rig.tokens.minted) == 1
+
+
+def test_a_parent_secret_that_changed_is_tried_by_itself(rig: Rig) -> None:
+    """Its version is looked at, which costs no login. Another field of it is not another key; another key is
+    one login, and all is well if that is accepted.
+    """
+    rig.tokens.refusal = REFUSED
+    rig.until(timedelta(days=1))
+    rig.store.put("parent", "p1", {**rig.fields(rig.first), "note": "theirs"}, current=True)
+    rig.until(timedelta(hours=3))
+    assert rig.tokens.logins == 3
+    rig.store.put("parent", "p2", {**rig.fields(rig.hand.add("still wrong")), "note": "x"}, current=True)
+    rig.until(timedelta(hours=3))
+    assert rig.tokens.logins == 4
+    rig.tokens.refusal = None
+    rig.store.put("parent", "p3", rig.fields(rig.hand.add("right")), current=True)
+    rig.until(timedelta(hours=1.2))
+    assert len(rig.tokens.minted) == 1
+    assert rig.ledger.facts("login:") == {}
+    assert rig.ledger.facts("block:") == {}
+
+
+def test_wrong_logins_that_a_person_brings_are_counted_too(rig: Rig) -> None:
+    """Three are sent and no fourth, which is said; the token whose parent works is renewed all the same, and
+    that is the end of what was counted.
+    """
+    rig.until(timedelta(minutes=1))
+    tried = rig.hand.probes
+    for _ in range(5):
+        dead = rig.hand.add("dead")
+        dead.live = False
+        with pytest.raises(NotTaken) as told:
+            rig.submit(dead)
+    assert "rotator submit parent --once-more" in str(told.value)
+    assert rig.hand.probes - tried == 3
+    breaker.once_more(rig.ledger, rig.parent.target.id, breaker.PERSON)
+    with pytest.raises(NotTaken, match="refuses it"):
+        rig.submit(dead)
+    with pytest.raises(NotTaken, match="--once-more"):
+        rig.submit(dead)
+    rig.until(timedelta(hours=2))
+    assert len(rig.tokens.minted) == 2
+    assert rig.ledger.facts("login:") == {}
+
+
+def test_a_new_login_is_taken_after_its_tokens_were_refused(rig: Rig) -> None:
+    """Three of the token leave a person one: it is accepted, and the token is minted with it at once."""
+    rig.tokens.refusal = REFUSED
+    rig.until(timedelta(days=1))
+    with pytest.raises(NotTaken, match="rotator run-now token"):
+        rig.submit(rig.first)
+    rig.tokens.refusal = None
+    rig.submit(rig.hand.add("new"))
+    rig.until(timedelta(minutes=10))
+    assert len(rig.tokens.minted) == 1
+    assert rig.ledger.facts("login:") == {}
+
+
+# --- which tokens a parent's old key waits for -------------------------------------------------------------
+
+
+def waits_for_its_token(rig: Rig) -> None:
+    """A new parent credential comes, but its token cannot be renewed: nobody has to revoke before it is."""
+    ask(rig)
+    rig.tokens.refusal = NotSent("connect", "not sent.")
+    rig.submit(rig.hand.add("new"))
+    rig.until(timedelta(minutes=90))
+    (debt,) = rig.ledger.debts(rig.parent.target.id)
+    assert debt.block is None
+    before = len(rig.tokens.minted)
+    rig.tokens.refusal = None
+    rig.until(timedelta(minutes=40))
+    (debt,) = rig.ledger.debts(rig.parent.target.id)
+    assert debt.block is not None
+    assert debt.block.kind == "a-person-must-revoke"
+    assert len(rig.tokens.minted) == before + 1
+
+
+def test_a_parents_old_key_waits_for_a_token_that_was_there_before(rig: Rig) -> None:
+    """Nobody knows what it was minted with, so it counts as in use until it is replaced."""
+    rig.store.put("token", "t1", {"key_id": "theirs", "secret": "theirs too"}, current=True)
+    rig.tokens.refusal = NotSent("connect", "not sent.")
+    rig.until(timedelta(minutes=1))
+    waits_for_its_token(rig)
+
+
+def test_a_parents_old_key_waits_though_its_version_moved(rig: Rig) -> None:
+    """Somebody changed another field of the parent secret since the token was minted: the same key."""
+    rig.until(timedelta(minutes=1))
+    rig.store.put("parent", "p1", {**rig.fields(rig.first), "note": "theirs"}, current=True)
+    waits_for_its_token(rig)
+
+
+def test_a_token_of_the_key_in_service_is_not_waited_for(rig: Rig) -> None:
+    """Nor is it minted anew because another field of its parent secret changed."""
+    rig.until(timedelta(minutes=1))
+    ask(rig)
+    new = rig.hand.add("new")
+    rig.submit(new)
+    rig.until(timedelta(minutes=10))
+    rig.store.put("parent", "p9", {**rig.fields(new), "note": "theirs"}, current=True)
+    rig.until(timedelta(minutes=55))
+    (debt,) = rig.ledger.debts(rig.parent.target.id)
+    assert debt.block is not None
+    assert len(rig.tokens.minted) == 2
 
 
 # --- the admin credential ---------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ STORIES = (
     "setbacks",
     "verifying",
     "desk",
+    "breaker",
     "caseload",
 )
 WORDS = ("interfaces", "errors", "model")
@@ -91,7 +92,7 @@ ROOMS: dict[str, Room] = {
     "cli": Room(
         (*WORDS, *CALENDAR, "people", "policies", "audit", "ledger", "telemetry", "wiring", "run_pass",
          "jobs", "lab", "version", "doctor", "reconcile", "safe_mode", "capabilities", "submitting",
-         "rotation", "desk", "stopping", "budgets", "keeping"),
+         "rotation", "desk", "stopping", "budgets", "keeping", "breaker"),
         "a command is where everything meets; lab for the command demo alone, and the story for submit: its "
         "first step is taken while the person waits",
     ),
