@@ -123,6 +123,23 @@ def test_a_submit_that_was_killed_late_is_brought_again_and_goes_on(
     assert "is in service; grace" in said.out
 
 
+def test_after_three_wrong_logins_a_person_says_once_more(people: PeopleRig) -> None:
+    """Each submit is a process: the ledger counts. --once-more sends one, and a good one ends the count."""
+    dead = people.figure.issue_by_hand()
+    people.figure.revoke_by_hand(dead["client_id"])
+    said = [people.bring(dead) for _ in range(5)]
+    assert [one.code for one in said] == [1] * 5
+    assert people.figure.token_calls == 3
+    assert "rotator submit client --once-more" in said[-1].err
+    assert "refuses it" in people.bring(dead, "--once-more").err
+    assert people.figure.token_calls == 4
+    assert "--once-more" in people.bring(dead).err
+    assert people.figure.token_calls == 4
+    fresh = people.figure.issue_by_hand()
+    assert people.bring(fresh, "--once-more").code == 0
+    assert people.read("prod/client") == fresh
+
+
 def test_a_paused_policy_takes_nothing(people: PeopleRig) -> None:
     """A pause holds a submitted credential too: the person is told who paused, and what to type."""
     people.say("pause", "client", "--reason", "freeze")
