@@ -1,12 +1,14 @@
 """The keys of the audit trail: in a file, never in the database that they vouch for.
 
 Each line of the file is one key, 64 hexadecimal digits. The first one signs; the others, of earlier times,
-are kept so that old records can still be verified.
+are kept so that old records can still be verified. A line ``lost ID`` says that the key of that id is gone
+for good: a person knows that its records can be verified no more.
 """
 
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ from rotator.errors import LedgerUnusable
 
 _DIGITS = 64  # of a key in its file: 32 bytes, as long as what SHA-256 gives
 _NEW = "openssl rand -hex 32"
+_LOST = re.compile(r"lost ([0-9a-f]{8})")
 
 
 class AuditKey:
@@ -40,6 +43,7 @@ class KeyRing:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self._keys: tuple[AuditKey, ...] = () if path else (AuditKey(secrets.token_bytes()),)
+        self._lost: frozenset[str] = frozenset()
 
     def signing(self) -> AuditKey:
         """The key that new records are made with. Raises LedgerUnusable where there is none.
@@ -53,13 +57,17 @@ class KeyRing:
         raise LedgerUnusable(
             f"The key of the audit trail is missing: there is no {self.path}, and every step must be "
             "recorded with it. Put the file back from where you keep it, or name it in "
-            f"ROTATOR_AUDIT_KEY_FILE. If it is lost for good, make a new one ({_NEW} > {self.path}): "
-            "`rotator audit verify` then tells which records can be verified no more. [audit-key]"
+            f"ROTATOR_AUDIT_KEY_FILE. If it is lost for good, make a new one ({_NEW} > {self.path}); rotator "
+            "then asks for one line more. [audit-key]"
         )
 
     def find(self, key_id: str) -> AuditKey | None:
         """The key of this id, or None. Raises LedgerUnusable for a file that holds no keys."""
         return next((key for key in self._read() if key.id == key_id), None)
+
+    def accounts_for(self, key_id: str) -> bool:
+        """Whether a key is here, or said to be lost. Raises LedgerUnusable for a file that holds no keys."""
+        return self.find(key_id) is not None or key_id in self._lost
 
     def make(self) -> None:
         """Make the file with a random key, unless it is there; of several processes one makes it."""
@@ -79,7 +87,10 @@ class KeyRing:
                 return ()
             except (OSError, UnicodeDecodeError) as error:
                 raise _unreadable(self.path, error) from None
-            self._keys = tuple(_parsed(self.path, line.strip()) for line in lines if line.strip())
+            lost = [found for line in lines if (found := _LOST.fullmatch(line.strip()))]
+            self._lost = frozenset(found.group(1) for found in lost)
+            told = {found.string for found in lost} | {""}
+            self._keys = tuple(_parsed(self.path, line.strip()) for line in lines if line.strip() not in told)
         return self._keys
 
 
@@ -88,7 +99,8 @@ def _parsed(path: Path, line: str) -> AuditKey:
         if len(line) == _DIGITS:
             return AuditKey(bytes.fromhex(line))
     raise LedgerUnusable(
-        f"{path} is no file of audit keys: each line must hold {_DIGITS} hexadecimal digits ({_NEW}). "
+        f"{path} is no file of audit keys: each line must hold {_DIGITS} hexadecimal digits ({_NEW}), or "
+        "`lost` and the id of a key that is gone. "
         "[audit-key]"
     )
 

@@ -21,7 +21,10 @@ from rotator.model import Anchor
 _ALL = 1_000_000_000  # events
 
 
-@click.group(short_help="Is the record of what was done whole? Print it; how did each key die?")
+@click.group(
+    short_help="Is the record of what was done whole? Print it; how did each key die?",
+    epilog="Example: rotator audit verify",
+)
 def audit() -> None:
     """The audit trail: every change of the ledger, in a chain that no one alters unnoticed."""
 

@@ -36,7 +36,7 @@ class Beginning(Trail):
         """Make the MACs of older records, and write down what the tables hold now."""
         rows = connection.execute(RECORDS, {"its_secret": secret}).all()
         head = START
-        pen = Pen(self._id, self._ring.signing())
+        pen = Pen(self._id, self._signing(connection))
         sealed = list(_sealed(pen, (record_of(row) for row in rows)))
         if sealed:
             head = Head(sealed[-1].number, sealed[-1].mac)

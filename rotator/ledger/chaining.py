@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, Update, bindparam, select, update
 
 from rotator.audit.chain import OWN, Entry, Pen
-from rotator.audit.keys import KeyRing
+from rotator.audit.keys import AuditKey, KeyRing
+from rotator.errors import LedgerUnusable
 from rotator.ledger.codec import EVENT
 from rotator.ledger.database import Database
 from rotator.ledger.part import Part
@@ -34,6 +35,23 @@ class Chained(Part):
         self._ring = ring or KeyRing(None)
         self._by = by
         self._heads: dict[str, Head] = {}
+        self._vouched = False  # our keys are those of the records that are there
+
+    def _signing(self, connection: Connection) -> AuditKey:
+        """The key of new records. Raises LedgerUnusable where others of this ledger write with another one:
+        nobody could verify them together.
+        """
+        key = self._ring.signing()
+        newest = None if self._vouched else connection.execute(_NEWEST_KEY).scalar()
+        if newest and not self._ring.accounts_for(newest):
+            raise LedgerUnusable(
+                f"The audit trail of this ledger is written with key {newest}, which {self._ring.path} does "
+                "not hold. Give every worker of a ledger the same file (ROTATOR_AUDIT_KEY_FILE), with the new "
+                "key on top of the old ones where it was changed. If that key is lost for good, add the line "
+                f"`lost {newest}`: `rotator audit verify` names what can be verified no more. [audit-key]"
+            )
+        self._vouched = True
+        return key
 
     def _record(
         self,
@@ -48,7 +66,7 @@ class Chained(Part):
 
         False, with nothing written, where there is no such row, or it is not as ``write`` demands.
         """
-        move, pen = MOVE_OWN if secret == OWN else MOVE_HEAD, Pen(self._id, self._ring.signing())
+        move, pen = MOVE_OWN if secret == OWN else MOVE_HEAD, Pen(self._id, self._signing(connection))
         for head in self._heads_of(connection, secret):
             records = list(pen.linked(secret, head, EPOCH + now * MICROSECOND, entries))
             after = Head(records[-1].number, records[-1].mac)
@@ -83,6 +101,7 @@ class Chained(Part):
 # Where a chain's head stands, and how it moves. Statements of the hot path are built once.
 _HEAD = select(SECRETS.c.number, SECRETS.c.mac).where(SECRETS.c.id == bindparam("its_secret"))
 _HEAD = _HEAD.with_for_update()  # for databases where several write at once
+_NEWEST_KEY = select(EVENTS.c.key).where(EVENTS.c.secret == OWN).order_by(EVENTS.c.seq.desc()).limit(1)
 _OWN_HEAD = select(META.c.number, META.c.mac).with_for_update()
 APPEND = EVENTS.insert()
 FOLLOWS = SECRETS.c.mac == bindparam("head_mac")

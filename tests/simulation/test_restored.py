@@ -50,6 +50,8 @@ class Restored(Sim):
         folder = folder / str(copy)
         folder.mkdir()
         self.copy(self.folder / f"copy-{copy}", folder / "ledger.sqlite")
+        key = "ledger.sqlite.audit-key"  # not in the database, nor in its backup
+        (folder / key).write_bytes((self.folder / key).read_bytes())
         other = Restored(folder)
         vars(other).update(kept)
         other.keeps, other.began = False, self.clock.now()

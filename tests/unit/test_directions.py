@@ -86,8 +86,9 @@ ROOMS: dict[str, Room] = {
     ),
     "testing": Room((*WORDS, "audit", "stores"), "the fake Secrets Manager stands under the real adapter"),
     "jobs": Room(
-        ("audit", "errors", "interfaces", "model", "telemetry"),
-        "telemetry for the Protocol of alarms and for what may be said of an exception; no other adapter",
+        ("audit", "errors", "interfaces", "model", "safe_mode", "telemetry"),
+        "safe mode for a ledger that does not hold its own anchor; telemetry for the Protocol of alarms and "
+        "for what may be said of an exception; no other adapter",
     ),
     "cli": Room(
         (*WORDS, *CALENDAR, "people", "policies", "audit", "ledger", "telemetry", "wiring", "run_pass",

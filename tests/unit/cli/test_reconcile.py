@@ -33,8 +33,8 @@ def found(rig: Rig, *args: str) -> list[tuple[str, str | None]]:
 
 def backup(rig: Rig, source: str, target: str) -> None:
     """A copy of a ledger as SQLite makes it."""
-    for file in rig.folder.glob(f"{target}*"):
-        file.unlink()
+    for suffix in ("", "-wal", "-shm"):
+        (rig.folder / f"{target}{suffix}").unlink(missing_ok=True)
     here, there = sqlite3.connect(rig.folder / source), sqlite3.connect(rig.folder / target)
     here.backup(there)
     here.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rotator.audit.chain import trail_of
+from rotator.audit.keys import AuditKey
 from rotator.audit.verify import Flaw, verify
 from rotator.errors import Fenced, LedgerUnusable
 from rotator.ledger.sql import SqlLedger
@@ -140,6 +141,24 @@ def test_keys_can_change(path: Path, ledger: SqlLedger) -> None:
     assert judged(path, last).findings == ()
     file.write_text(f"{'ab' * 32}\n")
     assert {found.flaw for found in judged(path, last).findings} == {Flaw.KEY}
+
+
+def test_a_worker_with_another_key_writes_nothing(path: Path, ledger: SqlLedger) -> None:
+    """Nobody could verify both; it may read. Where the first key is lost for good, a person says so."""
+    lived(ledger)
+    ledger.close()
+    file = path.with_name("ledger.sqlite.audit-key")
+    (was,) = (AuditKey(bytes.fromhex(line)) for line in file.read_text().split())
+    file.write_text(f"{'ab' * 32}\n")
+    opened = opened_at(path)
+    assert list(opened.secrets())
+    with pytest.raises(LedgerUnusable, match=f"lost {was.id}"):
+        opened.give("one", an_order())
+    opened.close()
+    file.write_text(f"{'ab' * 32}\nlost {was.id}\n")
+    opened = opened_at(path)
+    opened.give("one", an_order())
+    opened.close()
 
 
 def test_a_named_key_is_used(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
