@@ -46,8 +46,8 @@ class Chained(Part):
         if newest and not self._ring.accounts_for(newest):
             raise LedgerUnusable(
                 f"The audit trail of this ledger is written with key {newest}, which {self._ring.path} does "
-                "not hold. Give every worker of a ledger the same file (ROTATOR_AUDIT_KEY_FILE), with the new "
-                "key on top of the old ones where it was changed. If that key is lost for good, add the line "
+                "not hold. Give every worker of a ledger the same file (ROTATOR_AUDIT_KEY_FILE), the new key "
+                "on top of the old ones where it was changed. If that key is lost for good, add the line "
                 f"`lost {newest}`: `rotator audit verify` names what can be verified no more. [audit-key]"
             )
         self._vouched = True
