@@ -7,44 +7,38 @@
 
 Each step looks before it acts, commits what it is about to do before it does it, and may be killed at any
 line: whoever calls :func:`advance` next goes on from what the ledger, the provider and the store say.
-From ``promoting`` the story only goes forward.
+From ``promoting`` the story only goes forward: :mod:`rotator.promotion` is its last page.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 from rotator import backoff, breaker, setbacks
-from rotator.desk import Desk, Held, holds_nothing, pushed
-from rotator.due import settings_digest
+from rotator.desk import Desk, holds_nothing, pushed
 from rotator.durations import text as every
 from rotator.errors import Conflict, EffectError, NeedsPerson, NotSent, Refused, Unknown
 from rotator.interfaces import Stored
-from rotator.keeping import keep_owed, let_go
-from rotator.kinship import dead_by, keeps_admin, minted_with, renew_children
-from rotator.looking import keys_listed, look, must_be_unstaged, owe_found, seed, slot, versions_of
+from rotator.keeping import keep_owed
+from rotator.kinship import dead_by, minted_with
+from rotator.looking import keys_listed, look, must_be_unstaged, owe_found, seed, slot
 from rotator.model import (
     Again,
-    CurrentKey,
     Ended,
-    Event,
     KeyRecord,
     Order,
     Phase,
     Policy,
     Probe,
-    Provenance,
     Rotation,
-    SecretState,
     Verdict,
     label_for,
 )
-from rotator.owing import accounted, events_of, holds_same, in_service_again, replaced, strays_of
+from rotator.owing import accounted, strays_of
+from rotator.promotion import promote, promote_held, promote_now, resolve
 from rotator.setbacks import Step
 from rotator.verifying import Objection, counted, probed, repeats
 
 _UNSEEN = 2  # reads that may miss a version which was written, before its value counts as lost
-_STALE = timedelta(minutes=5)  # a verification older than this is done again before promoting
 
 
 def begin(desk: Desk, policy: Policy, reason: str, orders: Sequence[Order] = ()) -> Rotation:
@@ -73,9 +67,9 @@ def advance(desk: Desk, rotation: Rotation) -> Again | Ended:
         Phase.ISSUING: _sweep,
         Phase.ISSUED: _stage,
         Phase.STAGED: _verify,
-        Phase.VERIFIED: _promote,
-        Phase.PROMOTING: _resolve,
-        Phase.CONFLICT: _resolve,
+        Phase.VERIFIED: promote,
+        Phase.PROMOTING: resolve,
+        Phase.CONFLICT: resolve,
     }
     rotation = desk.memory.counted(rotation)
     while not rotation.phase.ended:
@@ -274,152 +268,7 @@ def _verified(desk: Desk, rotation: Rotation, probe: Probe) -> Step:
     told = desk.event("verified", f"{probes} succeeded", rotation=verified)
     state = replace(desk.state, account=probe.account or desk.state.account)
     desk.provider_works(rotation.policy)
-    if keep_owed(desk, verified) or _promote_held(desk, verified):
+    if keep_owed(desk, verified) or promote_held(desk, verified):
         desk.write(state=state, rotation=verified, events=[told])
         return verified
-    return _promoting(desk, verified, state, [told])
-
-
-# --- verified: promote, and from there only forward ------------------------------------------------------
-
-
-def _promote(desk: Desk, rotation: Rotation) -> Step:
-    """Keep what open debts must read; then promote."""
-    now, attempt = desk.now(), rotation.attempt
-    held = _promote_held(desk, rotation)
-    if held is not None:
-        return Again(held.until)
-    if attempt.verified_at is None or now - attempt.verified_at > _STALE:
-        anew = replace(attempt, successes=0, first_success=None, verified_at=None, staged_at=now)
-        return replace(rotation, phase=Phase.STAGED, attempt=anew)
-    held = keep_owed(desk, rotation) or _promote_held(desk, rotation)
-    return Again(held.until) if held else _promoting(desk, rotation)
-
-
-def _promote_held(desk: Desk, rotation: Rotation) -> Held | None:
-    """What holds the promotion: not the provider, which has no part in it."""
-    return desk.held(rotation.policy, urgent=rotation.urgent, admin=False)
-
-
-def _promoting(
-    desk: Desk, rotation: Rotation, state: SecretState | None = None, events: Sequence[Event] = ()
-) -> Step:
-    """Write the intent, with what led to it, and send it."""
-    sent = rotation.attempt.promoted_at or desk.now()
-    attempt = replace(rotation.attempt, promoted_at=sent)
-    promoting = replace(rotation, phase=Phase.PROMOTING, attempt=attempt)
-    desk.write(state=replace(state or desk.state, block=None), rotation=promoting, events=events)
-    return _send_promote(desk, promoting)
-
-
-def _send_promote(desk: Desk, rotation: Rotation) -> Step:
-    """Compare and swap against the version recorded when the rotation was planned."""
-    policy, attempt = rotation.policy, rotation.attempt
-    assert attempt.version is not None, "a promoting attempt has a version"
-    assert rotation.expected is not None, "a promoting rotation knows what it replaces"
-    try:
-        now_current = desk.store(policy).promote(policy.target, attempt.version, rotation.expected)
-    except Conflict:  # resolved at once the first time, later with a back-off
-        pause = desk.now() + backoff.after_looks(rotation.looks) if rotation.looks else None
-        doubted = replace(rotation, looks=rotation.looks + 1, look_at=pause)
-        desk.write(rotation=doubted)
-        return doubted
-    return _promoted(desk, rotation, now_current)
-
-
-def _resolve(desk: Desk, rotation: Rotation) -> Step:
-    """In doubt the store decides: ours, done; still the expected one, send again; else a conflict.
-
-    What is sent again is held and verified as at the first time: the doubt may have lasted for days.
-    """
-    policy, attempt = rotation.policy, rotation.attempt
-    assert attempt.version is not None, "a promoting attempt has a version"
-    at_store = versions_of(desk, policy).current
-    if at_store == attempt.version:
-        return _promoted(desk, rotation, attempt.version)
-    asked_again = rotation.phase is Phase.CONFLICT and "run" in desk.orders()
-    if at_store == rotation.expected:
-        if asked_again:
-            return setbacks.supersede(desk, rotation, old_serves=True)
-        return _promote(desk, replace(rotation, phase=Phase.VERIFIED))
-    current = desk.version(policy, at_store) if at_store else None
-    return _written_by_others(desk, rotation, current, asked_again=asked_again)
-
-
-def _written_by_others(desk: Desk, rotation: Rotation, current: Stored | None, *, asked_again: bool) -> Step:
-    """Another version than the expected one is current: our fields of it say what that means."""
-    policy, attempt = rotation.policy, rotation.attempt
-    candidate = desk.version(policy, attempt.version or "")
-    before = desk.version(policy, rotation.expected or "")
-    if current and candidate and holds_same(desk, policy, current, candidate):
-        return _promoted(desk, rotation, current.version)
-    if current and candidate and before and holds_same(desk, policy, current, before):
-        return _restage(desk, rotation, candidate, onto=current)
-    if asked_again:
-        return setbacks.supersede(desk, rotation, old_serves=False)
-    return setbacks.conflict(desk, rotation, "conflict", "somebody else wrote the secret meanwhile.")
-
-
-def _restage(desk: Desk, rotation: Rotation, candidate: Stored, *, onto: Stored) -> Step:
-    """Only other fields of the object changed: write the candidate over the fresh object, verify again."""
-    held = _promote_held(desk, rotation)
-    waits = Again(held.until) if held else setbacks.push_held(desk, rotation)
-    if waits is not None:
-        return waits
-    push = setbacks.token(desk)
-    intent = replace(rotation, phase=Phase.PROMOTING, attempt=replace(rotation.attempt, push=push))
-    told = desk.event("restaged", "other fields of the secret changed: staging on them", rotation=intent)
-    desk.write(state=pushed(rotation.policy, desk.state, desk.now()), rotation=intent, events=[told])
-    stored = desk.store(rotation.policy).stage(rotation.policy.target, candidate.credential, push, onto)
-    desk.memory.keep(desk.state.id, stored.version, stored, desk.now())
-    attempt = replace(
-        intent.attempt,
-        version=stored.version,
-        staged_at=desk.now(),
-        successes=0,
-        first_success=None,
-        verified_at=None,
-        promoted_at=None,  # this version was never sent: it may be given up
-    )
-    staged = replace(
-        intent, phase=Phase.STAGED, expected=onto.version, attempt=attempt, looks=0, look_at=None
-    )
-    desk.write(rotation=staged)
-    return staged
-
-
-def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
-    """The new key is current: in one commit the rotation ends and the old key's debt begins."""
-    now, policy, attempt = desk.now(), rotation.policy, rotation.attempt
-    current = CurrentKey(
-        version,
-        attempt.key_id,
-        Provenance.ISSUED,
-        now,
-        attempt.token,
-        expires_at=attempt.expires_at,
-        dead_by=attempt.dead_by,
-        made_with=attempt.made_with,
-    )
-    ended = replace(rotation, phase=Phase.PROMOTED, ended_at=now, look_at=None, error=None)
-    state = replace(
-        desk.state,
-        current=current,
-        rotated_at=now,
-        settings=settings_digest(policy),
-        failures=0,
-        failed_at=None,
-        block=None,
-    )
-    begins = None if rotation.replicated else now + rotation.grace  # with replicas when the last one shows it
-    debts = [replaced(desk, rotation, rotation.old, not_before=begins)] if rotation.old else []
-    over = in_service_again(desk, policy, current)
-    text = f"key {attempt.key_id} is current; grace of the old one: {every(rotation.grace)}"
-    told = desk.event("promoted", text, rotation=ended, key_id=attempt.key_id)
-    desk.write(state=state, rotation=ended, debts=[*over, *debts], events=[told, *events_of(desk, debts)])
-    for debt in over:
-        let_go(desk, debt)
-    renew_children(desk)
-    if keeps_admin(desk, policy):
-        desk.world.renewed(policy.provider)  # this is the secret that holds its admin credential
-    return ended
+    return promote_now(desk, verified, state, [told])

@@ -12,7 +12,18 @@ from typing import Any
 
 import pytest
 
-from rotator import backoff, budgets, looking, owing, permits, revocation, rotation, setbacks, verifying
+from rotator import (
+    backoff,
+    budgets,
+    looking,
+    owing,
+    permits,
+    promotion,
+    revocation,
+    rotation,
+    setbacks,
+    verifying,
+)
 from rotator.desk import Desk
 from rotator.errors import Conflict, Refused, Unknown
 from rotator.interfaces import Stored
@@ -378,12 +389,12 @@ def given_up_in_doubt(patch: Patch) -> None:
         forgotten = replace(one, attempt=replace(one.attempt, promoted_at=None))
         return setbacks.give_up(desk, forgotten, "in-doubt", "gave up")
 
-    patch.setattr(rotation, "_resolve", give_up)
+    patch.setattr(rotation, "resolve", give_up)
 
 
 def conflict_is_ours(patch: Patch) -> None:
     """Take any change of the current version for our own."""
-    patch.setattr(rotation, "holds_same", lambda *_: True)
+    patch.setattr(promotion, "holds_same", lambda *_: True)
 
 
 def grace_from_nothing(patch: Patch) -> None:
@@ -393,7 +404,7 @@ def grace_from_nothing(patch: Patch) -> None:
     def hasty(desk: Desk, one: Rotation, key: CurrentKey, **_: Any) -> Debt:
         return owed(desk, one, key, not_before=desk.now())
 
-    patch.setattr(rotation, "replaced", hasty)
+    patch.setattr(promotion, "replaced", hasty)
 
 
 def replicas_forgotten(patch: Patch) -> None:
@@ -465,7 +476,7 @@ GUARDS = [
     ),
     Guard(
         "5 a verification goes stale",
-        gone(rotation, "_STALE", timedelta.max),
+        gone(promotion, "_STALE", timedelta.max),
         with_sim(dead_candidate),
     ),
     Guard("6 only forward from promoting", given_up_in_doubt, with_sim(late_promote)),

@@ -11,6 +11,7 @@ PACKAGES = ("rotator", "jobs")
 
 STORIES = (
     "rotation",
+    "promotion",
     "revocation",
     "submitting",
     "looking",
