@@ -95,6 +95,12 @@ def same_key(traits: Traits, policy: Policy, one: Stored, other: Stored) -> bool
     )
 
 
+def is_of(desk: Desk, policy: Policy, stored: Stored, key_id: str | None) -> bool:
+    """Whether a version holds the key of this id, as far as it tells: somebody may have written over it."""
+    told = stored.credential.get(desk.provider(policy).traits.id_field)
+    return None in (told, key_id) or told == key_id
+
+
 def owe(
     desk: Desk,
     policy: Policy,

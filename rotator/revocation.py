@@ -31,7 +31,7 @@ from rotator.model import (
     Verdict,
     token_in,
 )
-from rotator.owing import holds_same, needs_adoption
+from rotator.owing import holds_same, is_of, needs_adoption
 
 _PATIENCE = timedelta(hours=1)  # from the first revoke until people are told that a key will not die
 _PROBE_LOOKS = 5  # looks without a clear baseline, after which the provider's list decides alone
@@ -182,6 +182,8 @@ def _recheck(desk: Desk, debt: Debt) -> Evidence:
     current = desk.store(debt.policy).read(debt.policy.target)
     witness(desk, debt.policy.target.secret, [current.version] if current else [])
     old = desk.version(debt.policy, debt.version) if debt.version else None
+    if old is not None and not is_of(desk, debt.policy, old, debt.key_id):
+        old = None  # the value of another key proves nothing of this one
     _not_in_service(desk, debt, current, old)
     if debt.reason is DebtReason.REPLACED:
         _ours_is_current(desk, debt, current)

@@ -33,7 +33,7 @@ from rotator.model import (
     Verdict,
     label_for,
 )
-from rotator.owing import accounted, strays_of
+from rotator.owing import accounted, is_of, strays_of
 from rotator.promotion import promote, promote_held, promote_now, resolve
 from rotator.setbacks import Step
 from rotator.verifying import Objection, counted, probed, repeats
@@ -238,6 +238,8 @@ def _verify(desk: Desk, rotation: Rotation) -> Step:
     stored = desk.version(policy, attempt.version)
     if stored is None:
         return setbacks.give_up(desk, rotation, "version-missing", "the store lost the pending version")
+    if not is_of(desk, policy, stored, attempt.key_id):
+        return setbacks.written_over(desk, rotation)
     probe = probed(desk, rotation, stored)
     if isinstance(probe, Objection):
         return setbacks.give_up(desk, rotation, probe.kind, probe.why, blocked=probe.blocked)

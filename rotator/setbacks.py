@@ -175,6 +175,18 @@ def repeated(desk: Desk, rotation: Rotation, key_id: str) -> Step:
     )
 
 
+def written_over(desk: Desk, rotation: Rotation) -> Step:
+    """The pending version holds another key than the one that was stored: nobody may promote that."""
+    secret = rotation.policy.target.secret
+    why = (
+        f"the pending version of {secret} holds another key than {rotation.attempt.key_id}, which was stored"
+    )
+    todo = f"see who writes {secret}; then: rotator run-now {rotation.policy.name} --reason TEXT"
+    return give_up(
+        desk, rotation, "written-over", why, blocked=NeedsPerson("written-over", f"{why}.", todo=todo)
+    )
+
+
 def _abandoned(desk: Desk, rotation: Rotation) -> list[Debt]:
     """The debt of an attempt whose key is known. A key that a person brought and the store never had is still
     that person's, who brings it again.
