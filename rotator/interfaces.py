@@ -231,7 +231,11 @@ class Ledger(Protocol):
     # claims and commits
 
     def claim(self, secret_id: str, holder: str, ttl: timedelta) -> Claim | None:
-        """The right to act on one secret until now + ttl; None if another holds it or there is none."""
+        """The right to act on one secret until now + ttl; None if another holds it or there is none.
+
+        The secret becomes due with it, and only a release puts that off: where its holder is killed, another
+        worker goes on as soon as the claim's time is over, however far ahead its next action was.
+        """
         ...
 
     def commit(self, claim: Claim, change: Change) -> None:

@@ -10,7 +10,7 @@ from rotator.audit.chain import Entry
 from rotator.ledger.chaining import FOLLOWS, NEW_HEAD, Chained, event_entries, head_of
 from rotator.ledger.codec import DEBT, ORDER, ROTATION
 from rotator.ledger.documents import digest_of, named
-from rotator.ledger.part import HELD, PROLONG, fenced, held, prolong, unclaimed
+from rotator.ledger.part import HELD, PROLONG, due_by, fenced, held, prolong, unclaimed
 from rotator.ledger.schema import (
     ATTEMPTS,
     DEBTS,
@@ -32,7 +32,10 @@ class Claims(Chained):
     """The methods of Ledger under "claims and commits", and the slots, which only a claim's holder takes."""
 
     def claim(self, secret_id: str, holder: str, ttl: timedelta) -> Claim | None:
-        """The right to act on one secret until now + ttl; None if it is held, by whomever, or unknown."""
+        """The right to act on one secret until now + ttl; None if it is held, by whomever, or unknown.
+
+        The secret is due from now on, however far ahead its next action was.
+        """
         with self._database.writing() as connection:
             now = self._now(connection)
             values = {"claim_secret": secret_id, "this_moment": now, "by": holder}
@@ -136,6 +139,7 @@ _CLAIM = (
         holder=bindparam("by"),
         claimed_until=bindparam("this_moment") + bindparam("time_to_live"),
         ttl=bindparam("time_to_live"),
+        next_at=due_by(bindparam("this_moment")),  # only a release puts it off: its holder may be killed
     )
     .returning(SECRETS.c.epoch, SECRETS.c.nudges, SECRETS.c.number, SECRETS.c.mac)
 )

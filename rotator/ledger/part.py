@@ -38,8 +38,7 @@ def make_due(connection: Connection, secret_ids: list[str], now: int) -> None:
     each other's rows in another order would wait for each other. For the same reason several are locked
     in the order of their ids (where a database locks rows).
     """
-    earliest = case((SECRETS.c.next_at < now, SECRETS.c.next_at), else_=now)
-    statement = update(SECRETS).values(next_at=earliest, nudges=SECRETS.c.nudges + 1)
+    statement = update(SECRETS).values(next_at=due_by(now), nudges=SECRETS.c.nudges + 1)
     ids = sorted(secret_ids)
     # In portions, for databases that limit how many values one statement may have.
     for start in range(0, len(ids), 500):
@@ -47,6 +46,11 @@ def make_due(connection: Connection, secret_ids: list[str], now: int) -> None:
         if len(ids) > 1:
             connection.execute(select(SECRETS.c.id).where(these).order_by(SECRETS.c.id).with_for_update())
         connection.execute(statement.where(these))
+
+
+def due_by(now: int | BindParameter[int]) -> ColumnElement[int]:
+    """The time of the next action, now at the latest: what was due before keeps its place."""
+    return case((SECRETS.c.next_at < now, SECRETS.c.next_at), else_=now)
 
 
 def unclaimed(now: int | BindParameter[int]) -> ColumnElement[bool]:

@@ -106,6 +106,20 @@ class LedgerContract(TrailContract):
         ledger.release(old, None)
         assert ledger.claim("one", "third", MINUTE) is None
 
+    def test_unreleased_claim_leaves_it_due(self, ledger: Ledger, clock: ManualClock) -> None:
+        """A claim that ended without a release leaves its secret due, whatever was planned before it."""
+        for planned in (None, clock.now() + HOUR):
+            ledger.release(self.claimed(ledger), planned)
+            assert ledger.due(1) == []
+            killed = ledger.claim("one", "killed", MINUTE)
+            assert ledger.due(1) == []
+            clock.advance(MINUTE)
+            assert ledger.due(1) == ["one"]
+            assert ledger.next_due() == clock.now() - MINUTE
+            assert killed
+            ledger.release(killed, clock.now() + HOUR)
+            assert ledger.due(1) == ["one"]
+
     def test_fenced_commit_writes_nothing(self, ledger: Ledger, clock: ManualClock) -> None:
         """A commit under a claim that is lost raises Fenced, and none of it is written."""
         old = self.claimed(ledger)
