@@ -20,6 +20,9 @@ from rotator.owing import identify
 NO_GRACE = timedelta(0)
 _SOON = timedelta(minutes=1)  # after a passing error of a first look or a rehearsal
 _LAST = timedelta(seconds=10)  # an admin credential goes last: looked at again when others are done
+_UNKNOWN = timedelta(
+    hours=6
+)  # another worker may know a policy that this one lacks: its secret is kept in sight
 _MOVES = 20  # more steps than one look can take; the rest is for the next look
 
 
@@ -27,13 +30,14 @@ def work(desk: Desk, policy: Policy | None) -> datetime | None:
     """Do what is due for the secret at a desk; the time of its next action, None for never.
 
     ``policy`` is None once it was deleted: then debts are paid and a key that was issued is brought to
-    its end, but nothing new begins.
+    its end, but nothing new begins, and the secret is looked at now and then.
     """
     _acquainted(desk, policy)
     for _ in range(_MOVES):
         answers = _once(desk, policy)
         if not any(isinstance(answer, Ended) for answer in answers):
             times = [answer.at or desk.now() for answer in answers if isinstance(answer, Again)]
+            times += [desk.now() + _UNKNOWN] if policy is None else []
             return min(times, default=None)
     return desk.now()
 
@@ -68,6 +72,8 @@ def _acquainted(desk: Desk, policy: Policy | None) -> None:
         events.append(desk.event("policy-deleted", "its policy is gone: no rotation, but debts are paid"))
         state = replace(state, gone=True, digest="", block=None)
     else:
+        if state.gone:
+            events.append(desk.event("policy-back", "its policy is there again: it is rotated as it says"))
         if state.policy != policy.name:
             events.append(desk.event("policy-renamed", f"{state.policy} is now {policy.name}"))
         principal = policy.provider.principal

@@ -55,7 +55,8 @@ class _Case:
 def due(policy: Policy, state: SecretState, orders: Mapping[str, Order], now: datetime) -> Due | None:
     """The next action of a secret without a live rotation; None: none until somebody changes something.
 
-    An action whose time is not after ``now`` is to be done. A rehearsal comes before a rotation that it
+    Whether the secret was marked as deleted does not matter: here is its policy. An action whose time is not
+    after ``now`` is to be done. A rehearsal comes before a rotation that it
     announces, so see :func:`next_rotation` for the rotation itself.
     """
     case = _Case(policy, state, orders, now)
@@ -93,7 +94,7 @@ def late(policy: Policy, state: SecretState, now: datetime) -> timedelta | None:
     What holds a rotation back (a pause, failures, windows) makes it no younger.
     """
     current = state.current
-    if state.gone or current is None:
+    if current is None:
         return None
     ended = current.expires_at if policy.renew is not None else None
     if policy.renew is None and state.rotated_at is not None:
@@ -106,8 +107,6 @@ def late(policy: Policy, state: SecretState, now: datetime) -> timedelta | None:
 
 
 def _rotation(case: _Case) -> Due | None:
-    if case.state.gone:
-        return None
     return next((found for found in (check(case) for check in _REASONS) if found), None)
 
 

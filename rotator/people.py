@@ -214,6 +214,9 @@ def acts(policy: Policy | None, known: Known) -> Iterable[Act]:
         yield Act("whoever runs rotator", known.provider_block.reason, known.provider_block.todo)
     if known.provider_pause is not None and (policy is None or policy.renew is None):
         yield Act("whoever runs rotator", known.provider_pause.reason, known.provider_pause.todo)
+    if policy is not None and known.state.gone:
+        todo = "give every worker the same policy files; one that has the policy takes it up within minutes"
+        yield Act("whoever runs rotator", "a worker without this policy marked it as deleted", todo)
     if known.state.block is not None:
         yield _of(known.state.block, who)
     for debt in known.debts:

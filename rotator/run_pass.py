@@ -18,6 +18,7 @@ from rotator import caseload
 from rotator.desk import Desk, Memory
 from rotator.errors import Fenced, LedgerUnusable
 from rotator.interfaces import Notifier, World
+from rotator.likeness import Likeness
 from rotator.model import Claim, Level, Policy, SecretState
 from rotator.policies import Book
 from rotator.stopping import news, sentence, stop_of
@@ -64,7 +65,8 @@ class Worker:
     def use(self, book: Book) -> None:
         """Work by these policies from now on: new secrets are enrolled, changed ones looked at anew."""
         ledger, now = self.world.ledger, self.world.ledger.now()
-        self.book = book
+        digests = {policy.target.id: caseload.digest(policy) for policy in book.policies}
+        self.book, self._likeness = book, Likeness(digests, now)
         ledger.enroll(
             SecretState(p.target.id, p.name, p.provider.principal, now, p.parent, jitter=self._drawn())
             for p in book.policies
@@ -72,8 +74,7 @@ class Worker:
         changed = [
             state.id
             for state, _ in ledger.secrets()
-            if caseload.digest(policy := book.by_secret.get(state.id)) != state.digest
-            or state.gone != (policy is None)
+            if digests.get(state.id, "") != state.digest or state.gone != (state.id not in digests)
         ]
         ledger.nudge(changed)
 
@@ -89,12 +90,19 @@ class Worker:
         self.holds = sentence(stop) if stop else ""
         if self.world.stopping() or stop:
             return 0
+        self._mend_likeness()
         room = self._threads * 4 - len(self._running)
         if room <= 0:
             return 0
         found = self.world.ledger.due(room if only is None else 1_000_000)
         self._more = only is None and len(found) == room and not self.world.stopping()
         return sum(self._submit(secret) for secret in found if only is None or secret in only)
+
+    def _mend_likeness(self) -> None:
+        """Take up what a worker with other policies marked as deleted, just before asking what is due."""
+        news = self._likeness.mend(self.world.ledger)
+        if news is not None:
+            self._notifier.tell(news)
 
     def _submit(self, secret_id: str) -> bool:
         """Have a thread work a secret, unless one does already."""

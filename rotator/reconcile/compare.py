@@ -120,6 +120,12 @@ def _secrets(view: View) -> Iterator[Finding]:
     listings = {each.provider.principal: each for each in view.listings}
     for one in view.holdings:
         state = view.records.states.get(one.policy.target.id)
+        if state is not None and state.gone:
+            text = (
+                "the policy is here, but marked as deleted by a worker whose files lack it: it is not rotated"
+            )
+            todo = "give every worker the same policy files; a worker that has it takes it up within minutes"
+            yield Finding(Kind.MARKED, f"policy {one.policy.name}", text, todo, state.id)
         if state is None or one.error:
             continue
         yield from _drift(view, one)

@@ -20,7 +20,7 @@ from rotator.reconcile.values import Finding, Kind
 DAY = timedelta(days=1)
 MADE = "reconcile:made"  # the fact: when the last one was made
 TOLD = "reconcile:told:"  # facts: of which findings of a kind people were told, how often, when
-ALARMS = (Kind.BEHIND, Kind.DRIFT, Kind.KEY_GONE, Kind.UNDYING, Kind.OVERDUE, Kind.LEFT)
+ALARMS = (Kind.BEHIND, Kind.DRIFT, Kind.KEY_GONE, Kind.UNDYING, Kind.OVERDUE, Kind.MARKED, Kind.LEFT)
 """What waits for people otherwise has reminders of its own; what did not answer is asked again tomorrow."""
 _LOCK = timedelta(hours=1)  # a worker that died with it holds up nobody for longer
 _FEW = 5  # findings in an alarm

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     UNDYING = "will-not-die"  # a revoke was sent long ago, or should have been
     WAITS = "waits-for-a-person"  # a debt that a person holds up
     OVERDUE = "overdue"  # older than the policy allows
+    MARKED = "marked-deleted"  # the policy is here, and a worker without it marked it as deleted
     LEFT = "left-behind"  # the policy was deleted, and its key lives
     SLOT = "slot"  # reserved for a key that is gone, or never came
     UNREAD = "not-compared"  # a provider or a store that did not answer

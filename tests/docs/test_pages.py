@@ -199,7 +199,9 @@ def alarms() -> set[str]:
             if isinstance(node, ast.Call) and "Level.ALARM" in [
                 ast.unparse(one.value) for one in node.keywords
             ]:
-                found |= {str(one.value) for one in node.args[:1] if isinstance(one, ast.Constant)}
+                named = [one.value for one in node.keywords if one.arg == "kind"]
+                said = [*node.args[:1], *named]
+                found |= {str(one.value) for one in said if isinstance(one, ast.Constant)}
         for word in re.findall(r'"(stuck|will-not-die)" if', path.read_text()):
             found.add(word)
     return found | {f"{thing}-failed" for thing in ("policies", "pass", "reconcile")}

@@ -51,6 +51,7 @@ ROOMS: dict[str, Room] = {
     "backoff": Room(),
     "cron": Room(),
     "windows": Room(("model",)),
+    "likeness": Room(("backoff", "interfaces", "model")),
     "budgets": Room(("backoff", "interfaces", "model")),
     "blocks": Room(("backoff", *WORDS)),
     "stopping": Room(("backoff", "interfaces", "model")),
@@ -64,7 +65,7 @@ ROOMS: dict[str, Room] = {
         for story in STORIES
     },
     "run_pass": Room(
-        (*WORDS, "caseload", "desk", "policies", "stopping"),
+        (*WORDS, "caseload", "desk", "likeness", "policies", "stopping"),
         "of policies it takes the Book, a value, and nothing else",
     ),
     "providers": Room((*WORDS, *CALENDAR, "addresses", "quiet")),

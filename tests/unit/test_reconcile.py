@@ -115,6 +115,14 @@ def named(of: Policy) -> str:
     return f"{of.name} {token(9)}"
 
 
+def test_a_policy_that_is_here_and_marked_as_deleted_is_named() -> None:
+    """A worker whose files lack a policy switches it off; the comparison of the day says so."""
+    marked = replace(state(ORDERS), gone=True)
+    (found,) = compare(view([], states={marked.id: marked}))
+    assert (found.kind, found.needs_somebody) == (Kind.MARKED, True)
+    assert "same policy files" in found.todo
+
+
 def test_an_unknown_token_is_taken_over_by_the_policy_that_its_label_names() -> None:
     """So its key becomes an orphan that can be mended."""
     found, obstacles = lost(view([key("k", named(ORDERS))]))

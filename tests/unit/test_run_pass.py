@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import pytest
 
 from rotator.ledger import open_ledger
-from rotator.model import Level, Order, Policy, ProviderRef, StoreRef, Target, Traits
+from rotator.likeness import CHECK
+from rotator.model import Level, Order, Policy, ProviderRef, SecretState, StoreRef, Target, Traits
 from rotator.policies import Book
 from rotator.run_pass import Worker
 from rotator.testing.clock import ManualClock
@@ -216,3 +217,79 @@ def test_a_queue_longer_than_the_pool_is_worked_without_another_pass(tmp_path: P
     many = Rig(tmp_path, names)  # its one pass has room for sixteen
     assert all("taken-on" in many.kinds(name) for name in names)
     many.close()
+
+
+def only(policies: tuple[Policy, ...], rig: Rig, holder: str) -> Worker:
+    """A worker with other policy files, that has made a pass."""
+    worker = Worker(rig.world, Book(policies=policies), rig.told, holder=holder, threads=4)
+    worker.run_pass()
+    assert worker.drain(SOON)
+    return worker
+
+
+def state(rig: Rig, name: str) -> SecretState:
+    """What the ledger says of one secret."""
+    found = rig.ledger.secret(f"fake|{name}")
+    assert found is not None
+    return found
+
+
+def test_a_worker_without_a_policy_switches_nothing_off_for_those_that_have_it(rig: Rig) -> None:
+    """One pass with an older file marks a secret; a worker that has its policy takes it up, and people are
+    told once.
+    """
+    planned = {known.id: at for known, at in rig.ledger.secrets()}
+    for _ in range(2):
+        only(rig.policies[1:], rig, "older files").close()
+        assert state(rig, "one").gone
+        rig.clock.advance(CHECK)
+        rig.settle()
+        assert not state(rig, "one").gone
+    assert {known.id: at for known, at in rig.ledger.secrets()} == planned
+    assert rig.kinds("one")[-2:] == ["policy-deleted", "policy-back"]
+    (alarm,) = rig.told.events
+    assert (alarm.kind, "one" in alarm.text) == ("unlike-policies", True)
+
+
+def test_a_secret_without_a_policy_stays_in_sight(rig: Rig) -> None:
+    """A worker that lacks a policy cannot know that nobody has it: it plans another look."""
+    only((), rig, "no files").close()
+    assert all(known.gone and at is not None for known, at in rig.ledger.secrets())
+
+
+def test_workers_with_unlike_texts_of_a_policy_answer_each_other_ever_later(rig: Rig) -> None:
+    """In a day each claims its own text a few times, not at every look, and people are told once."""
+    theirs = only((replace(rig.policies[0], every=timedelta(days=90)), rig.policies[1]), rig, "other files")
+    seen, changes = state(rig, "one").digest, 0
+    for _ in range(100):
+        rig.clock.advance(CHECK)
+        for worker in (rig.worker, theirs):
+            worker.run_pass()
+            assert worker.drain(SOON)
+            now = state(rig, "one").digest
+            seen, changes = now, changes + (now != seen)
+    theirs.close()
+    assert 2 <= changes <= 2 * 12
+    assert [event.kind for event in rig.told.events] == ["unlike-policies"]
+
+
+def test_an_old_worker_that_looked_last_does_not_decide_the_next_look(rig: Rig) -> None:
+    """In a deployment the old worker may look last; the new one plans by the new schedule all the same."""
+    sooner = (replace(rig.policies[0], every=timedelta(days=10)), rig.policies[1])
+    new = only(sooner, rig, "new files")
+    only(rig.policies, rig, "old files").close()
+    rig.clock.advance(CHECK)
+    new.run_pass()
+    assert new.drain(SOON)
+    at = next(at for known, at in rig.ledger.secrets() if known.id == "fake|one")
+    new.close()
+    assert at is not None
+    assert at <= rig.clock.now() + timedelta(days=10)
+
+
+def test_what_waits_for_its_turn_is_not_taken_for_unlike(rig: Rig) -> None:
+    """Changed policies that a full worker has not come to yet are no sign of another worker's files."""
+    rig.worker.use(Book(policies=tuple(replace(each, every=timedelta(days=9)) for each in rig.policies)))
+    rig.clock.advance(CHECK)
+    rig.settle()
+    assert rig.told.events == []

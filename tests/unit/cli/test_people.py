@@ -90,6 +90,12 @@ def test_a_deleted_policy_names_the_key_it_leaves() -> None:
     assert "key key-1 lives on" in row.act[0].why
 
 
+def test_a_policy_that_another_worker_marked_as_deleted_is_named() -> None:
+    """A person who has the policy learns that a worker without it switched it off."""
+    (act,) = status_row(POLICY, known(POLICY, gone=True), None, "", NOW).act
+    assert "a worker without this policy marked it as deleted" in act.why
+
+
 def test_status_says_which_command_brings_what_is_waited_for() -> None:
     """Where a person must issue, status names the command that brings the new credential."""
     waits = known(POLICY, block=Block("a-person-must-issue", "r", "t", NOW))
