@@ -209,7 +209,9 @@ class Ledger(Protocol):
         ...
 
     def keepers(self, principal: str, key_id: str) -> Sequence[SecretState]:
-        """The secrets whose current key, as far as is known, has this id at this principal."""
+        """The secrets that hold the key of this id at this principal, as far as is known: the one that was
+        seen there instead of the current one, else that one.
+        """
         ...
 
     def secrets(self) -> Iterator[tuple[SecretState, datetime | None]]:

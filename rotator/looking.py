@@ -134,7 +134,9 @@ def owe_found(desk: Desk, seen: Seen) -> None:
         debts.append(replaced(desk, rotation, ours, not_before=None))
     if debts or old != ours:
         events = events_of(desk, debts)
-        desk.write(state=replace(state, current=old), rotation=rotation, debts=debts, events=events)
+        desk.write(
+            state=replace(state, current=old, holds=None), rotation=rotation, debts=debts, events=events
+        )
 
 
 def slot(desk: Desk, seen: Seen) -> bool:

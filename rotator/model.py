@@ -359,6 +359,7 @@ class SecretState:
     looked_at: datetime | None = None  # first look at the store: None until it was taken on
     spread_until: datetime | None = None  # what was overdue when taken on waits until then
     current: CurrentKey | None = None
+    holds: str | None = None  # id of the key that was seen in it instead of ``current``: it is in service
     rotated_at: datetime | None = None  # last promotion, or the age of the version found when taken on
     settings: str | None = None  # digest of the key settings that the current key was issued with
     account: str | None = None  # whose account the current key belongs to, where the provider tells

@@ -146,6 +146,7 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
     state = replace(
         desk.state,
         current=current,
+        holds=None,
         rotated_at=now,
         settings=settings_digest(policy),
         failures=0,

@@ -52,7 +52,7 @@ def reconcile(
     if trust_ledger:
         _only_the_whole(narrowed=len(chosen) < len(policies), fix=fix, reason=reason)
     with session.world(options, create=False) as world:
-        view, found = _found(world, chosen, everything=not (names or provider))
+        view, found = _found(world, policies, chosen if names or provider else None)
         if trust_ledger:
             return _trust(world, chosen, view, found, reason or "", yes=yes, as_json=as_json)
         mended = _mended(world, policies, found) if fix else []
@@ -64,14 +64,16 @@ def reconcile(
     return 1 if left else 0
 
 
-def _found(world: "Wiring", chosen: Sequence[Policy], *, everything: bool) -> "tuple[View, list[Finding]]":
+def _found(
+    world: "Wiring", policies: Sequence[Policy], chosen: Sequence[Policy] | None
+) -> "tuple[View, list[Finding]]":
     """What is seen, and what is found of it: of everything, or of the chosen policies' secrets alone."""
     from rotator import reconcile as compared  # noqa: PLC0415 - the whole machine
     from rotator.wiring import holder  # noqa: PLC0415
 
-    view = compared.seen(world, chosen, holder(), everything=everything)
-    found, ids = compared.examine(world, view), {policy.target.id for policy in chosen}
-    return view, [one for one in found if everything or one.secret is None or one.secret in ids]
+    view = compared.seen(world, policies, holder(), chosen=chosen)
+    found, ids = compared.examine(world, view), {policy.target.id for policy in chosen or ()}
+    return view, [one for one in found if chosen is None or one.secret is None or one.secret in ids]
 
 
 def _mended(world: "Wiring", policies: Sequence[Policy], found: "Sequence[Finding]") -> "list[Finding]":

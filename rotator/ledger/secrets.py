@@ -91,7 +91,7 @@ class Secrets(Chained):
             return [SECRET.decode(doc) for doc in connection.execute(statement).scalars()]
 
     def keepers(self, principal: str, key_id: str) -> Sequence[SecretState]:
-        """The secrets whose current key has this id at this principal."""
+        """The secrets that hold the key with this id at this principal, as far as is known."""
         with self._database.reading() as connection:
             docs = connection.execute(_KEEPERS, {"of": principal, "its_key": key_id}).scalars()
             return [SECRET.decode(doc) for doc in docs]
@@ -141,6 +141,6 @@ def secret_row(state: SecretState) -> dict[str, Any]:
         "policy": state.policy,
         "principal": state.principal,
         "parent": state.parent,
-        "key_id": state.current.key_id if state.current else None,
+        "key_id": state.holds or (state.current.key_id if state.current else None),
         "doc": SECRET.encode(state),
     }

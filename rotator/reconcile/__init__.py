@@ -6,7 +6,7 @@ from datetime import datetime
 from rotator.interfaces import World
 from rotator.model import Policy
 from rotator.reconcile.compare import compare
-from rotator.reconcile.mending import doubt_found, fix
+from rotator.reconcile.mending import doubt_found, fix, note_found
 from rotator.reconcile.survey import left_behind, survey
 from rotator.reconcile.trust import Lost, lost, take_over
 from rotator.reconcile.values import Finding, Kind, View
@@ -15,13 +15,21 @@ from rotator.safe_mode import FACT as SAFE_MODE
 __all__ = ["SAFE_MODE", "Finding", "Kind", "Lost", "View", "examine", "fix", "lost", "seen", "take_over"]
 
 
-def seen(world: World, policies: Sequence[Policy], holder: str, *, everything: bool = True) -> View:
-    """The world beside the ledger, which is in safe mode afterwards where the world knows more.
+def seen(
+    world: World, policies: Sequence[Policy], holder: str, *, chosen: Sequence[Policy] | None = None
+) -> View:
+    """The world beside the ledger, which is in safe mode afterwards where the world knows more, and has noted
+    the keys that were seen where it expected others.
 
-    ``everything``: the keys of policies that were deleted as well. Raises LedgerUnusable.
+    ``policies`` are all that there are. With ``chosen`` those of their accounts alone are read, since any of
+    them may hold a key of the list; without, the keys of policies that were deleted as well. Raises
+    LedgerUnusable.
     """
-    view = survey(world, policies, left_behind(world.ledger) if everything else ())
+    accounts = {policy.provider.principal for policy in (policies if chosen is None else chosen)}
+    beside = [policy for policy in policies if policy.provider.principal in accounts]
+    view = survey(world, beside, left_behind(world.ledger) if chosen is None else ())
     doubt_found(world, view, holder)
+    note_found(world, view, holder)
     return view
 
 

@@ -94,10 +94,7 @@ def _key(view: View, listed: Listing, key: KeyRecord, known: set[str]) -> Iterat
         todo = "see whose it is: it may be the admin credential's own"
         yield Finding(Kind.NOBODYS, name, "carries no label, and no record names it", todo, key_id=key.key_id)
     elif _orphaned(view, listed, key, label[1]):
-        secret = view.records.drawn[label[1]][0]
-        text = f"carries our label ({_whose(view, secret)}), and no record needs it"
-        todo = "rotator reconcile --fix" if view.records.safe_mode is None else safe_mode.TODO
-        yield Finding(Kind.ORPHAN, name, text, todo, secret, key.key_id, label[1])
+        yield _orphan(view, listed, key, label[1])
 
 
 def _orphaned(view: View, listed: Listing, key: KeyRecord, token: str) -> bool:
@@ -105,6 +102,30 @@ def _orphaned(view: View, listed: Listing, key: KeyRecord, token: str) -> bool:
     in_use = {live.attempt.token for live in view.records.rotations.values()}
     young = key.created_at is not None and listed.at - key.created_at < listed.visible
     return token in view.records.drawn and token not in in_use and not young
+
+
+def _orphan(view: View, listed: Listing, key: KeyRecord, token: str) -> Finding:
+    """A key that must die; none is proven while a secret of its account may hold it."""
+    secret, name = view.records.drawn[token][0], f"{listed.provider.name} key {key.key_id}"
+    text = f"carries our label ({_whose(view, secret)}), and no record needs it"
+    unclear = _may_hold(view, listed.provider.principal)
+    if unclear:
+        text += f"; whether the secret of {', '.join(unclear)} holds it cannot be told"
+        return Finding(
+            Kind.UNREAD, name, text, "see to that secret; it is compared again", secret, key.key_id
+        )
+    todo = "rotator reconcile --fix" if view.records.safe_mode is None else safe_mode.TODO
+    return Finding(Kind.ORPHAN, name, text, todo, secret, key.key_id, token)
+
+
+def _may_hold(view: View, principal: str) -> list[str]:
+    """Policies of an account whose secrets were not read, or hold a key that nobody can name."""
+    return [
+        one.policy.name
+        for one in view.holdings
+        if one.policy.provider.principal == principal
+        and (one.error or (one.key_id is None and strange(view, one) and not one.empty))
+    ]
 
 
 def _whose(view: View, secret: str) -> str:
@@ -137,18 +158,28 @@ def _secrets(view: View) -> Iterator[Finding]:
             yield Finding(Kind.OVERDUE, f"policy {name}", text, f"rotator status {name}", state.id)
 
 
+def strange(view: View, one: Holding) -> bool:
+    """Whether the secret holds another key than the ledger says, and no rotation explains it."""
+    secret = one.policy.target.id
+    state, live = view.records.states.get(secret), view.records.rotations.get(secret)
+    known = state.current if state else None
+    if one.error or one.as_known or (live is not None and live.phase is not Phase.PLANNED):
+        return False
+    if known is None:
+        return one.key_id is not None
+    return known.since < one.at and (one.key_id is None or one.key_id != known.key_id)
+
+
 def _drift(view: View, one: Holding) -> Iterator[Finding]:
-    """The secret holds another key than the ledger says, and no rotation explains it."""
+    """The secret holds another key than the ledger says; one that is to die lives as long as it does."""
     name, secret = one.policy.name, one.policy.target.id
-    state, live = view.records.states[secret], view.records.rotations.get(secret)
-    known = state.current
-    younger = known is not None and known.since >= one.at
-    if known is None or one.as_known or younger or (live is not None and live.phase is not Phase.PLANNED):
-        return
-    if one.key_id is not None and one.key_id == known.key_id:
+    known = view.records.states[secret].current
+    if known is None or not strange(view, one):
         return
     holds = "no key" if one.empty else f"key {one.key_id}" if one.key_id else "a key of unknown id"
     text = f"the secret holds {holds}, the ledger says key {known.key_id or 'of unknown id'}"
+    owed = [debt.policy.name for debt in view.records.debts if one.key_id and debt.key_id == one.key_id]
+    text += f"; the key is to die for {owed[0]}, and lives while a secret holds it" if owed else ""
     todo = f"see who wrote {one.policy.target.secret}; then: rotator run-now {name}"
     yield Finding(Kind.DRIFT, f"policy {name}", text, todo, secret, known.key_id)
 

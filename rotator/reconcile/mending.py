@@ -8,15 +8,16 @@ like any other, which re-checks in the step that revokes.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 from rotator.desk import Desk, Memory
 from rotator.errors import EffectError, NeedsPerson
 from rotator.interfaces import World
 from rotator.looking import doubt, keys_listed
-from rotator.model import Debt, KeyRecord, Policy, token_in
+from rotator.model import Debt, Event, KeyRecord, Level, Policy, token_in
 from rotator.owing import events_of, strays_of
-from rotator.reconcile.compare import unknown_tokens
+from rotator.reconcile.compare import strange, unknown_tokens
 from rotator.reconcile.survey import holding
 from rotator.reconcile.values import FIXABLE, Finding, Kind, View
 
@@ -50,6 +51,28 @@ def doubt_found(world: World, view: View, holder: str) -> None:
             if desk is not None:
                 doubt(desk, f"{where} carries {token}, which this ledger never drew")
                 return
+
+
+def note_found(world: World, view: View, holder: str) -> None:
+    """A key that was seen where the ledger says another is in service is in service too: written into that
+    secret's state under its claim, as long as it is there, so that no debt of another secret kills it.
+    """
+    for one in view.holdings:
+        secret = one.policy.target.id
+        state, live = view.records.states.get(secret), view.records.rotations.get(secret)
+        key_id = one.key_id if strange(view, one) else None
+        if state is None or one.error or state.holds == key_id:
+            continue
+        with claimed(world, secret, holder) as desk:
+            if desk is not None and (desk.state, desk.rotation()) == (state, live):
+                desk.write(state=replace(state, holds=key_id), events=[_noted(desk, key_id)])
+
+
+def _noted(desk: Desk, key_id: str | None) -> Event:
+    if key_id is None:
+        return desk.event("as-known", "the secret holds what the ledger says")
+    text = f"the secret holds key {key_id}, of which the ledger did not know: it lives while it is there"
+    return desk.event("seen", text, level=Level.WARNING, key_id=key_id)
 
 
 def fix(world: World, policies: Sequence[Policy], findings: Iterable[Finding], holder: str) -> list[Finding]:

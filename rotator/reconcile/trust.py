@@ -192,7 +192,7 @@ def relearn(desk: Desk, policy: Policy, why: str) -> None:
     owed = [_owed(desk, policy, known)] if known and (key is None or key.key_id != known.key_id) else []
     told = desk.event("ledger-trusted", why, level=Level.WARNING)
     rotated = key.since if key is not None and key != known else desk.state.rotated_at
-    state = replace(desk.state, current=key, rotated_at=rotated, block=None)
+    state = replace(desk.state, current=key, holds=None, rotated_at=rotated, block=None)
     desk.write(state=state, debts=[*waiting, *owed], events=[told, *events_of(desk, owed)])
 
 

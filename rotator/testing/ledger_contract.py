@@ -255,9 +255,13 @@ class LedgerContract(TrailContract):
         held = CurrentKey("v1", "key-9", Provenance.ISSUED, BEGINNING)
         ledger.enroll([a_state("copy", current=held), a_state("other", principal="others", current=held)])
         assert [state.id for state in ledger.keepers("tests", "key-9")] == ["copy"]
-        ledger.commit(self.claimed(ledger), Change(a_state(current=held)))
+        claim = self.claimed(ledger)
+        ledger.commit(claim, Change(a_state(current=held)))
         assert [state.id for state in ledger.keepers("tests", "key-9")] == ["copy", "one"]
         assert ledger.keepers("tests", "key-1") == []
+        ledger.commit(claim, Change(a_state(current=held, holds="key-1")))
+        assert [state.id for state in ledger.keepers("tests", "key-1")] == ["one"]
+        assert [state.id for state in ledger.keepers("tests", "key-9")] == ["copy"]
 
     # orders, events, facts, locks
 

@@ -1,6 +1,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,23 @@ def test_what_a_secret_holds_is_no_orphan_whatever_the_ledger_says() -> None:
     """The store decides what is in service; that the ledger says otherwise is drift."""
     held = Holding(ORDERS, NOW, Look("v2", versions=("v2",)), "k")
     assert kinds(view([key("k", f"orders {token(2)}")], drawn=[2], held=held)) == [Kind.DRIFT]
+
+
+@pytest.mark.parametrize(
+    "other", [{"error": "down"}, {"look": Look("v2", versions=("v2",))}], ids=["not read", "of unknown id"]
+)
+def test_no_orphan_is_proven_while_a_secret_of_its_account_may_hold_it(other: dict[str, Any]) -> None:
+    """A secret that was not read, or holds nobody knows what, may hold the very key; it is named."""
+    beside, quotes = view([key("k", f"orders {token(2)}")], drawn=[2]), policy("quotes")
+    states = {**beside.records.states, quotes.target.id: state(quotes)}
+    seen = View(
+        beside.listings,
+        (*beside.holdings, Holding(quotes, NOW, **other)),
+        replace(beside.records, states=states),
+    )
+    found = [one for one in compare(seen) if one.key_id == "k"]
+    assert [one.kind for one in found] == [Kind.UNREAD]
+    assert "whether the secret of quotes holds it" in found[0].text
 
 
 def test_a_promotion_after_the_look_is_no_drift() -> None:

@@ -72,6 +72,59 @@ def test_a_late_create_is_an_orphan_and_fix_makes_a_debt_of_it(rotated: Rig) -> 
     assert rotated.say("reconcile").code == 0
 
 
+def copied(rig: Rig, value: dict[str, str]) -> None:
+    """Somebody writes a key into the secret of ``orders``."""
+    rig.service.client().put_secret_value(
+        SecretId="prod/orders", SecretString=json.dumps(value), ClientRequestToken="copied".ljust(40, "-")
+    )
+
+
+@pytest.mark.parametrize("narrowed", [["quotes"], ["--provider", "build"], []])
+def test_a_key_that_another_secret_holds_is_no_orphan_however_few_are_chosen(
+    rotated: Rig, narrowed: list[str]
+) -> None:
+    """Every secret of the account is read, and only what is shown and mended is narrowed."""
+    rotated.say("tick")
+    made = rotated.provider.create(ours(rotated)[0].label, scopes=["accounts:read"])
+    copied(rotated, {name: made[name] for name in ("key_id", "api_key", "api_secret")})
+    said = rotated.say("reconcile", *narrowed, "--fix", "--json")
+    assert [one["kind"] for one in said.json()["findings"] if one["key_id"] == made["key_id"]] == []
+    assert said.json()["mended"] == []
+    rotated.say("tick")
+    assert made["key_id"] in {key.key_id for key in ours(rotated)}
+
+
+@pytest.mark.parametrize("look", ["reconcile", "tick"])
+def test_a_key_that_is_owed_lives_while_another_secret_was_seen_to_hold_it(rotated: Rig, look: str) -> None:
+    """Whether a comparison saw it in a secret that was known, or a worker at its first look."""
+    if look == "reconcile":
+        rotated.say("tick")
+    owed, value = current(rotated), rotated.read("prod/quotes")
+    rotated.say("run-now", "quotes", "--reason", "second key", "--yes")
+    copied(rotated, value)
+    said = rotated.say(look)
+    if look == "reconcile":
+        assert "the key is to die for quotes, and lives while a secret holds it" in said.out
+    rotated.say("run-now", "quotes", "--revoke-now", "--reason", "third key", "--yes", "--wait", "1s")
+    assert owed in {key.key_id for key in ours(rotated)}
+    assert "the secret of orders holds it as well" in rotated.say("status").out
+
+
+def test_what_was_seen_in_a_secret_is_forgotten_once_it_is_gone(rotated: Rig) -> None:
+    """Then the key that is owed dies."""
+    rotated.say("tick")
+    owed, value, before = current(rotated), rotated.read("prod/quotes"), rotated.read("prod/orders")
+    rotated.say("run-now", "quotes", "--reason", "second key", "--yes")
+    copied(rotated, value)
+    rotated.say("reconcile")
+    rotated.service.client().put_secret_value(
+        SecretId="prod/orders", SecretString=json.dumps(before), ClientRequestToken="back".ljust(40, "-")
+    )
+    rotated.say("reconcile")
+    rotated.say("run-now", "quotes", "--revoke-now", "--reason", "third key", "--yes")
+    assert owed not in {key.key_id for key in ours(rotated)}
+
+
 def test_fix_touches_only_what_is_proven_ours(rotated: Rig) -> None:
     """Another ledger's key and one without a label are named, never revoked."""
     rotated.provider.create(f"theirs {token_for('0a1b2c3d', 32 * 'e')}", scopes=["accounts:read"])
