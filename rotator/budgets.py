@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator import backoff
+from rotator import backoff, cron
 from rotator.interfaces import Ledger
 from rotator.model import Policy
 
@@ -29,9 +29,8 @@ class Budget:
 PUSHES = (Budget(6, HOUR), Budget(50, DAY))
 # A token may use nearly all of that: its users are locked out when it is not renewed.
 RENEWALS = (Budget(6, HOUR), Budget(90, DAY))
-# Keys in use that the schedule lets die. One after another of one policy is not what a schedule does; 60 an
-# hour are 1,440 a day, enough for forty thousand policies a month, and leave time to stop what went wrong.
-REVOCATIONS = (Budget(1, HOUR),)
+# Keys in use that the schedule lets die; those of one policy see of_revocations. 60 an hour are 1,440 a day,
+# enough for forty thousand policies a month, and leave time to stop what went wrong.
 ALL_REVOCATIONS = (Budget(60, HOUR),)
 FLOOD = "push-budget"  # the error of a rotation that waits for room for one more version
 _ALL = "budget:revocations"
@@ -40,6 +39,14 @@ _ALL = "budget:revocations"
 def of_pushes(policy: Policy) -> tuple[Budget, ...]:
     """How many versions of a policy's secret may be written."""
     return PUSHES if policy.renew is None else RENEWALS
+
+
+def of_revocations(policy: Policy) -> tuple[Budget, ...]:
+    """How many keys of a policy may die by its schedule: one an hour, and all that it issues in an hour. So a
+    queue gets shorter at every pace, and one after another is not what a schedule does.
+    """
+    gap = policy.every or (cron.shortest_gap(policy.cron) if policy.cron else None)
+    return (Budget(1 + (HOUR // gap if gap else 0), HOUR),)
 
 
 def free_at(spent: Sequence[datetime], budgets: Sequence[Budget], now: datetime) -> datetime | None:

@@ -13,20 +13,22 @@ from rotator.desk import Desk
 from rotator.errors import NeedsPerson
 from rotator.model import Again, Debt, DebtReason, Level, SecretState
 
+ONE_AFTER_ANOTHER = "one-after-another"  # the block of keys that wait for their turn
+
 
 def may_wait(desk: Desk, debt: Debt) -> Again | None:
     """What a revocation waits for: asked before anything is read, and once more just before it is sent.
 
-    Raises NeedsPerson for a second key of one policy within an hour.
+    A key whose grace has not begun is not about to die: budgets are for those that are.
     """
     held = desk.held(debt.policy, urgent=_asked_for(debt), revokes=True)
     if held is not None:
         return Again(held.until)
-    if not _counts(desk, debt):
+    if debt.not_before is None or not _counts(desk, debt):
         return None
-    _not_one_after_another(desk, debt)
-    until = budgets.revocations_free_at(desk.world.ledger)
-    return _told(desk, debt, until) if until else None
+    turn = _one_after_another(desk, debt)
+    until = budgets.revocations_free_at(desk.world.ledger) if turn is None else None
+    return _told(desk, debt, until) if until else turn
 
 
 def take(desk: Desk, debt: Debt) -> Again | None:
@@ -39,7 +41,7 @@ def taken(desk: Desk, debt: Debt) -> SecretState:
     """The secret's state with the revocation that is about to be sent counted, once for each key."""
     if not _counts(desk, debt):
         return desk.state
-    spent = budgets.spend(desk.state.revokes, budgets.REVOCATIONS, desk.now())
+    spent = budgets.spend(desk.state.revokes, budgets.of_revocations(debt.policy), desk.now())
     return replace(desk.state, revokes=spent)
 
 
@@ -54,18 +56,31 @@ def _counts(desk: Desk, debt: Debt) -> bool:
     return not (_asked_for(debt) or sent) and desk.provider(debt.policy).traits.revokes
 
 
-def _not_one_after_another(desk: Desk, debt: Debt) -> None:
-    """A schedule does not let two keys of one policy die within an hour: a person should know."""
-    free_at = budgets.free_at(desk.state.revokes, budgets.REVOCATIONS, desk.now())
+def _one_after_another(desk: Desk, debt: Debt) -> Again | None:
+    """A schedule does not let keys of one policy die faster than it issues them: a person should know, once
+    for all that wait. They wait for the same moment, and debts are paid oldest first.
+    """
+    budget = budgets.of_revocations(debt.policy)
+    free_at = budgets.free_at(desk.state.revokes, budget, desk.now())
     if free_at is None:
-        return
-    why = f"key {debt.key_id} is to die within an hour of another key of this policy."
-    name, at = debt.policy.name, f"{free_at:%H:%M} UTC"
-    todo = (
-        f"see in rotator history {name} whether that is right; it dies by itself after {at}, "
-        f"at once by rotator run-now {name} --revoke-now"
+        return None
+    name, most = debt.policy.name, budget[0].most
+    keys = "key" if most == 1 else "keys"
+    error = NeedsPerson(
+        ONE_AFTER_ANOTHER,
+        f"more than {most} {keys} of this policy would die within an hour.",
+        todo=f"see in rotator history {name} whether that is right; they die by themselves, the "
+        f"oldest first, {most} an hour; at once by rotator run-now {name} --revoke-now",
     )
-    raise NeedsPerson("one-after-another", why, todo=todo)
+    known = (each.block for each in desk.debts() if each.block and each.block.kind == ONE_AFTER_ANOTHER)
+    block, news = desk.block_of(error, max(known, key=lambda each: each.told, default=None))
+    if news:
+        desk.trouble = True
+    if block != debt.block:
+        text = f"{error.message} To do: {error.todo}"
+        told = desk.event("blocked", text, level=Level.ALARM, debt=debt, error=error.kind)
+        desk.write(debts=[replace(debt, block=block)], events=[told] if news else [])
+    return Again(free_at)
 
 
 def _told(desk: Desk, debt: Debt, until: datetime) -> Again:

@@ -251,26 +251,59 @@ def test_what_a_person_ordered_is_not_counted(fleet: Fleet, monkeypatch: pytest.
 
 def test_two_keys_of_one_policy_do_not_die_within_an_hour(tmp_path: Path) -> None:
     """The second one waits, a person is told why and what to do, and it dies when the hour is over."""
-    fleet = Fleet(tmp_path, 1, every=timedelta(hours=2))
+    fleet = queued(tmp_path, 1)
+    fleet.run(timedelta(hours=9))
+    first, other = fleet.provider.times("revoke")[:2]
+    assert other - first >= HOUR
+    assert "--revoke-now" in fleet.kinds("blocked")[-1].text
+    fleet.ledger.close()
+
+
+def test_a_queue_of_keys_dies_oldest_first_and_is_told_once(tmp_path: Path) -> None:
+    """Keys that wait for their turn die in the order in which they were owed, one alarm for all of them."""
+    fleet = queued(tmp_path, 4)
+    owed = [debt.key_id for debt in fleet.ledger.debts()]
+    fleet.run(timedelta(hours=10))
+    assert [event.data["key_id"] for event in reversed(fleet.kinds("dead"))][: len(owed)] == owed
+    assert len(fleet.kinds("blocked")) == 1
+    fleet.ledger.close()
+
+
+@pytest.mark.parametrize("every", [timedelta(minutes=15), timedelta(minutes=30), HOUR])
+def test_keys_die_as_fast_as_a_schedule_issues_them(tmp_path: Path, every: timedelta) -> None:
+    """A policy with a short schedule has one key in use and those in grace, and nobody is told of a queue."""
+    fleet = Fleet(tmp_path, 1, every=every)
+    fleet.run(timedelta(hours=12))
+    assert len(fleet.ledger.debts()) <= 1 + GRACE // every
+    assert fleet.kinds("blocked") == []
+    fleet.ledger.close()
+
+
+def queued(folder: Path, more: int) -> Fleet:
+    """A paused policy, one key of which is in grace, and so many more that are owed since a minute later."""
+    fleet = Fleet(folder, 1, every=timedelta(hours=2))
     policy = fleet.policies[0]
     fleet.run(timedelta(minutes=10))
     until = fleet.clock.now() + timedelta(hours=5)
     fleet.ledger.give(policy.target.id, Order("pause", "ann", "freeze", fleet.clock.now(), until=until))
     (debt,) = fleet.ledger.debts(policy.target.id)
-    second = replace(debt, id="second", key_id=fleet.provider.add("older").key_id, version=None)
+    others = [
+        replace(
+            debt,
+            id=f"other {number}",
+            key_id=fleet.provider.add("older").key_id,
+            version=None,
+            since=debt.since + timedelta(minutes=number),
+        )
+        for number in range(1, more + 1)
+    ]
     claim = fleet.ledger.claim(policy.target.id, "a person", timedelta(minutes=1))
     state = fleet.ledger.secret(policy.target.id)
     assert claim is not None
     assert state is not None
-    fleet.ledger.commit(claim, Change(state, debts=(second,)))
+    fleet.ledger.commit(claim, Change(state, debts=tuple(others)))
     fleet.ledger.release(claim, fleet.clock.now())
-    fleet.run(timedelta(hours=9))
-    first, other = fleet.provider.times("revoke")[:2]
-    assert other - first >= HOUR
-    told = [event.text for event in fleet.kinds("blocked")]
-    assert len(set(told)) == len(told) > 0, "once for each key"
-    assert "--revoke-now" in told[0]
-    fleet.ledger.close()
+    return fleet
 
 
 # --- a provider that fails --------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ ROOMS: dict[str, Room] = {
     "cron": Room(),
     "windows": Room(("model",)),
     "likeness": Room(("backoff", "interfaces", "model")),
-    "budgets": Room(("backoff", "interfaces", "model")),
+    "budgets": Room(("backoff", "cron", "interfaces", "model")),
     "blocks": Room(("backoff", *WORDS)),
     "stopping": Room(("backoff", "interfaces", "model")),
     "safe_mode": Room(WORDS),
