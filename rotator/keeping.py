@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from rotator.desk import Desk, Held
 from rotator.errors import EffectError, NeedsPerson
-from rotator.interfaces import SecretStore
 from rotator.model import Debt, DebtReason, Level, Rotation
 
 
@@ -34,29 +33,34 @@ def keep_owed(desk: Desk, rotation: Rotation) -> Held | None:
 
 
 def let_go(desk: Desk, debt: Debt) -> None:
-    """The debt is over: take what was kept for it away. What is left there does no harm."""
-    if not _keeps(debt):
-        return
-    held = desk.held(debt.policy, urgent=True, admin=False)
-    left = held.why if held is not None else discarded(desk.store(debt.policy), debt)
-    if left is not None:
-        text = f"the version of key {debt.key_id}, which is owed no more, keeps its label: {left}"
-        desk.write(events=[desk.event("not-discarded", text, debt=debt)])
+    """The debt is over: take what was kept for it away, at a later look where something holds that now."""
+    if keeps(debt) and not _taken_away(desk, debt):
+        desk.write(state=replace(desk.state, copies=(*desk.state.copies, debt.id)))
 
 
-def discarded(store: SecretStore, debt: Debt) -> str | None:
-    """Take a label, or a pending copy, of a debt that is over away; why that failed, None if it did not.
-
-    May be called twice.
-    """
-    try:
-        if _keeps(debt):
-            store.discard(debt.policy.target, debt.version or "", debt.kept)
-    except (EffectError, NeedsPerson) as error:
-        return error.message
-    return None
+def let_go_left(desk: Desk) -> None:
+    """Take away what was left for later, unless something holds that still."""
+    left = {debt_id: desk.world.ledger.debt(debt_id) for debt_id in desk.state.copies}
+    done = {debt_id for debt_id, debt in left.items() if debt is None or _taken_away(desk, debt)}
+    if done:
+        rest = tuple(debt_id for debt_id in left if debt_id not in done)
+        desk.write(state=replace(desk.state, copies=rest))
 
 
-def _keeps(debt: Debt) -> bool:
+def keeps(debt: Debt) -> bool:
     """Whether something is in the store for a debt's sake alone."""
     return debt.version is not None and (debt.kept is not None or debt.reason is DebtReason.ABANDONED)
+
+
+def _taken_away(desk: Desk, debt: Debt) -> bool:
+    """Take a label, or a pending copy, of a debt that is over away; False where something holds that. May be
+    called twice. What the store refuses stays, and does no harm.
+    """
+    if desk.held(debt.policy, urgent=True, admin=False) is not None:
+        return False
+    try:
+        desk.store(debt.policy).discard(debt.policy.target, debt.version or "", debt.kept)
+    except (EffectError, NeedsPerson) as error:
+        text = f"the version of key {debt.key_id}, which is owed no more, keeps its label: {error.message}"
+        desk.write(events=[desk.event("not-discarded", text, debt=debt)])
+    return True

@@ -368,6 +368,7 @@ class SecretState:
     block: Block | None = None
     pushes: tuple[datetime, ...] = ()  # versions written in the last 24 hours
     revokes: tuple[datetime, ...] = ()  # keys that the schedule let die in the last hour
+    copies: tuple[str, ...] = ()  # debts that are over, and whose copy in the store is still to be taken away
     rehearsed_at: datetime | None = None  # the admin credential was last tried ahead of its need
     digest: str = ""  # of the policy as it was last worked with: a changed one is looked at anew
     gone: bool = False  # its policy was deleted: nothing is rotated, debts are still paid

@@ -11,7 +11,7 @@ from rotator.cli.options import Options, Wrong, json_option
 from rotator.cli.reading import read_all, read_one
 from rotator.cli.select import named
 from rotator.interfaces import Ledger
-from rotator.keeping import discarded
+from rotator.keeping import keeps
 from rotator.model import Change, Debt, Policy
 
 
@@ -174,15 +174,12 @@ def settle(options: Options, *, debt: str, reason: str, as_json: bool) -> None:
             raise Wrong(f"There is no debt {debt!r}. `rotator status` shows the open ones with their ids.")
         said = Declaration(session.person(), reason.strip(), ledger.now())
         heard = "" if found.phase.ended else asking.heard_of(world, found)
-        left: list[str | None] = []
 
         def decided() -> Change:
             state, current = ledger.secret(found.secret), ledger.debt(debt)
             assert state is not None, "a secret is never forgotten"
             assert current is not None, "nor is a debt"
-            settled = declaring.settlement(state, current, said, heard)
-            left.append(discarded(world.store(current.policy.target.store), current))
-            return settled
+            return declaring.settlement(state, current, said, heard)
 
         session.change(ledger, world.clock, found.secret, decided)
     if as_json:
@@ -194,8 +191,8 @@ def settle(options: Options, *, debt: str, reason: str, as_json: bool) -> None:
     click.echo(
         f"Debt {debt} is settled: key {key} declared dead, {_by_word(found)}. {output.printable(heard)}"
     )
-    if left[-1] is not None:
-        click.echo(output.printable(f"A copy of it stays in the store, and may be removed there: {left[-1]}"))
+    if keeps(found):
+        click.echo("A worker takes the store's copy of it away at its next look; a stop holds that.")
 
 
 def _by_word(debt: Debt) -> str:

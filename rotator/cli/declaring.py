@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rotator.errors import RotatorError
+from rotator.keeping import keeps
 from rotator.model import (
     Change,
     CurrentKey,
@@ -119,7 +120,8 @@ def ids_of(known: Known) -> frozenset[str]:
 
 
 def settlement(state: SecretState, debt: Debt, said: Declaration, heard: str = "") -> Change:
-    """The change that closes a debt on a person's word; ``heard`` is what its provider says of the key.
+    """The change that closes a debt on a person's word; ``heard`` is what its provider says of the key. What
+    the store keeps for it is taken away at the next look, which a stop holds.
 
     Raises Impossible where it is closed.
     """
@@ -129,6 +131,7 @@ def settlement(state: SecretState, debt: Debt, said: Declaration, heard: str = "
     proof = f"declared dead by {said.by}, never proven: {said.reason}"
     closed = replace(debt, phase=DebtPhase.SETTLED, ended_at=said.at, proof=proof, block=None, look_at=None)
     event = _said(state, "settled", debt.key_id or "of unknown id", said, debt)
+    state = replace(state, copies=(*state.copies, debt.id)) if keeps(debt) else state
     return Change(state, debts=(closed,), events=(event,), frees=(debt.token,) if debt.token else ())
 
 

@@ -1,5 +1,6 @@
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -236,8 +237,8 @@ def test_a_death_that_no_probe_proves_is_settled_on_a_persons_word(people: Peopl
     assert "on your word alone: no probe can prove it" in said.out
 
 
-def test_what_is_settled_leaves_no_copy_behind(people: PeopleRig) -> None:
-    """A credential that was given up waits pending in the store for its proof: a person's word ends that."""
+def given_up(people: PeopleRig) -> Callable[[], bool]:
+    """A debt ``d1`` of a credential that waits pending in the store; whether it does still."""
     people.say("tick")
     client, version = people.service.client(), "given-up".ljust(40, "-")
     client.put_secret_value(
@@ -257,7 +258,41 @@ def test_what_is_settled_leaves_no_copy_behind(people: PeopleRig) -> None:
     ledger.commit(claim, Change(state, debts=(debt,)))
     ledger.release(claim, None)
     ledger.close()
+    return lambda: (
+        "AWSPENDING" in client.describe_secret(SecretId="prod/client")["VersionIdsToStages"].get(version, [])
+    )
+
+
+def test_what_is_settled_leaves_no_copy_behind(people: PeopleRig) -> None:
+    """A credential that was given up waits pending in the store for its proof: a person's word ends that."""
+    waits = given_up(people)
+    assert people.say("settle", "d1", "--reason", "revoked there").code == 0
+    people.say("tick")
+    assert not waits()
+
+
+def test_a_debt_that_is_settled_during_a_stop_changes_nothing_outside_before_its_end(
+    people: PeopleRig,
+) -> None:
+    """The record comes first, and what the store kept goes at the next look after the stop."""
+    waits = given_up(people)
+    people.say("stop", "--reason", "incident")
     said = people.say("settle", "d1", "--reason", "revoked there")
-    assert said.code == 0
-    stages = client.describe_secret(SecretId="prod/client")["VersionIdsToStages"]
-    assert "AWSPENDING" not in stages.get(version, [])
+    assert (said.code, "a stop holds that" in said.out) == (0, True)
+    people.say("tick")
+    assert waits()
+    people.say("resume", "--all")
+    people.say("tick")
+    assert not waits()
+
+
+def test_what_a_pause_keeps_in_the_store_goes_after_it(people: PeopleRig) -> None:
+    """A paused secret is looked at, and its store is left alone until somebody resumes."""
+    waits = given_up(people)
+    people.say("pause", "client", "--for", "30d", "--reason", "exchange migrates")
+    people.say("settle", "d1", "--reason", "revoked there")
+    people.say("tick")
+    assert waits()
+    people.say("resume", "client")
+    people.say("tick")
+    assert not waits()
