@@ -57,7 +57,24 @@ def comparable(desk: Desk, debt: Debt, current: Stored | None) -> bool:
     return current is not None and not holds_nothing(current.credential, secrets)
 
 
+def in_part(traits: Traits, debt: Debt) -> NeedsPerson:
+    """The key is in service with another secret part: revoking it would end both, and only a person's word
+    ends the debt.
+    """
+    why = f"{meant(traits, debt)}; the secret holds that key still, with another {_beside(traits)}."
+    todo = (
+        f"Revoke nothing: that would end what is in service. Once the old {_beside(traits)} is refused: "
+        f"rotator settle {debt.id} --reason TEXT"
+    )
+    return NeedsPerson("still-in-service", why, todo=todo)
+
+
 # --- words -----------------------------------------------------------------------------------------------
+
+
+def _beside(traits: Traits) -> str:
+    """The last field of a key's secret part."""
+    return traits.secret_fields[-1].replace("_", " ")
 
 
 def _no_baseline(verdict: Verdict) -> str:

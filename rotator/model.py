@@ -308,6 +308,13 @@ class Traits:
     todo_revoke: str = ""
     rights: tuple[str, ...] = ()  # what the admin credential must be allowed, for people
 
+    @property
+    def dying(self) -> tuple[str, ...]:
+        """The fields that end with a key. Where several bear one id its first secret field is the key: a
+        password beside it belongs to the user, and changes while the key lives on.
+        """
+        return self.secret_fields[:1] if self.shared_id else self.fields
+
 
 # --- the ledger's records --------------------------------------------------------------------------------
 

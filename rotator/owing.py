@@ -156,8 +156,22 @@ def _same_debt(desk: Desk, policy: Policy, debt: Debt, key: CurrentKey) -> bool:
         return key.key_id is not None and debt.key_id == key.key_id
     if debt.version is None or debt.version == key.version:
         return debt.version is not None
-    one, other = desk.version(policy, debt.version), desk.version(policy, key.version)
-    return one is not None and other is not None and holds_same(desk, policy, one, other)
+    return lives_on(desk, policy, debt.version, key.version)
+
+
+def lives_on(desk: Desk, policy: Policy, before: str, now: str) -> bool:
+    """Whether the key of one version is in another one, though a password beside it changed. That is asked
+    only where an id does not tell.
+    """
+    traits = desk.provider(policy).traits
+    one, other = (desk.version(policy, each) if traits.shared_id else None for each in (before, now))
+    return one is not None and other is not None and keeps(traits, one, other)
+
+
+def keeps(traits: Traits, one: Stored, other: Stored) -> bool:
+    """Whether what would end with the key of one version is in another, too."""
+    alike = one.credential.same(other.credential, traits.dying)
+    return alike and not holds_nothing(one.credential, traits.dying)
 
 
 def replaced(desk: Desk, rotation: Rotation, key: CurrentKey, *, not_before: datetime | None) -> Debt:

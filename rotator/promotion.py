@@ -18,7 +18,7 @@ from rotator.keeping import keep_owed, let_go
 from rotator.kinship import keeps_admin, renew_children
 from rotator.looking import versions_of
 from rotator.model import Again, CurrentKey, Event, Phase, Provenance, Rotation, SecretState
-from rotator.owing import events_of, holds_same, in_service_again, replaced
+from rotator.owing import events_of, holds_same, in_service_again, lives_on, replaced
 from rotator.setbacks import Step
 
 _STALE = timedelta(minutes=5)  # a verification older than this is done again before promoting
@@ -154,9 +154,13 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
         block=None,
     )
     begins = None if rotation.replicated else now + rotation.grace  # with replicas when the last one shows it
-    debts = [replaced(desk, rotation, rotation.old, not_before=begins)] if rotation.old else []
+    old = rotation.old
+    stays = old is not None and lives_on(desk, policy, old.version, version)
+    debts = [replaced(desk, rotation, old, not_before=begins)] if old and not stays else []
     over = in_service_again(desk, policy, current)
     text = f"key {attempt.key_id} is current; grace of the old one: {every(rotation.grace)}"
+    if stays:
+        text = f"key {attempt.key_id} is current as before; the old password ended with the change"
     told = desk.event("promoted", text, rotation=ended, key_id=attempt.key_id)
     desk.write(state=state, rotation=ended, debts=[*over, *debts], events=[told, *events_of(desk, debts)])
     for debt in over:

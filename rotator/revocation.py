@@ -31,7 +31,7 @@ from rotator.model import (
     Verdict,
     token_in,
 )
-from rotator.owing import holds_same, is_of, needs_adoption
+from rotator.owing import afresh, holds_same, is_of, keeps, needs_adoption
 
 _PATIENCE = timedelta(hours=1)  # from the first revoke until people are told that a key will not die
 _PROBE_LOOKS = 5  # looks without a clear baseline, after which the provider's list decides alone
@@ -208,11 +208,14 @@ def _not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored 
         todo = f"rotator run-now {elsewhere[0]}: this key dies when no secret holds it any more"
         raise NeedsPerson("still-in-service", why, todo=todo)
     by_id = not traits.shared_id and debt.key_id is not None and debt.key_id in in_service
-    if by_id or (current and old and holds_same(desk, debt.policy, current, old)):
+    held = current and old and holds_same(desk, debt.policy, current, old)
+    alike = current and old and traits.shared_id and keeps(traits, current, old)
+    if held or alike or by_id:
+        if not (held or traits.revokes):
+            raise byhand.in_part(traits, debt)
         why = f"key {debt.key_id} is to die, but the secret holds it."
-        raise NeedsPerson(
-            "still-in-service", why, todo=f"rotator run-now {debt.policy.name}, or leave it as it is"
-        )
+        todo = f"{afresh(desk, debt.policy)}; or leave it as it is"
+        raise NeedsPerson("still-in-service", why, todo=todo)
 
 
 def _elsewhere(desk: Desk, debt: Debt) -> list[str]:
@@ -235,7 +238,7 @@ def _ours_is_current(desk: Desk, debt: Debt, current: Stored | None) -> None:
     if rotation is not None:
         raise Unknown("rotation-under-way", "waiting for the rotation that is under way")
     why = f"the secret does not hold what rotator promoted, so key {debt.key_id} is not revoked."
-    todo = f"see who wrote {debt.policy.target.secret}; then: rotator run-now {debt.policy.name}"
+    todo = f"see who wrote {debt.policy.target.secret}; then: {afresh(desk, debt.policy)}"
     raise NeedsPerson("not-ours-current", why, todo=todo)
 
 

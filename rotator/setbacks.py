@@ -27,7 +27,7 @@ from rotator.model import (
     Rotation,
     token_for,
 )
-from rotator.owing import UNADOPTED, afresh, events_of, owe, replaced
+from rotator.owing import UNADOPTED, afresh, events_of, lives_on, owe, replaced
 
 Step = Rotation | Again
 
@@ -193,8 +193,11 @@ def _abandoned(desk: Desk, rotation: Rotation) -> list[Debt]:
     """
     attempt, now = rotation.attempt, desk.now()
     ours = desk.provider(rotation.policy).traits.issues or attempt.version is not None
+    current = desk.state.current
     if attempt.key_id is None or not ours:
         return []
+    if attempt.version and current and lives_on(desk, rotation.policy, attempt.version, current.version):
+        return []  # what was given up is a password: its key is the one in service
     key = CurrentKey(
         attempt.version or attempt.push,  # it may be there all the same: then its value can be compared
         attempt.key_id,

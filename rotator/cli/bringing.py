@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING
 import click
 
 from rotator import breaker
-from rotator.cli import output, session
+from rotator.cli import credentials, output, session
 from rotator.cli.coverage import Asked, Coverage, Outcome
-from rotator.cli.credentials import brought
 from rotator.cli.options import NotDone, Options, Wrong
 from rotator.cli.ordering import GOES_ON, LOOK, look, stopped_by_signal, watch
 from rotator.cli.overall import must_not_be_stopped
 from rotator.cli.reading import read_one
 from rotator.desk import Desk, Memory
-from rotator.model import Credential, Phase, Policy, Rotation
+from rotator.model import Credential, DebtReason, Phase, Policy, Rotation
 from rotator.people import paused_until
 from rotator.rotation import advance
 from rotator.run_pass import CLAIM, Worker
@@ -46,7 +45,20 @@ class Wish:
     once_more: bool = False  # though logins of its account failed
 
 
-def bring(options: Options, book: "Book", wish: Wish) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What became of a credential, and what a person does next, where an old one is left to them."""
+
+    outcome: Outcome
+    after: str
+
+    @property
+    def done(self) -> bool:
+        """Whether it is in service, or on its way where nobody waits."""
+        return self.outcome.state in (Coverage.ROTATED, Coverage.WORKING)
+
+
+def bring(options: Options, book: "Book", wish: Wish) -> Brought:
     """Read a credential, take it in, and work on with it; what became of it.
 
     Raises Wrong with nothing written, NotDone where the provider or the store did not take it, and the
@@ -67,10 +79,11 @@ def bring(options: Options, book: "Book", wish: Wish) -> Outcome:
             worker.stop()
             worker.close()
         found = _judged(world, look(world.ledger, wish.policy, asked), wish)
+        brought = Brought(found, _next(world, wish.policy, found))
         worker.tell_alarms()
     if stopped:
         click.echo(GOES_ON, err=True)
-    return found
+    return brought
 
 
 def _read(policy: Policy) -> Credential:
@@ -81,7 +94,7 @@ def _read(policy: Policy) -> Credential:
             f"{policy.name} needs no person's key: its provider issues keys by API, so rotator does. "
             f"To rotate now: rotator run-now {policy.name} --reason TEXT"
         )
-    fields = brought(declared.fields)
+    fields = credentials.brought(declared.fields)
     wrong = misshapen(policy.provider, fields)
     if wrong is not None:
         raise Wrong(f"{wrong} Nothing was written.")
@@ -190,18 +203,24 @@ def _judged(world: "Wiring", found: Outcome, wish: Wish) -> Outcome:
     return found
 
 
-def told(found: Outcome, wish: Wish, *, as_json: bool) -> int:
+def _next(world: "Wiring", policy: Policy, found: Outcome) -> str:
+    """What a person does once the grace is over; nothing, where no old credential is left to end."""
+    owed = any(debt.reason is DebtReason.REPLACED for debt in world.ledger.debts(policy.target.id))
+    if found.state is Coverage.WORKING or (found.state is Coverage.ROTATED and owed):
+        return traits(policy.provider.type, policy.provider.kind).todo_revoke
+    return ""
+
+
+def told(brought: Brought, policy: Policy, *, as_json: bool) -> int:
     """The closing sentences; 0 if it is in service, or on its way where nobody waits."""
-    policy = wish.policy
-    done = found.state is Coverage.ROTATED or (found.state is Coverage.WORKING and not wish.watch)
-    after = traits(policy.provider.type, policy.provider.kind).todo_revoke if done else ""
+    found, after = brought.outcome, brought.after
     if as_json:
         output.document({"policy": policy.name, "outcome": found, "next": after or None})
     else:
         click.echo(output.printable(_sentence(found, policy)))
         if after:
             click.echo(f"What comes next: after the grace a person revokes the old one. {after}")
-    return 0 if done else 1
+    return 0 if brought.done else 1
 
 
 def _sentence(found: Outcome, policy: Policy) -> str:

@@ -111,7 +111,7 @@ def _old_keys(replaced: Sequence[Debt], left: Sequence[Debt], asked: Asked, now:
     ended = [debt for debt in replaced if debt.ended_at is not None and debt.ended_at >= asked.at]
     dead = [debt for debt in ended if debt.phase is not DebtPhase.VOID]
     if not dead:
-        return "there was no old key"
+        return "no old key is left to end"
     proven = all(debt.phase is DebtPhase.DEAD for debt in dead)
     return f"old key {dead[-1].key_id} {'proven dead' if proven else 'declared dead, not proven'}"
 

@@ -67,7 +67,7 @@ def submit(
 
     policy, watched = named(book.policies, name), timedelta(0) if no_wait else wait
     wish = bringing.Wish(policy, watched, watch=not no_wait, once_more=once_more)
-    return bringing.told(bringing.bring(options, book, wish), wish, as_json=as_json)
+    return bringing.told(bringing.bring(options, book, wish), policy, as_json=as_json)
 
 
 def _admin(options: Options, book: "Book", provider: str, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 import secrets
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from rotator.lab.keys import Key
@@ -42,6 +43,15 @@ class Figure(LocalLogins):
         self.gated = gated
         self.permitted = permitted
         super().__init__(lifetime=lifetime, **common)
+
+    def regenerate_by_hand(self, client_id: str) -> dict[str, str]:
+        """The same client with a new secret, which ends the old one."""
+        with self._lock:
+            client = self._keys[client_id]
+            past = replace(client, fields=dict(client.fields), revoked_at=self.clock())
+            self._keys[f"{client_id}, regenerated at {past.revoked_at}"] = past
+            client.fields["client_secret"] = secrets.token_urlsafe(32)
+            return dict(client.fields)
 
     def _draw(self) -> tuple[str, dict[str, str]]:
         client_id = str(uuid.uuid4())

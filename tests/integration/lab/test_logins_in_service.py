@@ -223,3 +223,33 @@ def test_a_new_client_is_verified_and_the_old_one_proven_dead(desk: Desk) -> Non
     settled = desk.world.ledger.debt(debt.id)
     assert settled is not None
     assert settled.phase is DebtPhase.DEAD
+
+
+def test_a_new_password_leaves_its_key_in_service(desk: Desk) -> None:
+    """Where only the password changed nobody is asked to have the key in service removed."""
+    login = {**desk.read("fts/login"), "password": desk.fts.change_password()}
+    submitted(desk, "login", login)
+    desk.live(30)
+    assert desk.read("fts/login") == login
+    assert not [debt for debt in desk.world.ledger.debts(ended=True) if debt.secret.endswith("fts/login")]
+    assert any("the old password ended with the change" in text for _, text, _ in events(desk))
+    new, password = desk.fts.issue_by_hand(), desk.fts.change_password()
+    submitted(desk, "login", {**new, "password": password})
+    desk.live(1)
+    submitted(desk, "login", {**login, "password": password})  # the first key is in service again
+    (back, owed) = [debt for debt in desk.world.ledger.debts(ended=True) if debt.secret.endswith("fts/login")]
+    assert (back.phase, owed.phase) == (DebtPhase.VOID, DebtPhase.OWED)
+
+
+def test_a_regenerated_secret_is_ended_by_a_persons_word(desk: Desk) -> None:
+    """Under the same client ID nobody is asked to revoke anything: it would end what is in service."""
+    old = desk.read("figure/client")["client_id"]
+    regenerated = desk.figure.regenerate_by_hand(old)
+    submitted(desk, "client", regenerated)
+    desk.live(30, (desk.figure, "figure/token"))
+    (debt,) = [debt for debt in desk.world.ledger.debts() if debt.key_id == old]
+    assert debt.block is not None
+    assert debt.block.todo == (
+        "Revoke nothing: that would end what is in service. Once the old client secret is refused: "
+        f"rotator settle {debt.id} --reason TEXT"
+    )
