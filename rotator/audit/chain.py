@@ -18,6 +18,7 @@ OWN = ""  # the ledger's own chain
 START = Head(0, "")  # of a chain without a record
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _json = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps would make one each time
+_lax = json.JSONEncoder(separators=(",", ":"), default=lambda found: {"not text": repr(found)}).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,11 @@ def covered(ledger_id: str, record: Record, previous: str) -> bytes:
 
 
 def digest(*values: object) -> str:
-    """The digest of a document, and of the columns that it is found by: SHA-256, 64 hexadecimal digits."""
-    return hashlib.sha256(_json(values).encode()).hexdigest()
+    """The digest of a document, and of the columns that it is found by: SHA-256, 64 hexadecimal digits.
+
+    Bytes, which rotator never writes but others may, have one too: not that of any text.
+    """
+    return hashlib.sha256(_lax(values).encode()).hexdigest()
 
 
 def trail_of(record: Record) -> Mapping[str, Any]:

@@ -55,8 +55,22 @@ def verify(ledger: Ledger, ring: KeyRing, anchors: Iterable[Anchor] = ()) -> Rep
     for secret in ledger.chains():
         chain = ledger.chain(secret)
         chains, records = chains + 1, records + len(chain.records)
-        findings.extend(verifier.wrong(chain))
+        found = verifier.wrong(chain)
+        findings += [found] if found else []
     return Report(chains, records, len(verifier.anchors), (*findings, *verifier.gone()))
+
+
+def judged(
+    ledger: Ledger, ring: KeyRing, anchors: Iterable[Anchor] = (), secret: str | None = None
+) -> Iterator[tuple[Chain, Finding | None]]:
+    """Each chain with the first thing that is wrong with it; or the ledger's own, and that of one secret.
+
+    Raises LedgerUnusable.
+    """
+    verifier = _Verifier(ledger.id, ring, tuple(anchors))
+    for one in ledger.chains() if secret is None else (OWN, secret):
+        chain = ledger.chain(one)
+        yield chain, verifier.wrong(chain)
 
 
 class _Verifier:
@@ -68,7 +82,7 @@ class _Verifier:
         self._ring = ring
         self._pins: dict[str, Head] = {}  # by secret, the last record of which the ledger's own chain tells
 
-    def wrong(self, chain: Chain) -> Iterator[Finding]:
+    def wrong(self, chain: Chain) -> Finding | None:
         """The first thing that is wrong with a chain, if anything is."""
         pin = self._pins.pop(chain.secret, None)
         known = sorted((one.head for one in self.anchors), key=lambda head: head.number)
@@ -77,9 +91,7 @@ class _Verifier:
         flaw = self._links(chain)
         if chain.secret == OWN:
             self._learn(chain.records[: flaw.number - 1] if flaw and flaw.number else chain.records)
-        found = flaw or _missing(chain, known) or _end(chain) or _documents(chain)
-        if found is not None:
-            yield found
+        return flaw or _missing(chain, known) or _end(chain) or _documents(chain)
 
     def gone(self) -> Iterator[Finding]:
         """After the last chain: those of which nothing is left."""
@@ -100,18 +112,20 @@ class _Verifier:
     def _link(self, before: Head, seq: int, record: Record) -> Finding | None:
         """What is wrong with a record that should follow the one with this head and place."""
         secret, number, expected = record.secret, record.number, before.number + 1
-        if number < expected:
+        if 0 < number < expected:
             return Finding(secret, Flaw.FORKED, f"there is more than one record {number}", number)
         if number > expected:
             text = f"record {expected} is missing; the next one is {number}"
             return Finding(secret, Flaw.REMOVED, text, expected)
         key = self._ring.find(record.key)
         if key is None:
-            text = f"record {number} was made with key {record.key or '?'}, which is not in the file of keys"
-            return Finding(secret, Flaw.KEY, text, number)
+            text = (
+                f"record {expected} was made with key {record.key or '?'}, which is not in the file of keys"
+            )
+            return Finding(secret, Flaw.KEY, text, expected)
         if key.mac(covered(self._id, record, before.mac)) != record.mac:
-            text = f"record {number} is not as it was written, or not where it was written"
-            return Finding(secret, Flaw.CHANGED, text, number)
+            text = f"record {expected} is not as it was written, or not where it was written"
+            return Finding(secret, Flaw.CHANGED, text, expected)
         if record.seq <= seq:
             text = f"record {number} stands before the one that it follows"
             return Finding(secret, Flaw.REORDERED, text, number)
@@ -146,7 +160,7 @@ def _end(chain: Chain) -> Finding | None:
     last = chain.records[-1] if chain.records else None
     end = Head(last.number, last.mac) if last else START
     if chain.head is None:
-        text = "the secret is gone from the ledger; what is told of it elsewhere is not"
+        text = "there is no such secret in the ledger, but there is what is told of it elsewhere"
         return Finding(chain.secret, Flaw.DOCUMENT, text)
     if chain.head.number > end.number:
         text = f"record {end.number + 1} and all after it are missing: its secret counts {chain.head.number}"

@@ -1,24 +1,24 @@
 """``audit``: is the ledger's trail whole, what is in it, and how did each key die."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from rotator.audit import anchors
-from rotator.audit.certificates import Certificate, Death, certificates
+from rotator.audit.certificates import Certificate, Death
+from rotator.audit.chain import OWN
 from rotator.audit.keys import KeyRing
-from rotator.audit.verify import Finding, Report
+from rotator.audit.verify import Finding, Report, judged
 from rotator.audit.verify import verify as verified
 from rotator.cli import exporting, output, session
 from rotator.cli.options import NotDone, Options, Wrong, json_option
 from rotator.cli.show import secret_of
+from rotator.errors import LedgerUnusable
 from rotator.interfaces import Ledger
-from rotator.model import Anchor
-
-_ALL = 1_000_000_000  # events
+from rotator.model import Anchor, Chain
 
 
 @click.group(
@@ -54,7 +54,7 @@ def verify(options: Options, *, file: Path | None, lines: tuple[str, ...], as_js
     with _ledger(options) as ledger:
         known = _anchors(options, file, lines, ledger.id)
         report = verified(ledger, _keys(options), known)
-        names = {state.id: state.policy for state, _ in ledger.secrets()} if report.findings else {}
+        names = _names(ledger) if report.findings else {}
     if as_json:
         output.document({"good": not report.findings, **_as_json(report)})
     else:
@@ -89,6 +89,15 @@ def _say(report: Report, names: dict[str, str]) -> None:
         [(_whose(one, names), str(one.number or "-"), one.flaw, one.text) for one in report.findings],
     )
     click.echo("Do not trust what the ledger says of these until you know why. See the log of that time.")
+
+
+def _names(ledger: Ledger) -> dict[str, str]:
+    """The policies of secrets, up to the first one that cannot be read: it is among the findings."""
+    names = {}
+    with suppress(LedgerUnusable):
+        for state, _ in ledger.secrets():
+            names[state.id] = state.policy
+    return names
 
 
 def _whose(finding: Finding, names: dict[str, str]) -> str:
@@ -126,16 +135,21 @@ def _anchors(options: Options, file: Path | None, lines: Sequence[str], ledger_i
     help="Only what was recorded then or later, in UTC.",
 )
 @click.pass_obj
-def export(options: Options, *, name: str | None, since: datetime | None) -> None:
+def export(options: Options, *, name: str | None, since: datetime | None) -> int:
     """Print the audit trail as JSON Lines: records, chain by chain, and after each chain its certificates.
 
-    No record holds a secret. What it prints is what the ledger holds; `rotator audit verify` tells
-    whether that is as it was written.
+    No record holds a secret. It prints the records that the ledger holds, as they are; the exit code is 1
+    if they are not as they were written, and there are no certificates of a chain that is not.
     """
+    begin = since.replace(tzinfo=UTC) if since else None
+    code = 0
     with _ledger(options) as ledger:
-        secrets = ledger.chains() if name is None else iter([_secret(options, ledger, name)])
-        for line in exporting.lines(ledger, secrets, since.replace(tzinfo=UTC) if since else None):
-            click.echo(line)
+        for chain, finding in _judged(options, ledger, name):
+            code = _tell(finding) or code
+            if name is None or chain.secret != OWN:
+                for line in exporting.lines(ledger, chain, begin, certified=finding is None):
+                    click.echo(line)
+    return code
 
 
 @audit.command(
@@ -146,18 +160,45 @@ def export(options: Options, *, name: str | None, since: datetime | None) -> Non
 @click.argument("name", required=False)
 @json_option
 @click.pass_obj
-def certify(options: Options, *, name: str | None, as_json: bool) -> None:
-    """Show for each key that had to die when it was issued, in use, revoked, and how its death is known."""
+def certify(options: Options, *, name: str | None, as_json: bool) -> int:
+    """Show for each key that had to die when it was issued, in use, revoked, and how its death is known.
+
+    They are made of records that are as they were written: where a chain is not, that is told instead, and
+    the exit code is 1.
+    """
+    found, code = list[Certificate](), 0
     with _ledger(options) as ledger:
-        secret = None if name is None else _secret(options, ledger, name)
-        found = certificates(reversed(ledger.events(secret, _ALL)))
+        for chain, finding in _judged(options, ledger, name):
+            code = _tell(finding) or code
+            if finding is None:
+                found += exporting.made_of(ledger, chain.secret)
+    found.sort(key=lambda one: one.record)
     if as_json:
         output.document({"certificates": found})
-        return
-    if not found:
-        click.echo("No key has had to die yet.")
-    for one in found:
-        _show(one)
+    elif not found:
+        click.echo("No key has had to die yet." if not code else "There is no certificate that holds.")
+    else:
+        for one in found:
+            _show(one)
+    return code
+
+
+def _judged(options: Options, ledger: Ledger, name: str | None) -> Iterator[tuple[Chain, Finding | None]]:
+    """The chains that a command is about, after the ledger's own, and what is wrong with each."""
+    secret = None if name is None else _secret(options, ledger, name)
+    return judged(ledger, _keys(options), _anchors(options, None, (), ledger.id), secret)
+
+
+def _tell(finding: Finding | None) -> int:
+    """Say that a chain is not whole; the exit code."""
+    if finding is None:
+        return 0
+    click.echo(
+        f"No certificate is made of the records of {output.printable(_whose(finding, {}))}: "
+        f"{output.printable(finding.text)}. See `rotator audit verify`.",
+        err=True,
+    )
+    return 1
 
 
 def _show(one: Certificate) -> None:

@@ -1,33 +1,36 @@
 """The audit trail as JSON Lines. The names in it are promises to whoever reads them."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from rotator.audit.certificates import certificates
-from rotator.audit.chain import trail_of
+from rotator.audit.certificates import Certificate, certificates
+from rotator.audit.chain import OWN, trail_of
 from rotator.cli import output
 from rotator.errors import LedgerUnusable
 from rotator.interfaces import Ledger
-from rotator.model import Record
+from rotator.model import Chain, Record
 
 _ALL = 1_000_000_000  # events
 
 
-def lines(ledger: Ledger, secrets: Iterable[str], since: datetime | None) -> Iterator[str]:
-    """A line for each record of these chains, and after each chain one for each of its certificates.
+def lines(ledger: Ledger, chain: Chain, since: datetime | None, *, certified: bool) -> Iterator[str]:
+    """A line for each record of a chain, and after it, if it is whole, one for each of its certificates.
 
     Raises LedgerUnusable where a record cannot be read at all.
     """
-    for secret in secrets:
-        for record in ledger.chain(secret).records:
-            if since is None or record.at >= since:
-                yield _line(_record(record))
-        if secret:
-            for one in certificates(reversed(ledger.events(secret, _ALL))):
-                if since is None or (one.died_at is not None and one.died_at >= since):
-                    yield _line({"type": "certificate", **output.jsonable(one)})
+    for record in chain.records:
+        if since is None or record.at >= since:
+            yield _line(_record(record))
+    for one in made_of(ledger, chain.secret) if certified else ():
+        if since is None or (one.died_at is not None and one.died_at >= since):
+            yield _line({"type": "certificate", **output.jsonable(one)})
+
+
+def made_of(ledger: Ledger, secret: str) -> list[Certificate]:
+    """The certificates of a secret's keys, made of its records; of the ledger's own there are none."""
+    return certificates(reversed(ledger.events(secret, _ALL))) if secret != OWN else []
 
 
 def _record(record: Record) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, text, types
 
+from rotator.errors import LedgerUnusable
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 # Compared and sorted by code points in every database, whatever language it is set to.
@@ -21,8 +23,14 @@ def instant(at: datetime) -> int:
 
 
 def moment(value: int | None) -> datetime | None:
-    """A time out of a table."""
-    return None if value is None else EPOCH + value * MICROSECOND
+    """A time out of a table. Raises LedgerUnusable for what is none."""
+    try:
+        return None if value is None else EPOCH + value * MICROSECOND
+    except (TypeError, ValueError, OverflowError):
+        raise LedgerUnusable(
+            "A time in the ledger cannot be read. It was changed by hand, or by another program: see which "
+            "one with `rotator audit verify`, and restore the ledger from its backup. [record]"
+        ) from None
 
 
 def _counter(name: str) -> Column[int]:

@@ -1,15 +1,16 @@
 """The audit trail of a ledger: what is read back of it, and the anchors that leave it."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, or_, select, union, update
+from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 
 from rotator.audit.chain import OWN, Entry
 from rotator.ledger.chaining import Chained, head_of
-from rotator.ledger.documents import ANCHORED, anchored, documents
-from rotator.ledger.schema import DEBTS, EPOCH, EVENTS, META, MICROSECOND, ORDERS, ROTATIONS, SECRETS
-from rotator.model import EVERYBODY, Anchor, Chain, Head, Record
+from rotator.ledger.documents import ANCHORED, anchored, documents, owners
+from rotator.ledger.schema import EPOCH, EVENTS, META, MICROSECOND
+from rotator.model import Anchor, Chain, Head, Record
 
 _PORTION = 500  # heads that one record names
 
@@ -18,13 +19,14 @@ class Trail(Chained):
     """The methods of Ledger under "the audit trail"."""
 
     def chains(self) -> Iterator[str]:
-        """Every secret of which there is anything, by id; the ledger's own chain, "", first."""
-        tables = (EVENTS, SECRETS, ROTATIONS, DEBTS, ORDERS)
-        ids = union(*(select((t.c.id if t is SECRETS else t.c.secret).label("one")) for t in tables))
+        """Every secret of which there is anything, by id; the ledger's own chain, "", first.
+
+        What is no text, and so no secret's id, is told as such, and is a chain without head or records.
+        """
         with self._database.reading() as connection:
-            found = list(connection.execute(ids).scalars())
+            found = {str(one) for one in connection.execute(owners()).scalars()}
         yield OWN
-        yield from (secret for secret in sorted(found) if secret not in (OWN, EVERYBODY))
+        yield from sorted(found - {OWN})
 
     def chain(self, secret: str) -> Chain:
         """Everything about one secret, as it is at one moment."""
@@ -33,7 +35,7 @@ class Trail(Chained):
             rows = connection.execute(RECORDS, {"its_secret": secret}).all()
             docs = documents(connection, secret)
         records = [record_of(row) for row in rows]
-        return Chain(secret, Head(head.number, head.mac) if head else None, records, docs)
+        return Chain(secret, Head(_count(head.number), _text(head.mac)) if head else None, records, docs)
 
     def anchor(self) -> Anchor | None:
         """Write the heads that moved since the last anchor into the ledger's own chain, and tell its end.
@@ -82,7 +84,26 @@ _MOVED = _MOVED.where(or_(EVENTS.c.secret != OWN, EVENTS.c.trail.not_like(_HEADS
 _HIGHEST = select(func.coalesce(func.max(EVENTS.c.seq), 0))
 
 
+_NO_TEXT = "\N{REPLACEMENT CHARACTER}"  # no column was ever written with it, so no MAC is of it
+_NO_TIME = datetime.max.replace(tzinfo=UTC)
+
+
 def record_of(row: Row[Any]) -> Record:
-    """A record out of its table."""
-    at = EPOCH + row.at * MICROSECOND
-    return Record(row.secret, row.number, at, row.doc, row.trail, row.key, row.mac, row.seq)
+    """A record out of its table. What is no text, number or time there is none that was ever written."""
+    doc, trail, key, mac = (_text(value) for value in (row.doc, row.trail, row.key, row.mac))
+    return Record(row.secret, _count(row.number), _time(row.at), doc, trail, key, mac, row.seq)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else _NO_TEXT
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else -1
+
+
+def _time(value: int) -> datetime:
+    try:
+        return EPOCH + value * MICROSECOND
+    except (TypeError, ValueError, OverflowError):  # SQLite keeps whatever it is given
+        return _NO_TIME

@@ -83,6 +83,51 @@ def test_a_dead_key_has_a_certificate(lived: Rig) -> None:
     assert "No key" in lived.say("audit", "certificates", "orders").out or "orders" in said
 
 
+def edited(lived: Rig, statement: str, *values: object) -> None:
+    """Change the ledger's file as another program would."""
+    with closing(sqlite3.connect(lived.folder / "l.db")) as file:
+        file.execute(statement, values)
+        file.commit()
+
+
+def test_a_forged_death_is_not_certified(lived: Rig) -> None:
+    """A record that nobody wrote, under everybody's name, is exported, named, and makes no certificate."""
+    columns = 'at, untold, number, mac, "key", trail'
+    edited(
+        lived,
+        f"INSERT INTO events (secret, doc, {columns}) SELECT '*', replace(doc, 'key', 'forged-key'), "
+        f"{columns} FROM events WHERE json_extract(nullif(doc, ''), '$.kind') = 'dead'",
+    )
+    for name, flaw in (
+        ("verify", "removed"),
+        ("certificates", "No certificate"),
+        ("export", "No certificate"),
+    ):
+        said = lived.say("audit", name)
+        assert (said.code, flaw in said.out + said.err) == (1, True)
+        assert ("forged" in said.out) == (name == "export")
+    assert "forged" not in "".join(
+        line for line in lived.say("audit", "export").out.splitlines() if '"certificate"' in line
+    )
+    assert lived.say("audit", "certificates", "quotes").code == 0
+
+
+def test_a_chain_that_is_not_whole_has_no_certificates(lived: Rig) -> None:
+    """Who edits a key's records gets no certificate of it, and is told where to look: exit code 1."""
+    edited(lived, "UPDATE events SET doc = replace(doc, 'refused after', 'refused before')")
+    said = lived.say("audit", "certificates", "quotes", "--json")
+    assert (said.code, said.json()["certificates"]) == (1, [])
+    assert "rotator audit verify" in said.err
+
+
+def test_a_secret_that_cannot_be_read_is_named(lived: Rig) -> None:
+    """A document that is no secret's is a finding among others: exit code 1, whatever else it breaks."""
+    edited(lived, "UPDATE secrets SET doc = '{}', next_at = 9223372036854775807")
+    said = lived.say("audit", "verify", "--json")
+    assert (said.code, {one["flaw"] for one in said.json()["findings"]}) == (1, {"document"})
+    assert lived.say("audit", "verify").code == 1
+
+
 def test_without_a_ledger_there_is_no_trail(rig: Rig) -> None:
     """Before the first pass the commands say that there is nothing: exit code 1."""
     for command in ("verify", "export", "certificates"):

@@ -12,6 +12,8 @@ from rotator.ledger import audit_keys
 from rotator.model import Anchor
 from tests.unit.ledger.lives import lived, opened_at
 
+TABLES = ("events", "meta", "secrets", "rotations", "debts", "attempts", "orders", "facts")
+OWNED = (*(table for table in TABLES if table not in ("meta", "facts")),)
 COVERED = ("secret", "number", "at", "doc", "trail", "key", "mac")
 
 
@@ -24,7 +26,7 @@ class Victim:
         self.ring = audit_keys(f"sqlite:///{path}")
         self.file = sqlite3.connect(path, isolation_level=None)  # a program that is not ours
         self.file.execute("PRAGMA synchronous=OFF")
-        self._whole = {table: self.run(f"SELECT * FROM {table}") for table in ("events", "secrets", "meta")}
+        self._whole = {table: self.run(f"SELECT * FROM {table}") for table in TABLES}
         self.rows = self.run("SELECT seq, secret, number FROM events ORDER BY seq")
 
     def run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
@@ -35,7 +37,18 @@ class Victim:
         """As it was."""
         for table, rows in self._whole.items():
             self.run(f"DELETE FROM {table}")
-            self.file.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+            for row in rows:
+                self.run(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", *row)
+
+    def give(self, table: str, owner: str | bytes) -> None:
+        """Add a copy of a row of a table, under an owner and keys of its own."""
+        columns = [str(row[1]) for row in self.run(f"PRAGMA table_info({table})")]
+        row = dict(zip(columns, self._whole[table][0], strict=True))
+        row |= {name: new for name, new in (("seq", None), ("live", None), ("token", "new")) if name in row}
+        row |= {"secret": owner} if "secret" in row else {"id": owner}
+        row |= {"id": "new"} if "id" in row and "secret" in row else {}
+        names, places = ", ".join(f'"{name}"' for name in row), ", ".join("?" * len(row))
+        self.run(f"INSERT INTO {table} ({names}) VALUES ({places})", *row.values())
 
     def found(self) -> bool:
         """Whether a verification with the anchor finds anything."""
@@ -62,11 +75,13 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
 @given(st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_single_edit_of_a_record_is_found(victim: Victim, data: st.DataObject) -> None:
-    """Whatever record is changed, deleted, doubled, swapped or cut off, also with the heads set to match."""
+    """Whatever record is changed, deleted, doubled, swapped or cut off, also with the heads set to match,
+    and whatever row is inserted, whoever it is said to belong to.
+    """
     victim.restore()
     assert not victim.found()
     seq, secret, number = data.draw(st.sampled_from(victim.rows))
-    match data.draw(st.sampled_from(["change", "delete", "double", "swap", "cut"])):
+    match data.draw(st.sampled_from(["change", "delete", "double", "swap", "cut", "insert"])):
         case "change":
             column = data.draw(st.sampled_from(COVERED))
             (old,) = victim.run(f'SELECT "{column}" FROM events WHERE seq = ?', seq)[0]
@@ -86,6 +101,9 @@ def test_any_single_edit_of_a_record_is_found(victim: Victim, data: st.DataObjec
             place = "UPDATE events SET secret = ?, number = ? WHERE seq = ?"
             victim.run(place, secret, number, other_seq)
             victim.run(place, other_secret, other_number, seq)
+        case "insert":
+            owner = st.sampled_from(["*", "", "nobody"]) | st.text(max_size=3) | st.binary(max_size=3)
+            victim.give(data.draw(st.sampled_from(OWNED)), data.draw(owner))
         case "cut":
             victim.run("DELETE FROM events WHERE secret = ? AND number >= ?", secret, number)
     if data.draw(st.booleans()):

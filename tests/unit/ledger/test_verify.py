@@ -22,6 +22,9 @@ def edit(path: Path, *statements: str) -> None:
 RECORD = "UPDATE events SET {} WHERE secret = 'one' AND number = {}"
 GONE = "DELETE FROM events WHERE "
 COLUMNS = 'secret, at, untold, doc, number, mac, "key", trail'
+REST = 'at, untold, doc, number, mac, "key", trail FROM events'
+SECRET = "id, policy, principal, epoch, ttl, nudges, doc"
+ITS = "policy, principal, epoch, ttl, nudges, doc FROM secrets"
 COPY = f"INSERT INTO events ({COLUMNS}) SELECT {COLUMNS} FROM events WHERE {{}}"
 
 
@@ -77,6 +80,57 @@ EDITS = (
     Edit(Flaw.DOCUMENT, "", 2, ("UPDATE facts SET value = 'x'",)),
     Edit(Flaw.DOCUMENT, "", 4, ("UPDATE meta SET anchored = 99",)),
 )
+# Rows that belong to no secret of the ledger, or to nobody, and rows that hide behind another.
+EVENT = f"INSERT INTO events ({COLUMNS}) "
+BY_OWNER = (
+    "INSERT INTO attempts VALUES ('t', '{}', 'r', 1, 'k')",
+    "INSERT INTO debts SELECT 99, 'x', '{}', open, since, doc FROM debts",
+    "INSERT INTO rotations SELECT 9, 'x', '{}', NULL, 1, doc FROM rotations",
+)
+FOREIGN = (
+    *(Edit(Flaw.DOCUMENT, of, None, (one.format(of),)) for one in BY_OWNER for of in ("", "*", "ghost")),
+    *(
+        Edit(Flaw.DOCUMENT, "", None, (f"INSERT INTO orders VALUES ('{of}', 'stop', '{{}}')",))
+        for of in ("", "*")
+    ),
+    Edit(Flaw.CHANGED, "*", 1, (EVENT + f"SELECT '*', {REST} WHERE number = 1 AND secret = 'one'",)),
+    Edit(Flaw.KEY, "*", 1, (EVENT + "VALUES ('*', 0, 0, '', 1, '00', '00', '{}')",)),
+    Edit(Flaw.CHANGED, "", 5, (EVENT + f"SELECT '', {REST} WHERE number = 5 AND secret = 'one'",)),
+    Edit(Flaw.DOCUMENT, "", None, (f"INSERT INTO secrets ({SECRET}) SELECT '', {ITS} WHERE id = 'one'",)),
+    Edit(Flaw.HEAD, "*", None, (f"INSERT INTO secrets ({SECRET}) SELECT '*', {ITS} WHERE id = 'one'",)),
+    Edit(Flaw.DOCUMENT, "b'one'", None, ("INSERT INTO orders VALUES (CAST('one' AS BLOB), 'run', '{}')",)),
+    Edit(
+        Flaw.DOCUMENT,
+        "one",
+        None,
+        (
+            "CREATE TABLE debts_2 AS SELECT * FROM debts",
+            "DROP TABLE debts",
+            "ALTER TABLE debts_2 RENAME TO debts",
+            "INSERT INTO debts SELECT 99, id, secret, 1, since, doc FROM debts",
+        ),
+    ),
+)
+# What no rotator writes: SQLite keeps a value of any type in any column.
+TYPES = (
+    Edit(Flaw.CHANGED, "one", 3, (RECORD.format("at = 9223372036854775807", 3),)),
+    Edit(Flaw.CHANGED, "one", 3, (RECORD.format("at = 'x'", 3),)),
+    Edit(Flaw.CHANGED, "one", 3, (RECORD.format("doc = x'00ff'", 3),)),
+    Edit(Flaw.CHANGED, "one", 3, (RECORD.format("trail = x'00'", 3),)),
+    Edit(Flaw.CHANGED, "one", 3, (RECORD.format("mac = x'00'", 3),)),
+    Edit(Flaw.KEY, "one", 3, (RECORD.format("\"key\" = x'00'", 3),)),
+    Edit(Flaw.CHANGED, "one", 8, (RECORD.format("number = 'x'", 8),)),
+    Edit(Flaw.CHANGED, "", 1, ("UPDATE events SET number = -1 WHERE number = 1 AND secret = ''",)),
+    Edit(Flaw.HEAD, "", 4, ("UPDATE meta SET mac = x'00'",)),
+    Edit(Flaw.HEAD, "one", 8, ("UPDATE secrets SET number = 'x' WHERE id = 'one'",)),
+    Edit(Flaw.DOCUMENT, "one", 8, ("UPDATE debts SET doc = x'00'",)),
+    Edit(Flaw.DOCUMENT, "one", 8, ("UPDATE debts SET open = 2",)),
+    Edit(Flaw.DOCUMENT, "one", 7, ("UPDATE rotations SET doc = '[]'",)),
+    Edit(Flaw.DOCUMENT, "one", 8, ("UPDATE secrets SET policy = x'00' WHERE id = 'one'",)),
+    Edit(Flaw.DOCUMENT, "one", 8, ("UPDATE secrets SET doc = '{}' WHERE id = 'one'",)),
+    Edit(Flaw.DOCUMENT, "", 2, ("UPDATE facts SET value = x'01'",)),
+    Edit(Flaw.DOCUMENT, "", 4, ("UPDATE meta SET anchored = 'x'",)),
+)
 
 
 @pytest.mark.parametrize("edited", EDITS, ids=lambda one: f"{one.flaw}-{one.statements[0][:40]}")
@@ -87,6 +141,18 @@ def test_an_edit_is_named(path: Path, ledger: SqlLedger, edited: Edit) -> None:
     edit(path, *edited.statements)
     found = judged(path).findings
     assert (found[0].flaw, found[0].secret, found[0].number) == (edited.flaw, edited.secret, edited.number)
+
+
+@pytest.mark.parametrize("edited", FOREIGN, ids=lambda one: f"{one.flaw}-{one.statements[-1][:60]}")
+def test_every_row_is_looked_at(path: Path, ledger: SqlLedger, edited: Edit) -> None:
+    """A row of whatever owner in whatever table, also of nobody's or everybody's, is vouched for or named."""
+    test_an_edit_is_named(path, ledger, edited)
+
+
+@pytest.mark.parametrize("edited", TYPES, ids=lambda one: f"{one.flaw}-{one.statements[0][:60]}")
+def test_a_value_that_cannot_be_one_is_named(path: Path, ledger: SqlLedger, edited: Edit) -> None:
+    """A value of a type that is never written, or beyond all times, is a finding, and no fault."""
+    test_an_edit_is_named(path, ledger, edited)
 
 
 def cut_well(path: Path, secret: str, last: int) -> None:
