@@ -67,7 +67,11 @@ def newest(path: Path, ledger_id: str) -> Anchor | None:
 
 
 def append(path: Path, anchor: Anchor) -> None:
-    """Add an anchor to a file, which is made with mode 0600 where it is missing. Raises OSError."""
+    """Add an anchor to a file, which is made with mode 0600 where it is missing, and its folder with 0700.
+
+    Raises OSError.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o600)
     try:

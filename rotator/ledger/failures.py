@@ -55,7 +55,11 @@ _SQLITE = (
             "refuses what would break one of its rules, such as a second live rotation of one secret. "
             "Nothing of this step was written."
         ),
-        "This is a defect in rotator: please report it.",
+        (
+            "Have the file checked (sqlite3 FILE 'PRAGMA integrity_check'): where that does not say ok, it "
+            "is damaged, and the last backup is to be restored; else this is a defect in rotator: please "
+            "report it."
+        ),
     ),
     (
         ("SQLITE_IOERR", "SQLITE_NOLFS"),
@@ -78,6 +82,8 @@ def unusable(name: str, error: BaseException, *, committing: bool = False) -> Le
             "still answers. [busy]"
         )
     code = getattr(cause, "sqlite_errorname", "") or ""
+    if code == "SQLITE_ERROR" or (not code and isinstance(cause, sqlite3.OperationalError)):
+        code = "SQLITE_CORRUPT"  # tables are not as we made them, or a text cannot be read as text
     for beginnings, kind, what, todo in _SQLITE:
         if code.startswith(beginnings):
             return LedgerUnusable(f"The ledger {name} {what} {todo} [{kind}]")

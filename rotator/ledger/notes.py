@@ -1,5 +1,6 @@
 """What people ask for, small facts, and named locks."""
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
@@ -68,7 +69,8 @@ class Notes(Chained):
     def fact(self, key: str) -> str | None:
         """A fact, as text."""
         with self._database.reading() as connection:
-            return connection.execute(_FACT, {"its_key": key}).scalar()
+            value = connection.execute(_FACT, {"its_key": key}).scalar()
+        return None if value is None else _whole(key, value)
 
     def facts(self, prefix: str) -> Mapping[str, str]:
         """Every fact whose key begins with ``prefix``."""
@@ -76,7 +78,8 @@ class Notes(Chained):
         begins = func.substr(FACTS.c.key, 1, len(prefix)) == prefix
         statement = select(FACTS.c.key, FACTS.c.value).where(FACTS.c.key >= prefix, begins)
         with self._database.reading() as connection:
-            return {row.key: row.value for row in connection.execute(statement.order_by(FACTS.c.key))}
+            rows = connection.execute(statement.order_by(FACTS.c.key)).all()
+        return {row.key: _whole(row.key, row.value) for row in rows}
 
     def remember(self, key: str, value: str) -> bool:
         """Write a fact if its key has none; whether it was new."""
@@ -123,6 +126,20 @@ class Notes(Chained):
         """Give a lock back; silent if it is not ours."""
         with self._database.writing() as connection:
             connection.execute(delete(LOCKS).where(LOCKS.c.name == name, LOCKS.c.holder == holder))
+
+
+def _whole(key: str, value: str) -> str:
+    """A fact as it was written: one that begins or ends as a JSON object is one. Raises LedgerUnusable."""
+    if value.startswith("{") or value.endswith("}"):
+        try:
+            json.loads(value)
+        except ValueError:
+            raise LedgerUnusable(
+                f"The fact {key!r} in the ledger cannot be read. It was changed by hand, or the ledger is "
+                "damaged: stop rotator, keep the ledger aside, and restore its last backup; then let rotator "
+                "reconcile before it revokes anything. [record]"
+            ) from None
+    return value
 
 
 def _chain_of(secret_id: str) -> str:

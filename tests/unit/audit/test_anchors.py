@@ -49,3 +49,11 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "target")
     with pytest.raises(OSError, match="symbolic link"):
         anchors.append(tmp_path / "link", an_anchor())
+
+
+def test_the_folder_of_anchors_is_made(tmp_path: Path) -> None:
+    """A single pass on a host without a state folder makes it, closed to others, and gives its anchor."""
+    path = tmp_path / "state" / "anchors"
+    anchors.append(path, an_anchor())
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert anchors.newest(path, an_anchor().ledger) == an_anchor()

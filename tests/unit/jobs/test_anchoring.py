@@ -35,7 +35,8 @@ def test_what_goes_wrong_stops_no_pass(tmp_path: Path, caplog: pytest.LogCapture
     """A file or a ledger that cannot be written is told in the log, and no exception comes of it."""
     clock, heard = ManualClock(), Heard()
     ledger = open_ledger("sqlite://", clock)
-    anchoring = Anchoring(ledger, tmp_path / "missing" / "anchors", heard, clock)
+    (tmp_path / "a file").touch()
+    anchoring = Anchoring(ledger, tmp_path / "a file" / "anchors", heard, clock)
     anchoring.draw()
     assert len(heard.vouched) == 1
     assert "cannot be written" in caplog.text
