@@ -13,9 +13,12 @@ from rotator.due import pushes_free_at
 from rotator.errors import EffectError, NeedsPerson, Unknown
 from rotator.interfaces import Stored
 from rotator.looking import Seen, look, owe_found, seed
-from rotator.model import Credential, Phase, Policy, Rotation, Verdict
+from rotator.model import Credential, Level, Phase, Policy, Rotation, Verdict
 from rotator.owing import holds_same
 from rotator.setbacks import supersede
+
+NOT_COMPARED = "not-compared"
+_UNFIT = ("incomplete", "malformed")  # what an adapter says of what it does not even send
 
 
 class NotTaken(Exception):  # an answer to the person, not an error of the program
@@ -132,10 +135,28 @@ def _account(desk: Desk, policy: Policy, onto: Stored) -> str | None:
     tokens = desk.world.ledger.children(desk.state.id)
     known = desk.state.account or next((token.account for token in tokens if token.account), None)
     if known is None and not holds_nothing(onto.credential, desk.provider(policy).traits.secret_fields):
-        known = breaker.tried(desk, policy, onto.credential).account
+        known = _account_told(desk, policy, onto)
     if known != desk.state.account:
         desk.write(state=replace(desk.state, account=known))
     return known
+
+
+def _account_told(desk: Desk, policy: Policy, onto: Stored) -> str | None:
+    """The account of the credential in service by its own word. One that is refused, or never was a login,
+    tells none: that is no reason to keep it, but it is said.
+    """
+    probe = breaker.tried(desk, policy, onto.credential)
+    unfit = probe.why.startswith(_UNFIT)
+    if probe.verdict is Verdict.UNKNOWN and not unfit:
+        raise NotTaken(
+            f"{policy.provider.name} gives no clear answer about the one in service ({probe.why}), so that "
+            "nobody can tell whether both belong to one account. Try again; if it never answers, write the "
+            f"new one into {policy.target.secret} yourself."
+        )
+    if probe.verdict is Verdict.DEAD or unfit:
+        text = f"the credential in service is no login any more ({probe.why}): its account was not compared"
+        desk.write(events=[desk.event(NOT_COMPARED, text, level=Level.WARNING)])
+    return probe.account
 
 
 def _must_be_allowed(desk: Desk, policy: Policy) -> None:

@@ -25,7 +25,7 @@ from rotator.model import Credential, DebtReason, Phase, Policy, Rotation
 from rotator.people import paused_until
 from rotator.rotation import advance
 from rotator.run_pass import CLAIM, Worker
-from rotator.submitting import NotTaken, is_candidate, submit
+from rotator.submitting import NOT_COMPARED, NotTaken, is_candidate, submit
 from rotator.wiring import holder, misshapen, traits
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def bring(options: Options, book: "Book", wish: Wish) -> Brought:
             worker.stop()
             worker.close()
         found = _judged(world, look(world.ledger, wish.policy, asked), wish)
+        _not_compared(world, wish.policy, asked)
         brought = Brought(found, _next(world, wish.policy, found))
         worker.tell_alarms()
     if stopped:
@@ -201,6 +202,13 @@ def _judged(world: "Wiring", found: Outcome, wish: Wish) -> Outcome:
         why = f"the store holds it, not in service yet ({found.why}); the daemon or `rotator tick` goes on"
         return replace(found, state=Coverage.UNCOVERED, why=why)
     return found
+
+
+def _not_compared(world: "Wiring", policy: Policy, asked: Asked) -> None:
+    """Tell the person where nobody could see whether both credentials belong to one account."""
+    for event in world.ledger.events(policy.target.id, 20):
+        if event.kind == NOT_COMPARED and event.at is not None and event.at >= asked.at:
+            click.echo(f"{policy.name}: {event.text}. See that it is the right one.", err=True)
 
 
 def _next(world: "Wiring", policy: Policy, found: Outcome) -> str:

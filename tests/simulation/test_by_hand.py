@@ -224,6 +224,28 @@ def test_what_is_on_its_way_goes_on_when_it_is_brought_again(rig: Rig) -> None:
     assert rig.store.value("parent")["key_id"] == new.key_id
 
 
+@pytest.mark.parametrize("verdict", [Verdict.UNKNOWN, Verdict.DEAD])
+def test_an_account_that_cannot_be_compared_is_not_taken_on_trust(rig: Rig, verdict: Verdict) -> None:
+    """While the credential in service gives no clear answer nothing is taken; a dead one is replaced, and it
+    is said that nobody compared their accounts.
+    """
+    new, probe = rig.hand.add("new"), rig.hand.probe
+
+    def told(credential: Credential) -> Probe:
+        mine = credential.get("secret") == new.secret
+        return replace(probe(credential), account="one") if mine else Probe(verdict, "http-429")
+
+    rig.hand.probe = told  # type: ignore[method-assign]
+    if verdict is Verdict.UNKNOWN:
+        with pytest.raises(NotTaken, match=r"no clear answer about the one in service \(http-429\)"):
+            rig.submit(new)
+        return
+    rig.submit(new)
+    rig.until(timedelta(minutes=2))
+    assert rig.store.value("parent")["key_id"] == new.key_id
+    assert any("its account was not compared" in event.text for event in rig.ledger.events(limit=100))
+
+
 @pytest.mark.parametrize("known_from", ["the token", "the credential itself"])
 def test_the_account_is_known_from_the_first_submit_on(rig: Rig, known_from: str) -> None:
     """A credential that was there before us tells its account, or its token does: another's is refused."""
