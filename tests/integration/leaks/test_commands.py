@@ -47,14 +47,17 @@ def test_no_secret_is_anywhere(tmp_path: Path) -> None:
 
 
 def test_a_deliberate_leak_is_found(tmp_path: Path) -> None:
-    """A process that writes its credentials, encoded, is found out: in its output and in a file it made."""
+    """A process that writes its credentials, encoded, is found out: in its output and in a file it made, also
+    one that it removed, and in the arguments of another process that it ran.
+    """
     with ingest() as sentry, Stage(tmp_path, sentry, SEED, tails=("calm",)) as stage:
         stage.run("doctor", LEAK="yes")
         hits = Search(stage.canaries()).hits(told(stage) | files(stage.home))
         session = sorted(stage.servers["build-calm"].admin.values())
         names = {canary.name for canary in stage.canaries() if canary.value in session}
         found = {(hit.where, hit.canary, hit.spelling) for hit in hits}
-        assert found >= {("left-behind", name, "hex") for name in names}
+        places = ("left-behind", "output-gone", "output-arguments")
+        assert found >= {(place, name, "hex") for place in places for name in names}
         assert {where for where, _, spelling in found if spelling == "base64"} == {"doctor err"}
 
 
@@ -214,7 +217,7 @@ def broken(stage: Stage) -> tuple[Path, ...]:
 
 
 def told(stage: Stage) -> dict[str, bytes]:
-    """All that commands wrote on standard output and standard error."""
+    """All that commands wrote on standard output and standard error, and what they had removed or run."""
     found = {path.name: path.read_bytes() for path in stage.folder.glob("output-*")}
     for done in stage.done:
         found[f"{done.line} out"], found[f"{done.line} err"] = done.out, done.err
