@@ -91,7 +91,7 @@ class _Verifier:
         flaw = self._links(chain)
         if chain.secret == OWN:
             self._learn(chain.records[: flaw.number - 1] if flaw and flaw.number else chain.records)
-        return flaw or _missing(chain, known) or _end(chain) or _documents(chain)
+        return flaw or _anew(chain) or _missing(chain, known) or _end(chain) or _documents(chain)
 
     def gone(self) -> Iterator[Finding]:
         """After the last chain: those of which nothing is left."""
@@ -139,6 +139,15 @@ class _Verifier:
 
 
 # Whoever asks these has seen that the chain's links hold: its records are as they were written.
+
+
+def _anew(chain: Chain) -> Finding | None:
+    """Whether a chain began twice: a ledger that looks as if it had no chains gets MACs for what is in it."""
+    began = [record.number for record in chain.records if trail_of(record).get("what") == "began"]
+    if len(began) > 1:
+        text = f"the chain was begun anew by record {began[1]}: what it then held was not verified"
+        return Finding(chain.secret, Flaw.REWRITTEN, text, began[1])
+    return None
 
 
 def _missing(chain: Chain, known: Iterable[Head]) -> Finding | None:

@@ -7,7 +7,7 @@ import pytest
 
 from rotator.audit.verify import Flaw
 from rotator.ledger.sql import SqlLedger
-from rotator.testing.ledger_samples import a_state
+from rotator.testing.ledger_samples import a_state, an_order
 from tests.unit.ledger.lives import judged, lived, opened_at
 
 
@@ -211,6 +211,21 @@ def test_a_ledger_written_anew_with_the_key_is_found_by_the_anchor(path: Path, l
     edit(path, f"UPDATE meta SET ledger_id = '{ledger_id}'")
     found = judged(path, last).findings
     assert found[0].flaw in (Flaw.REWRITTEN, Flaw.CHANGED)
+
+
+def test_a_ledger_that_was_made_to_begin_anew_is_found(path: Path, ledger: SqlLedger) -> None:
+    """Who makes a ledger look as if it had no chains has the next start vouch for edits; it is named."""
+    last = lived(ledger)
+    ledger.give("one", an_order())
+    ledger.close()
+    edit(
+        path,
+        RECORD.format("at = at + 1", 9),
+        "UPDATE secrets SET number = 0, mac = ''",
+        "UPDATE meta SET number = 0",
+    )
+    found = judged(path, last).findings[0]
+    assert (found.flaw, found.secret, found.number) == (Flaw.REWRITTEN, "", 5)
 
 
 def test_a_chain_that_is_gone_is_found(path: Path, ledger: SqlLedger) -> None:
