@@ -63,7 +63,7 @@ class LocalStores:
             self._aws.create_secret(Name=secret, **value)
             self._made.append(secret)
         elif fields is None:
-            self.vault.kv.annotate(secret, {})
+            self.vault.kv.annotate(secret, {"cas_required": True})
         else:
             self.vault.put(secret, **fields)
             self.vault.kv.secrets[secret].versions[1].created -= age

@@ -50,7 +50,9 @@ class Executable:
 
     folder: Path
 
-    def __call__(self, *args: str, stdin: str = "", env: Mapping[str, str] | None = None) -> Answer:
+    def __call__(
+        self, *args: str, stdin: str = "", env: Mapping[str, str] | None = None, seconds: float = 60
+    ) -> Answer:
         """Run to the end, and answer; a command that hangs fails the test."""
         given = {name: os.environ[name] for name in KEPT if name in os.environ}
         home = {"HOME": str(self.folder), "XDG_STATE_HOME": str(self.folder / "state"), **(env or {})}
@@ -61,7 +63,7 @@ class Executable:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=seconds,
             check=False,
         )
         return Answer(done.returncode, done.stdout, done.stderr)
