@@ -87,7 +87,14 @@ class Fenced(RotatorError):
 
 
 class LedgerUnusable(RotatorError):
-    """The ledger cannot be opened, read or written; the message says what to do."""
+    """The ledger cannot be opened, read or written; the message says what to do.
+
+    ``passing``: it may be over without anybody changing how rotator is set up (a server that is away).
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 @dataclass(frozen=True, slots=True)

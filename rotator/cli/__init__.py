@@ -61,6 +61,9 @@ def explained(error: RotatorError) -> tuple[str, int]:
         case PolicyError(problems=problems):
             count = "One thing is" if len(problems) == 1 else f"{len(problems)} things are"
             return f"{count} wrong with the policies:\n{error}", WRONG
+        case LedgerUnusable(passing=True):
+            stands = "What was done before stands in the ledger; give the command again."
+            return f"The ledger cannot be used now: {error}\n{stands}", FAILED
         case LedgerUnusable():
             return f"The ledger cannot be used: {error}", WRONG
         case NeedsPerson(message=message, todo=todo):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rotator.telemetry.sentry import Alarms
     from rotator.wiring import Wiring
 
+T = TypeVar("T")
 CLAIM = timedelta(seconds=60)
 LAST_WORDS = timedelta(seconds=3)  # for alarms that are not handed over yet
 PATIENCE = 30.0  # seconds to wait for a worker that acts on the same secret
@@ -43,13 +44,33 @@ def book(options: Options) -> "Book":
 
 
 @contextmanager
-def world(options: Options, *, create: bool = True, level: str = "warning") -> Iterator["Wiring"]:
-    """Everything outside; the ledger is made if there is none and ``create``. Raises LedgerUnusable."""
+def world(
+    options: Options,
+    *,
+    create: bool = True,
+    level: str = "warning",
+    opened: "Callable[[Callable[[], Wiring]], Wiring] | None" = None,
+) -> Iterator["Wiring"]:
+    """Everything outside; the ledger is made if there is none and ``create``.
+
+    ``opened`` calls what opens it, for who waits where it is away. Raises LedgerUnusable, and NotDone where
+    the ledger is away now.
+    """
     from rotator.wiring import wire  # noqa: PLC0415
 
     log(options, level)
-    with wire(options.ledger, create=create) as wiring:
+    with (opened or _at_once)(lambda: wire(options.ledger, create=create)) as wiring:
         yield wiring
+
+
+def _at_once(opens: Callable[[], T]) -> T:
+    """Open a ledger for a command: of one that is away now it says that nothing was done."""
+    try:
+        return opens()
+    except LedgerUnusable as error:
+        if not error.passing:
+            raise
+        raise NotDone(f"{error} Nothing was done; give the command again.") from None
 
 
 @contextmanager
@@ -63,7 +84,8 @@ def reading(options: Options, *, tell: bool = False) -> Iterator[Ledger | None]:
 
     log(options)
     try:
-        ledger = ledgers.open_ledger(options.ledger or ledgers.default_url(), SystemClock(), create=False)
+        url = options.ledger or ledgers.default_url()
+        ledger = _at_once(lambda: ledgers.open_ledger(url, SystemClock(), create=False))
     except LedgerUnusable as error:
         if not str(error).endswith("[missing]"):
             raise

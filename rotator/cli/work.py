@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import click
@@ -33,14 +34,16 @@ def _tick_option(command: Callable[..., object]) -> Callable[..., object]:
 def daemon(options: Options, beat: timedelta) -> int:
     """Run the long-running worker, until SIGTERM or Ctrl-C.
 
-    It looks every --tick for what is due, and takes over changed policies by itself. SIGTERM lets the
-    effect in flight end; that takes less than a minute.
+    It looks every --tick for what is due, and takes over changed policies by itself. Where its ledger's
+    server is away when it starts, it waits. SIGTERM lets the effect in flight end; that takes less than a
+    minute.
     """
     from jobs import signals  # noqa: PLC0415
 
     stop = signals.catch()  # before anything slow: a platform may end us while we start
     _in_bounds(beat)
     from jobs import daemon as clock  # noqa: PLC0415
+    from jobs import waiting  # noqa: PLC0415
     from jobs.anchoring import Anchoring  # noqa: PLC0415
     from jobs.changes import WhenChanged  # noqa: PLC0415
     from jobs.harden import harden  # noqa: PLC0415
@@ -52,20 +55,27 @@ def daemon(options: Options, beat: timedelta) -> int:
     harden()
     # Looked at before the first reading: a change in between is taken over at the first tick.
     reload = WhenChanged(lambda: stamp(Path(options.policies)), lambda: worker.use(session.book(options)))
-    book = session.book(options)
-    with session.world(options, level="info") as world, session.notifier(world.clock, beat) as tells:
-        worker = Worker(world, book, tells, holder=holder())
-        return clock.run(
-            worker,
-            tick=beat,
-            heartbeat=session.heartbeat(options),
-            reload=reload,
-            notifier=tells,
-            clock=world.clock,
-            anchoring=Anchoring(world.ledger, session.anchors(options), tells, world.clock),
-            daily=Daily(world, lambda: worker.book.policies, holder()),
-            stop=stop,
-        )
+    book, heartbeat = session.book(options), session.heartbeat(options)
+    opened = partial(waiting.opened, stop=stop, heartbeat=heartbeat)
+    try:
+        with (
+            session.world(options, level="info", opened=opened) as world,
+            session.notifier(world.clock, beat) as tells,
+        ):
+            worker = Worker(world, book, tells, holder=holder())
+            return clock.run(
+                worker,
+                tick=beat,
+                heartbeat=heartbeat,
+                reload=reload,
+                notifier=tells,
+                clock=world.clock,
+                anchoring=Anchoring(world.ledger, session.anchors(options), tells, world.clock),
+                daily=Daily(world, lambda: worker.book.policies, holder()),
+                stop=stop,
+            )
+    except waiting.Ended:
+        return 0
 
 
 @click.command(short_help="Make one pass over what is due, then end.", epilog="Example: rotator tick")

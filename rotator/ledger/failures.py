@@ -68,6 +68,7 @@ _SQLITE = (
         "See the system's log, and see that the file lies on a local disk and not on a network share.",
     ),
 )
+_PASSING = frozenset({"busy", "full"})
 
 
 def unusable(name: str, error: BaseException, *, committing: bool = False) -> LedgerUnusable:
@@ -75,18 +76,19 @@ def unusable(name: str, error: BaseException, *, committing: bool = False) -> Le
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(error, DBAPIError) and hasattr(cause, "sqlstate"):
         what, kind = _postgresql(error, committing=committing)
-        return LedgerUnusable(f"The ledger {name} {what} [{kind}]")
+        return LedgerUnusable(f"The ledger {name} {what} [{kind}]", passing=kind in sqlstates.PASSING)
     if isinstance(error, PoolTimeout):
         return LedgerUnusable(
             f"The ledger {name} is waited for too long by this process's own threads. See whether its server "
-            "still answers. [busy]"
+            "still answers. [busy]",
+            passing=True,
         )
     code = getattr(cause, "sqlite_errorname", "") or ""
     if code == "SQLITE_ERROR" or (not code and isinstance(cause, sqlite3.OperationalError)):
         code = "SQLITE_CORRUPT"  # tables are not as we made them, or a text cannot be read as text
     for beginnings, kind, what, todo in _SQLITE:
         if code.startswith(beginnings):
-            return LedgerUnusable(f"The ledger {name} {what} {todo} [{kind}]")
+            return LedgerUnusable(f"The ledger {name} {what} {todo} [{kind}]", passing=kind in _PASSING)
     return LedgerUnusable(
         f"The ledger {name} cannot be used ({type(cause).__name__} {code}). "
         "See that its file and volume are whole; then start again. [database]"

@@ -11,7 +11,7 @@ _CODES = (
         ("40001", "40P01", "55P03", "57014"),
         "busy",
         "is kept busy by other sessions for too long. Nothing of this step was written.",
-        "It is tried again by itself; if it stays so, see pg_stat_activity for who holds it up.",
+        "If it stays so, see pg_stat_activity for who holds it up.",
     ),
     (
         ("53100",),
@@ -77,7 +77,7 @@ _CODES = (
         ("08", "57P", "25P03"),
         "down",
         "was cut off: its server ended it, or starts anew. Nothing of this step was written.",
-        "It is tried again by itself, and goes on from where it was; see whether the server is up.",
+        "See whether the server is up; rotator goes on from where it was.",
     ),
 )
 
@@ -98,9 +98,12 @@ _NOT_CONNECTED = {
     ),
     "down": (
         "is not reached: its server does not answer. See that it is up, and that the host and port in the "
-        "address are right; it is tried again by itself."
+        "address are right."
     ),
 }
+PASSING = frozenset(
+    {"busy", "full", "exhausted", "down", "in-doubt"}
+)  # over by themselves, or by the server's people
 _IN_DOUBT = (
     "was cut off while a step was being written: it is written whole or not at all, and nobody knows "
     "yet which. Nothing need be done: the next look reads what stands."

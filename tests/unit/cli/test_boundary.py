@@ -1,3 +1,4 @@
+import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +15,7 @@ from rotator.errors import LedgerUnusable, NeedsPerson, NotSent, PolicyError, Pr
     [
         (PolicyError((Problem("f.yaml", 3, "Wrong.", "Right it.", "orders"),)), "f.yaml:3", 2),
         (LedgerUnusable("It is gone. [open]"), "It is gone.", 2),
+        (LedgerUnusable("It is away. [down]", passing=True), "give the command again", 1),
         (NeedsPerson("k", "It is refused.", todo="Bring another."), "To do: Bring another.", 1),
         (NotSent("connect", "Nobody answers."), "Nobody answers.", 1),
     ],
@@ -38,6 +40,23 @@ def test_a_fault_names_its_class_and_place_and_nothing_else(
     said = capsys.readouterr().err
     assert said.startswith("ZeroDivisionError at rotator/cli/check.py:")
     assert "hunter2" not in said
+
+
+def test_a_command_whose_ledger_is_away_says_that_nothing_was_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command has ended when it speaks: it promises no second try, and is not called wrong."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens: a connection is refused
+        address = f"postgresql://127.0.0.1:{taken.getsockname()[1]}/db"
+        (tmp_path / "rotator.yaml").write_text("version: 1\n")
+        assert (
+            run(["--policies", str(tmp_path / "rotator.yaml"), "--ledger", address, "stop", "--reason", "x"])
+            == 1
+        )
+    said = capsys.readouterr().err
+    assert "Nothing was done; give the command again." in said
+    assert "by itself" not in said
 
 
 def test_ctrl_c_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
