@@ -130,7 +130,8 @@ def _paused(failing: Failing, policy: Policy, now: datetime) -> tuple[Failing, B
     if before is not None and datetime.fromisoformat(before["look_at"]) > now + _TRIAL:
         return failing, None  # what began before the pause is no trial
     message = f"several secrets in a row failed at {name} ({failing.kind}), so no rotation begins there."
-    todo = f"see whether {name} is in trouble; it is tried now and then, and at once by rotator run-now NAME"
+    at_once = "rotator run-now NAME --reason TEXT"
+    todo = f"see whether {name} is in trouble; it is tried now and then, and at once by {at_once}"
     error = NeedsPerson(PAUSED, message, todo=todo)
     block, news = told(error, _from_json(before) if before else None, now)
     looks = before["looks"] + 1 if before else 0

@@ -268,7 +268,7 @@ def in_service_again(desk: Desk, policy: Policy, current: CurrentKey) -> list[De
 def afresh(desk: Desk, policy: Policy) -> str:
     """What a person does to have the key of a secret replaced by another one."""
     if desk.provider(policy).traits.issues:
-        return f"rotator run-now {policy.name}"
+        return f"rotator run-now {policy.name} --reason TEXT"
     return f"have another one issued, and bring it: rotator submit {policy.name}"
 
 

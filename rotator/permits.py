@@ -70,7 +70,8 @@ def _one_after_another(desk: Desk, debt: Debt) -> Again | None:
         ONE_AFTER_ANOTHER,
         f"more than {most} {keys} of this policy would die within an hour.",
         todo=f"see in rotator history {name} whether that is right; they die by themselves, the "
-        f"oldest first, {most} an hour; at once by rotator run-now {name} --revoke-now",
+        f"oldest first, {most} an hour; at once, and with one more new key, by "
+        f"rotator run-now {name} --revoke-now --reason TEXT",
     )
     known = (each.block for each in desk.debts() if each.block and each.block.kind == ONE_AFTER_ANOTHER)
     block, news = desk.block_of(error, max(known, key=lambda each: each.told, default=None))

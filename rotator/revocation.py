@@ -205,7 +205,7 @@ def _not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored 
     elsewhere = _elsewhere(desk, debt)
     if traits.revokes and elsewhere:
         why = f"key {debt.key_id} is to die, but the secret of {', '.join(elsewhere)} holds it as well."
-        todo = f"rotator run-now {elsewhere[0]}: this key dies when no secret holds it any more"
+        todo = f"rotator run-now {elsewhere[0]} --reason TEXT: this key dies when no secret holds it any more"
         raise NeedsPerson("still-in-service", why, todo=todo)
     by_id = not traits.shared_id and debt.key_id is not None and debt.key_id in in_service
     held = current and old and holds_same(desk, debt.policy, current, old)

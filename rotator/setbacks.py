@@ -82,7 +82,7 @@ def push_held(desk: Desk, rotation: Rotation) -> Again | None:
 
 def correct(policy: Policy) -> str:
     """What to do about a request that can never succeed as it is."""
-    return f"correct the policy or the provider's settings, then: rotator run-now {policy.name}"
+    return f"correct the policy or the provider's settings, then: rotator run-now {policy.name} --reason TEXT"
 
 
 def _blocked(desk: Desk, rotation: Rotation, error: NeedsPerson) -> Again:

@@ -167,7 +167,7 @@ class AwsSecretsManager:
             raise NeedsPerson(
                 "no-version",
                 f"Secret {where.name!r} has no value yet.",
-                todo="Give it one: `rotator submit --admin`.",
+                todo="Give it one: `rotator submit --admin PROVIDER`.",
             )
         return Credential(secret_text.texts(where.name, value.text))
 

@@ -129,7 +129,7 @@ class VaultKv2:
             raise NeedsPerson(
                 "no-version",
                 f"Secret {where.name!r} has no value yet.",
-                todo="Give it one: `rotator submit --admin`.",
+                todo="Give it one: `rotator submit --admin PROVIDER`.",
             )
         return Credential(secret_text.texts(where.name, value.text))
 
