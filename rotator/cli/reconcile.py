@@ -120,6 +120,8 @@ def _trust(
     from rotator import reconcile as compared  # noqa: PLC0415
 
     if world.ledger.fact(compared.SAFE_MODE) is None:
+        if any(one.kind is compared.Kind.BEHIND for one in found):
+            raise NotDone("Workers act on every secret. Nothing was changed; try again in a minute.")
         raise Wrong("The ledger is trusted: it is not in safe mode, and nothing was changed.")
     lost, obstacles = compared.lost(view)
     if not as_json:

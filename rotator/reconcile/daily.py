@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from rotator import backoff
+from rotator import backoff, safe_mode
 from rotator.interfaces import Ledger, World
 from rotator.model import Level, Policy
 from rotator.reconcile import examine, fix, seen
@@ -79,7 +79,7 @@ def tell(world: World, found: Iterable[Finding], holder: str) -> None:
         theirs = [one for one in found if one.kind is kind and one.token is None]
         if not theirs:
             world.ledger.forget(TOLD + kind)
-        elif kind is Kind.BEHIND and world.ledger.fact(TOLD + kind) is None:
+        elif kind is Kind.BEHIND and safe_mode.current(world.ledger) and not world.ledger.fact(TOLD + kind):
             _write(world.ledger, TOLD + kind, _first(world.ledger, theirs))  # told when it was found
         elif (told := _news(world.ledger, kind, theirs)) is not None and _told(world, kind, theirs, holder):
             _write(world.ledger, TOLD + kind, told)

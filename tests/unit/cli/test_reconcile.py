@@ -1,10 +1,13 @@
 import json
 import sqlite3
+from datetime import timedelta
 
 import pytest
 
+from rotator import wiring
 from rotator.lab.keys import LocalKey
-from rotator.model import token_for
+from rotator.ledger import open_ledger
+from rotator.model import token_for, token_in
 from tests.unit.cli.conftest import Rig
 
 
@@ -184,6 +187,28 @@ def test_a_restored_ledger_revokes_nothing_until_a_person_agrees(rotated: Rig) -
     kinds = {kind for kind, _ in found(rotated)}
     assert kinds <= {"nobodys", "orphan"}
     assert "ledger-trusted" in rotated.say("history", "quotes").out
+
+
+def test_a_ledger_whose_every_secret_a_worker_holds_is_not_called_trusted(rotated: Rig) -> None:
+    """Nobody could put it into safe mode, so nobody can agree yet: the person is told to try again."""
+    rotated.provider.create(f"quotes {token_for(ledger_id(rotated), 32 * 'e')}", scopes=["accounts:read"])
+    ledger = open_ledger(f"sqlite:///{rotated.folder}/l.db", wiring.SystemClock())
+    claims = [ledger.claim(state.id, "a worker", timedelta(hours=1)) for state, _ in ledger.secrets()]
+    said = rotated.say("reconcile", "--trust-ledger", "--reason", "to be sure", "--yes")
+    assert (said.code, "Workers act on every secret" in said.err) == (1, True)
+    for claim in claims:
+        assert claim is not None
+        ledger.release(claim, None)
+    ledger.close()
+    agreed = rotated.say("reconcile", "--trust-ledger", "--reason", "to be sure", "--yes")
+    assert (agreed.code, "The ledger is trusted again" in agreed.out) == (0, True)
+
+
+def ledger_id(rig: Rig) -> str:
+    """The id in the labels of the rig's ledger."""
+    found = token_in(ours(rig)[0].label)
+    assert found is not None
+    return found[0]
 
 
 def test_only_a_ledger_in_doubt_can_be_trusted(rotated: Rig) -> None:
