@@ -99,7 +99,8 @@ def meant(traits: Traits, debt: Debt) -> str:
     A sentence without its full stop. No part of a secret is shown.
     """
     store, secret = debt.policy.target.store.name, debt.policy.target.secret
-    where = f" (version {debt.version} of {secret} in {store})" if debt.version else ""
+    copy = "pending copy" if debt.reason is DebtReason.ABANDONED else "version"  # of the one that waited
+    where = f" ({copy} {debt.version} of {secret} in {store})" if debt.version else ""
     key = f"key {debt.key_id or 'of unknown id'}"
     if traits.shared_id:
         key = f"the {traits.secret_fields[0]} of {debt.key_id or 'an unknown user'}"

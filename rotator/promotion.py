@@ -130,7 +130,10 @@ def _restage(desk: Desk, rotation: Rotation, candidate: Stored, *, onto: Stored)
 
 
 def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
-    """The new key is current: in one commit the rotation ends and the old key's debt begins."""
+    """The new key is current: in one commit the rotation ends and the old key's debt begins.
+
+    Its tokens are due before: whoever is killed in between leaves a rotation that comes here once more.
+    """
     now, policy, attempt = desk.now(), rotation.policy, rotation.attempt
     current = CurrentKey(
         version,
@@ -157,6 +160,9 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
     old = rotation.old
     stays = old is not None and lives_on(desk, policy, old.version, version)
     debts = [replaced(desk, rotation, old, not_before=begins)] if old and not stays else []
+    if desk.world.ledger.children(desk.state.id):  # they learn of it before this rotation ends
+        desk.write(state=replace(desk.state, current=current))
+        renew_children(desk)
     over = in_service_again(desk, policy, current)
     text = f"key {attempt.key_id} is current; grace of the old one: {every(rotation.grace)}"
     if stays:
@@ -165,7 +171,6 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
     desk.write(state=state, rotation=ended, debts=[*over, *debts], events=[told, *events_of(desk, debts)])
     for debt in over:
         let_go(desk, debt)
-    renew_children(desk)
     if keeps_admin(desk, policy):
         desk.world.renewed(policy.provider)  # this is the secret that holds its admin credential
     return ended

@@ -114,7 +114,7 @@ def _must_work(desk: Desk, policy: Policy, credential: Credential, onto: Stored)
     """Tried before anything is written: a wrong credential changes nothing."""
     if breaker.refused_before(desk, policy):
         raise NotTaken(
-            f"{breaker.EACH} logins that were brought for this account failed, and more may disable it, so "
+            "as many logins of this account failed as is safe, brought ones and its tokens' together, so "
             f"nothing was sent. See that this one is right, and that {policy.provider.name} still lets the "
             f"account in; then: rotator submit {policy.name} --once-more"
         )

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rotator.policies import Book
     from rotator.wiring import Wiring
 
+_UNSEEN = timedelta(hours=1)  # in which a credential is brought again, since its submit was killed
 STORING = 90.0  # seconds to try the store for, while the value is in this process alone
 
 
@@ -70,8 +71,7 @@ def bring(options: Options, book: "Book", wish: Wish) -> Brought:
         worker = Worker(world, book, tells, holder=holder())
         try:
             with stopped_by_signal(world):
-                asked = Asked(at=world.ledger.now(), dead=False)
-                _take(world, wish, credential)
+                asked = Asked(at=_take(world, wish, credential), dead=False)
                 if wish.watch:
                     watch(world, worker, [wish.policy], asked, wish.wait)
                 stopped = world.stopping()
@@ -105,9 +105,9 @@ def _read(policy: Policy) -> Credential:
 # --- taking it in ----------------------------------------------------------------------------------------
 
 
-def _take(world: "Wiring", wish: Wish, credential: Credential) -> None:
-    """Have it tried, written down and staged, under a claim of our own."""
-    policy = wish.policy
+def _take(world: "Wiring", wish: Wish, credential: Credential) -> datetime:
+    """Have it tried, written down and staged, under a claim of our own; from when on what happened counts."""
+    policy, began = wish.policy, world.ledger.now()
     with _claimed(world, policy) as desk:
         pause = desk.orders().get("pause")
         known = read_one(world.ledger, policy.target.id)
@@ -118,7 +118,10 @@ def _take(world: "Wiring", wish: Wish, credential: Credential) -> None:
             )
         left = _left_over(world, desk)
         if left is not None and is_candidate(desk, policy, credential, left):
-            return  # by an earlier submit, which was killed: it is in service now
+            return began  # by an earlier submit, which was killed: it is in service now
+        done = _done(desk, policy, credential)
+        if done is not None:
+            return done
         if wish.once_more:
             breaker.once_more(world.ledger, policy.target.id, breaker.PERSON)
         try:
@@ -128,6 +131,18 @@ def _take(world: "Wiring", wish: Wish, credential: Credential) -> None:
                 f"Not taken: {error} Nothing was written; the credential in service stays."
             ) from None
         _stored(world, desk, policy)
+    return began
+
+
+def _done(desk: Desk, policy: Policy, credential: Credential) -> datetime | None:
+    """Since when an earlier submit, whose end nobody saw, has this very one in service; None if none has."""
+    last = next(iter(desk.world.ledger.rotations(desk.state.id, 1)), None)
+    if last is None or last.phase is not Phase.PROMOTED or last.ended_at is None:
+        return None
+    if desk.now() - last.ended_at > _UNSEEN or not is_candidate(desk, policy, credential, last):
+        return None
+    stored = desk.store(policy).read(policy.target)
+    return last.ended_at if stored is not None and stored.version == last.attempt.version else None
 
 
 def _left_over(world: "Wiring", desk: Desk) -> Rotation | None:

@@ -157,6 +157,11 @@ def _parent(world: World, parent: AdminRef, traits: Traits, names: str) -> Itera
     try:
         held = parent.read(world.store(parent.store).raw(parent.secret))
     except (EffectError, NeedsPerson) as error:
+        if error.kind == "no-version":
+            todo = "Bring it by `rotator submit NAME`, of the policy that rotates it, or write it there."
+            text = f"secret {parent.secret}, the parent of {names}, holds no credential yet"
+            yield Finding(Grade.WARNING, "", text, todo)
+            return
         todo = error.todo if isinstance(error, NeedsPerson) else "See that the store is up, then ask again."
         yield Finding(Grade.ERROR, "", f"the parent of {names} cannot be read: {error.message}", todo)
         return

@@ -296,3 +296,26 @@ def test_what_a_pause_keeps_in_the_store_goes_after_it(people: PeopleRig) -> Non
     people.say("resume", "client")
     people.say("tick")
     assert not waits()
+
+
+def test_a_kill_before_its_tokens_are_told_leaves_none_behind(
+    tokens: PeopleRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed once the secret holds it, before its tokens are due: they are renewed all the same, and the
+    same credential, brought again and again, is what is in service: exit code 0.
+    """
+    tokens.say("tick")
+    before, fresh = tokens.read("prod/token"), tokens.figure.issue_by_hand()
+
+    def killed(*_: Any) -> None:
+        raise SystemExit(137)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rotator.promotion.renew_children", killed)
+        with pytest.raises(SystemExit):
+            tokens.bring(fresh, "--no-wait")
+    assert tokens.read("prod/client") == fresh
+    said = [tokens.bring(fresh) for _ in "12"]
+    assert [one.code for one in said] == [0, 0]
+    tokens.say("tick")
+    assert tokens.read("prod/token") != before
