@@ -1,21 +1,21 @@
 """Logins that failed, counted in the ledger, so that a provider disables no account for too many of them.
 
 Before a login is sent it takes one of a few places that its account has, kept as facts: whoever is killed
-while it is under way has counted it. An answer that tells nothing of the login gives the place back, and a
-login that is accepted gives back all of them. What is refused, or may be, keeps its place: once all are taken
-nothing more is sent, by any process, until the parent secret holds another key or a person has it tried
-once more.
+while it is under way has counted it, for an hour. Only what tells nothing of the login gives the place back:
+that nothing was sent, 429, 5xx, and 404 or 405, which are about the path. A login that is accepted gives back
+all of them. Whatever else is answered keeps its place: once all are taken nothing more is sent, by any
+process, until the parent secret holds another key or a person has it tried once more.
 """
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rotator import backoff
 from rotator.desk import Desk
-from rotator.errors import EffectError, NeedsPerson, NotSent, Refused, RotatorError, Scope
+from rotator.errors import EffectError, NeedsPerson, NotSent, Refused, RotatorError, Scope, Unknown
 from rotator.interfaces import Ledger, Stored
 from rotator.model import Credential, Policy, Probe, Target, Verdict
 
@@ -23,29 +23,38 @@ TOKEN, PERSON = "token", "person"  # who sends a login: the renewal of a token, 
 EACH = 3  # failed logins of either, after which it sends none
 ALL = 4  # of both together: providers disable an account at five, as far as is known
 OPEN = "logins-refused"
-_COUNTED = frozenset({"admin-refused", "admin-forbidden", "login-failed"})
-"""Kinds of what is a refused login, or may be one: an error inside a 200, and a 403 that names nobody."""
-_DOUBTFUL = frozenset({"login-failed", "http-403"})  # the same as a probe says it, where it is not DEAD
+UNSEEN = timedelta(hours=1)  # for so long a login counts of which nobody saw the end: a kill cut it short
+LOST = timedelta(days=1)  # likewise where it was sent, and its answer was lost
+_REFUSED = frozenset({"admin-refused", "admin-forbidden"})  # all else that needs a person was never sent
+_PASSING = frozenset({"http-404", "http-405", "http-429"})  # about the path, or the server's state
+_CUT = frozenset({"timeout", "connection-lost"})
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One login that failed, or is under way. ``version``: of the parent secret that it was sent with."""
+    """One login that failed, or is under way. ``version``: of the parent secret that it was sent with.
+
+    ``ends``: when it counts no more; None: with a login that is accepted.
+    """
 
     key: str
     by: str
     version: str | None
     until: datetime  # no other one is sent before
+    ends: datetime | None = None
 
     @staticmethod
     def read(key: str, text: str) -> "Place":
         """As the ledger keeps it."""
         kept = json.loads(text)
-        return Place(key, kept["by"], kept["version"], datetime.fromisoformat(kept["until"]))
+        ends = datetime.fromisoformat(kept["ends"]) if kept.get("ends") else None
+        return Place(key, kept["by"], kept["version"], datetime.fromisoformat(kept["until"]), ends)
 
     def text(self) -> str:
         """The same, to be kept."""
-        return json.dumps({"by": self.by, "version": self.version, "until": self.until.isoformat()})
+        ends = self.ends.isoformat() if self.ends else None
+        until = self.until.isoformat()
+        return json.dumps({"by": self.by, "version": self.version, "until": until, "ends": ends})
 
 
 # --- the places of an account ----------------------------------------------------------------------------
@@ -57,27 +66,34 @@ def _keys(secret: str) -> list[str]:
 
 
 def _taken(ledger: Ledger, secret: str) -> list[Place]:
-    facts = ledger.facts("login:")
-    return [Place.read(key, facts[key]) for key in _keys(secret) if key in facts]
+    facts, now = ledger.facts("login:"), ledger.now()
+    places = [Place.read(key, facts[key]) for key in _keys(secret) if key in facts]
+    return [place for place in places if place.ends is None or place.ends > now]
 
 
 def _full(places: list[Place], by: str) -> bool:
-    return len(places) >= ALL or sum(place.by == by for place in places) >= EACH
+    """Whether no more is sent. What people mistype never keeps a token from its first login."""
+    mine = sum(place.by == by for place in places)
+    return mine >= EACH or (len(places) >= ALL and (by == PERSON or mine > 0))
 
 
 def _take(desk: Desk, secret: str, by: str, version: str | None) -> Place:
     """Take a place, in one step. Raises NotSent where other logins of the account took the last one."""
+    ledger, now = desk.world.ledger, desk.now()
+    facts, taken = ledger.facts("login:"), {place.key for place in _taken(ledger, secret)}
     for key in _keys(secret):
-        place = Place(key, by, version, desk.now())
-        if desk.world.ledger.remember(key, place.text()):
+        place = Place(key, by, version, now, now + UNSEEN)
+        if key not in taken and ledger.swap(key, facts.get(key), place.text()):
             return place
-    raise NotSent("login-held", "other logins of this account are under way", retry_at=desk.now())
+    raise NotSent("login-held", "other logins of this account are under way", retry_at=now)
 
 
-def _failed(desk: Desk, place: Place, count: int) -> None:
+def _failed(desk: Desk, place: Place, why: str, count: int = 1) -> None:
     """The login of a place failed: the next one waits, longer each time."""
-    until = desk.now() + backoff.while_blocked(count - 1)
-    desk.world.ledger.swap(place.key, place.text(), replace(place, until=until).text())
+    ledger, now = desk.world.ledger, desk.now()
+    ends = now + LOST if why in _CUT else None
+    failed = replace(place, until=now + backoff.while_blocked(count - 1), ends=ends)
+    ledger.swap(place.key, ledger.fact(place.key), failed.text())
 
 
 def accepted(ledger: Ledger, secret: str) -> None:
@@ -88,16 +104,15 @@ def accepted(ledger: Ledger, secret: str) -> None:
 
 def once_more(ledger: Ledger, secret: str, by: str) -> None:
     """Let one more login through, now: a person says that the account is enabled again, or the parent secret
-    holds another key.
+    holds another key. Killed at any line it has let none through that was not asked for.
     """
     places = _taken(ledger, secret)
     mine = [place for place in places if place.by == by]
-    for place in places:
+    keeps = max(0, min(EACH - 1, ALL - 1 - (len(places) - len(mine))))
+    for place in mine[:keeps]:
+        ledger.swap(place.key, place.text(), replace(place, until=ledger.now()).text())
+    for place in mine[keeps:]:
         ledger.forget(place.key)
-    others = [place for place in places if place.by != by]
-    kept = mine[: max(0, min(EACH - 1, ALL - 1 - len(others)))]
-    for key, place in zip(_keys(secret), [*others, *kept], strict=False):
-        ledger.remember(key, replace(place, key=key, until=ledger.now()).text())
 
 
 # --- a token's login -------------------------------------------------------------------------------------
@@ -118,7 +133,7 @@ def one_login(desk: Desk, policy: Policy) -> Iterator[None]:
     try:
         yield
     except RotatorError as error:
-        if not isinstance(error, Refused | NeedsPerson) or error.kind not in _COUNTED:
+        if not isinstance(error, Refused | Unknown | NeedsPerson) or _passes(error):
             desk.world.ledger.forget(place.key)
             raise
         failure = _counted(desk, policy, secret, place, error)
@@ -126,6 +141,13 @@ def one_login(desk: Desk, policy: Policy) -> Iterator[None]:
         accepted(desk.world.ledger, secret)
         return
     raise failure
+
+
+def _passes(error: Refused | Unknown | NeedsPerson) -> bool:
+    """Whether an error tells nothing of the login."""
+    if isinstance(error, NeedsPerson):
+        return error.kind not in _REFUSED
+    return error.kind in _PASSING or error.kind.startswith("http-5")
 
 
 def _let_through(desk: Desk, policy: Policy, secret: str) -> str | None:
@@ -147,18 +169,28 @@ def _let_through(desk: Desk, policy: Policy, secret: str) -> str | None:
 
 
 def _counted(
-    desk: Desk, policy: Policy, secret: str, place: Place, error: Refused | NeedsPerson
+    desk: Desk, policy: Policy, secret: str, place: Place, error: Refused | Unknown | NeedsPerson
 ) -> RotatorError:
-    """What a login that failed means: a wait, and a person's act where it was refused, or was the last."""
+    """What a login that failed means: a wait, and a person's act where it was refused, or was the last.
+
+    After an answer that may hold a token, or was lost, the attempt ends first: it stays Unknown.
+    """
     places = _taken(desk.world.ledger, secret)
     count = sum(one.by == TOKEN for one in places)
-    _failed(desk, place, count)
+    _failed(desk, place, error.kind, count)
+    retry_at = desk.now() + backoff.while_blocked(count - 1)
+    said = f"{error.message} It counts as a refused login with {_parent(policy)}."
+    if isinstance(error, Unknown):
+        return Unknown(error.kind, said, retry_at=retry_at)
     if _full(places, TOKEN):
         return _open(desk, policy, secret)
+    todo = _todo(desk, policy, secret)
     if isinstance(error, NeedsPerson):
-        todo = error.todo if error.kind == "admin-forbidden" else _todo(desk, policy, secret)
+        todo = error.todo if error.kind == "admin-forbidden" else todo
         return NeedsPerson(error.kind, error.message, todo=todo, scope=error.scope)
-    return Refused(error.kind, error.message, retry_at=desk.now() + backoff.while_blocked(count - 1))
+    if error.permanent:
+        return NeedsPerson(error.kind, said, todo=todo, scope=Scope.PROVIDER)
+    return Refused(error.kind, said, retry_at=retry_at)
 
 
 def _open(desk: Desk, policy: Policy, secret: str) -> NeedsPerson:
@@ -248,6 +280,20 @@ def tried(desk: Desk, policy: Policy, credential: Credential) -> Probe:
     probe = desk.provider(policy).probe(credential)
     if probe.verdict is Verdict.LIVE:
         accepted(ledger, secret)
-    elif probe.verdict is Verdict.UNKNOWN and probe.why not in _DOUBTFUL:
+    elif probe.passing:
         ledger.forget(place.key)
+    else:
+        _failed(desk, place, probe.why)
     return probe
+
+
+def verified(desk: Desk, policy: Policy, credential: Credential) -> Probe:
+    """Probe a credential that is on its way: what a person brought is counted, and not sent once the places
+    are taken.
+    """
+    provider = desk.provider(policy)
+    if provider.traits.issues:
+        return provider.probe(credential)
+    if refused_before(desk, policy):
+        return Probe(Verdict.UNKNOWN, "logins of this account were refused as often as is safe")
+    return tried(desk, policy, credential)

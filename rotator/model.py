@@ -108,12 +108,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A probe's answer: the verdict, whose account it is and what the key may do, where that is told."""
+    """A probe's answer: the verdict, whose account it is and what the key may do, where that is told.
+
+    ``passing``: it says nothing of a login, which was not sent, or met a server that is busy, down or has no
+    such path. All else that is not LIVE may be a refused one.
+    """
 
     verdict: Verdict
     why: str = ""
     account: str | None = None
     granted: Mapping[str, Any] | None = None
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,6 +423,7 @@ class Attempt:
     dead_by: datetime | None = None
     made_with: str | None = None
     promoted_at: datetime | None = None  # when promote was first sent: from then on only forward
+    refused: bool = False  # as a login that a person brought, or it may be: not sent again by itself
 
 
 @dataclass(frozen=True, slots=True)

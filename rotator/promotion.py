@@ -82,6 +82,8 @@ def resolve(desk: Desk, rotation: Rotation) -> Step:
     if at_store == rotation.expected:
         if asked_again:
             return setbacks.supersede(desk, rotation, old_serves=True)
+        if attempt.refused:
+            return setbacks.refused_before(desk, rotation)
         return promote(desk, replace(rotation, phase=Phase.VERIFIED))
     current = desk.version(policy, at_store) if at_store else None
     return _written_by_others(desk, rotation, current, asked_again=asked_again)
@@ -121,6 +123,7 @@ def _restage(desk: Desk, rotation: Rotation, candidate: Stored, *, onto: Stored)
         first_success=None,
         verified_at=None,
         promoted_at=None,  # this version was never sent: it may be given up
+        refused=False,
     )
     staged = replace(
         intent, phase=Phase.STAGED, expected=onto.version, attempt=attempt, looks=0, look_at=None

@@ -248,9 +248,13 @@ def _verify(desk: Desk, rotation: Rotation) -> Step:
     done = rotation.attempt
     if done.first_success and done.successes >= plan.successes and now - done.first_success >= plan.over:
         return _verified(desk, rotation, probe)
-    if probe.verdict is not Verdict.LIVE and now >= attempt.staged_at + plan.deadline:
-        why = f"the key was not accepted within {every(plan.deadline)}: {probe.why or probe.verdict}"
-        return setbacks.give_up(desk, rotation, "not-verified", why)
+    brought = not desk.provider(policy).traits.issues  # each probe of it is a login
+    last = brought and probe.verdict is Verdict.DEAD
+    if last or (probe.verdict is not Verdict.LIVE and now >= attempt.staged_at + plan.deadline):
+        since = "" if last else f" within {every(plan.deadline)}"
+        why = f"the key was not accepted{since}: {probe.why or probe.verdict}"
+        refused = replace(done, refused=brought and not probe.passing)
+        return setbacks.give_up(desk, replace(rotation, attempt=refused), "not-verified", why)
     spaced = plan.over / max(1, plan.successes - 1)
     pause = spaced if done.successes else backoff.while_verifying(rotation.looks)
     waiting = replace(rotation, looks=rotation.looks + 1, look_at=now + pause)

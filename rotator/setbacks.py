@@ -245,6 +245,15 @@ def conflict(desk: Desk, rotation: Rotation, kind: str, why: str, todo: str = ""
     return Again(look_at)
 
 
+def refused_before(desk: Desk, rotation: Rotation) -> Again:
+    """What a person brought was refused when it was to be promoted: it is not sent again by itself."""
+    why = "The key that was to be promoted was refused, and the secret has not changed since."
+    known, todo = desk.state.block, f"{afresh(desk, rotation.policy)}; this one is to die then"
+    if known is not None:
+        return conflict(desk, rotation, known.kind, known.reason, known.todo)
+    return conflict(desk, rotation, "not-verified", why, todo)
+
+
 def supersede(desk: Desk, rotation: Rotation, *, old_serves: bool) -> Rotation:
     """A person asked to rotate again out of a conflict: the candidate is owed, the secret is looked at anew.
 

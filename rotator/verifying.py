@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from rotator import breaker
 from rotator.desk import Desk
 from rotator.errors import NeedsPerson
 from rotator.interfaces import Stored
@@ -29,7 +30,7 @@ def repeats(desk: Desk, rotation: Rotation, new: Credential, onto: Stored) -> bo
 
 def probed(desk: Desk, rotation: Rotation, stored: Stored) -> Probe | Objection:
     """Probe the store's copy once; an objection if the key works but is not the one that was asked for."""
-    probe = desk.provider(rotation.policy).probe(stored.credential)
+    probe = breaker.verified(desk, rotation.policy, stored.credential)
     if probe.verdict is not Verdict.LIVE:
         return probe
     known = desk.state.account

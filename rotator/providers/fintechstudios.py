@@ -119,7 +119,8 @@ class FintechAccessKey(_Fintech, PersonIssued):
         answer = self._api.call(call, Budget(self._clock), tries=1)
         if _judged(answer).verdict is Verdict.LIVE:
             return Probe(Verdict.LIVE, "a token was minted, and x-api-key is accepted", account)
-        return doubt(f"the login is accepted; of x-api-key it is unknown (http-{answer.status})")
+        said = f"the login is accepted; of x-api-key it is unknown (http-{answer.status})"
+        return doubt(said, passing=True)
 
     def _logged_in(self, credential: Credential) -> Issued | Probe:
         """A token of this login, or the verdict that no token came."""
@@ -129,15 +130,14 @@ class FintechAccessKey(_Fintech, PersonIssued):
             return known[2]
         held = self._refusals.held(credential)
         if held is not None:
-            return Probe(
-                held.said.verdict, f"{held.said.why}; not tried before {held.until:%Y-%m-%d %H:%M} UTC"
-            )
+            why = f"{held.said.why}; not tried before {held.until:%Y-%m-%d %H:%M} UTC"
+            return Probe(held.said.verdict, why, passing=True)
         sent = self._clock.now()
         answer = self._login(credential, Budget(self._clock), tries=1)
         if answer.ok:
             return self._read(answer, credential, sent)
         said = said_of(answer, self.endpoint)
-        return said if _passing(answer) else self._refusals.note(credential, said)
+        return said if _busy(answer) else self._refusals.note(credential, said)
 
     def _read(self, answer: Answer, credential: Credential, sent: datetime) -> Issued | Probe:
         try:
@@ -192,6 +192,6 @@ def _judged(answer: Answer) -> Probe:
     return Probe(Verdict.LIVE)
 
 
-def _passing(answer: Answer) -> bool:
-    """Whether an answer is about the server's state, not about the login."""
+def _busy(answer: Answer) -> bool:
+    """Whether an answer is about the server's state: then the same login may be sent again at once."""
     return answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR

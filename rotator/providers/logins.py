@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel
 
-from rotator.errors import EffectError, NeedsPerson, Refused, RotatorError, Scope
+from rotator.errors import EffectError, NeedsPerson, Refused, RotatorError, Scope, Unknown
 from rotator.interfaces import Clock
 from rotator.model import Credential, Issued, KeyRecord, Policy, Probe, ProviderRef, Traits, Verdict
 from rotator.providers.admin import Admin
@@ -162,15 +162,16 @@ class PersonIssued(Login):
         try:
             return self._tried(credential)
         except (EffectError, NeedsPerson) as error:
-            return doubt(error.kind)
+            sent = isinstance(error, Unknown | Refused)  # all else is raised before a login is
+            return doubt(error.kind, passing=not sent)
 
     def _unfit(self, credential: Credential) -> Probe | None:
         for name in self.traits.fields:
             value = credential.get(name)
             if not value:
-                return doubt(f"incomplete: no {name}")
+                return doubt(f"incomplete: no {name}", passing=True)
             if self._misshapen(name, value) is not None:
-                return doubt(f"malformed: {name}")
+                return doubt(f"malformed: {name}", passing=True)
         return None
 
     def _tried(self, credential: Credential) -> Probe:
@@ -200,10 +201,20 @@ class ShortLived(Login):
                 return self._minted(answer, parent, sent)
             if not self.endpoint.refuses(answer) and answer.status != HTTPStatus.FORBIDDEN:
                 raise self._failed(answer)
-            fresh = admin.renewed(parent)
+            fresh = self._changed(admin, parent)
             if fresh is None:
                 raise self._refused(admin) if self.endpoint.refuses(answer) else self._forbidden()
             parent = fresh
+
+    @staticmethod
+    def _changed(admin: Admin, refused: Credential) -> Credential | None:
+        """Another parent credential than the refused one; None where the store does not tell of any, too:
+        the refusal must not be lost over it.
+        """
+        try:
+            return admin.renewed(refused)
+        except (EffectError, NeedsPerson):
+            return None
 
     def _probed(self, call: Call, judge: Callable[[Answer], Probe]) -> Probe:
         """One request with the token itself; whatever goes wrong is UNKNOWN."""
@@ -267,14 +278,22 @@ def refusal(answer: Answer) -> Probe:
     return Probe(Verdict.DEAD, f"refused ({answer.status})")
 
 
-def doubt(why: str) -> Probe:
+def doubt(why: str, *, passing: bool = False) -> Probe:
     """The verdict where nothing is said plainly."""
-    return Probe(Verdict.UNKNOWN, why)
+    return Probe(Verdict.UNKNOWN, why, passing=passing)
+
+
+def passing(answer: Answer) -> bool:
+    """Whether an answer is about the path or the server's state, not about the login."""
+    busy = answer.status == HTTPStatus.TOO_MANY_REQUESTS
+    return busy or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _NO_SUCH_PATH
 
 
 def said_of(answer: Answer, endpoint: TokenEndpoint) -> Probe:
     """What an answer other than 2xx says of a login."""
-    return refusal(answer) if endpoint.refuses(answer) else doubt(f"http-{answer.status}")
+    if endpoint.refuses(answer):
+        return refusal(answer)
+    return doubt(f"http-{answer.status}", passing=passing(answer))
 
 
 def _and(names: Sequence[str]) -> str:

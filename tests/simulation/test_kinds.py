@@ -13,7 +13,7 @@ import pytest
 
 from rotator import breaker
 from rotator.desk import Desk, Memory
-from rotator.errors import NeedsPerson, NotSent, Refused, RotatorError, Scope
+from rotator.errors import EffectError, NeedsPerson, NotSent, Refused, RotatorError, Scope, Unknown
 from rotator.interfaces import Ledger
 from rotator.ledger import open_ledger
 from rotator.model import (
@@ -99,6 +99,8 @@ class Tokens(FakeProvider):
 
 REFUSED = NeedsPerson("admin-refused", "refused.", todo="submit", scope=Scope.PROVIDER)
 DOUBTFUL = Refused("login-failed", "an error inside a 200.")
+BAD = Refused("http-400", "the server answered 400.", permanent=True)
+GARBAGE = Unknown("garbage", "a 200 without a token.")
 UNREADABLE = NeedsPerson("access-denied", "cannot be read.", todo="allow it", scope=Scope.PROVIDER)
 
 
@@ -367,8 +369,10 @@ def test_a_new_parent_credential_makes_its_tokens_due_and_its_old_key_waits_for_
     assert debt.block.kind == "a-person-must-revoke"
 
 
-@pytest.mark.parametrize("refusal", [REFUSED, DOUBTFUL], ids=["refused", "doubtful"])
-def test_three_refused_logins_are_the_last_until_a_person_acts(rig: Rig, refusal: RotatorError) -> None:
+@pytest.mark.parametrize("refusal", [REFUSED, DOUBTFUL, BAD, GARBAGE], ids=lambda error: error.kind)
+def test_three_refused_logins_are_the_last_until_a_person_acts(
+    rig: Rig, refusal: NeedsPerson | EffectError
+) -> None:
     """The provider disables accounts: no fourth try by itself; a new parent credential begins anew.
 
     People are told what to do, and reminded: after a day, then after two more.
@@ -380,8 +384,9 @@ def test_three_refused_logins_are_the_last_until_a_person_acts(rig: Rig, refusal
     assert block["kind"] == "logins-refused"
     assert "rotator submit parent" in block["todo"]
     assert "rotator run-now token" in block["todo"]
-    told = 0 if refusal is DOUBTFUL else 1
-    assert rig.alarms("token") == ["blocked"] * (told + 3)
+    assert "parent" in block["reason"], "the login is named"
+    told = {"admin-refused": ["blocked"], "http-400": ["blocked"], "garbage": ["failed"]}
+    assert rig.alarms("token") == [*told.get(refusal.kind, []), *["blocked"] * 3]
     ask(rig)
     rig.tokens.refusal = None
     rig.submit(rig.hand.add("new"))
@@ -412,16 +417,29 @@ def test_refused_logins_are_counted_over_restarts(rig: Rig) -> None:
 
 
 def test_a_login_that_a_kill_cut_short_is_counted(rig: Rig) -> None:
-    """Its place is taken before it is sent: a worker that is killed at each login sends no fourth."""
+    """Its place is taken before it is sent: a worker that is killed at each login sends three an hour."""
     rig.tokens.refusal = KeyboardInterrupt()  # type: ignore[assignment]
     for _ in range(8):
         with suppress(KeyboardInterrupt):
-            rig.until(timedelta(hours=2))
+            rig.until(timedelta(minutes=6))
         rig.worker = rig.start()
     assert rig.tokens.logins == 3
+    rig.tokens.refusal = None
+    rig.until(timedelta(hours=1))
+    assert len(rig.tokens.minted) == 1, "nobody saw them refused: they count for an hour"
 
 
-@pytest.mark.parametrize("error", [UNREADABLE, NotSent("connect", "not sent."), Refused("http-429", "slow.")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        UNREADABLE,
+        NotSent("connect", "not sent."),
+        Refused("http-429", "slow."),
+        Refused("http-404", "no such path.", permanent=True),
+        Unknown("http-503", "down."),
+    ],
+    ids=lambda error: error.kind,
+)
 def test_what_is_no_refused_login_never_ends_the_renewal(rig: Rig, error: RotatorError) -> None:
     """A parent secret that cannot be read, or a provider that is busy: tried on, and well again by itself."""
     rig.tokens.refusal = error
