@@ -79,12 +79,16 @@ def _acquainted(desk: Desk, policy: Policy | None) -> None:
         if state.policy != policy.name:
             events.append(desk.event("policy-renamed", f"{state.policy} is now {policy.name}"))
         principal = policy.provider.principal
+        current = state.current
+        if current and current.made_from is None and state.parent:  # it was not noted before: it is now
+            current = replace(current, made_from=state.parent)
         name, known = policy.name, digest(policy)
         state = replace(
             state,
             policy=name,
             principal=principal,
             parent=policy.parent,
+            current=current,
             digest=known,
             gone=False,
             block=None,

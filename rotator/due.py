@@ -156,6 +156,8 @@ def _renewal(case: _Case) -> Due | None:
         return _held(case, Due(case.now, "there is no token yet"), holds)
     if "renew" in case.orders:
         return _held(case, Due(case.now, case.orders["renew"].reason), holds)
+    if current.made_from not in (None, case.policy.parent):
+        return _held(case, Due(case.now, "its parent credential is in another secret"), holds)
     life = current.expires_at - current.since
     lead = renew if isinstance(renew, timedelta) else life * renew
     early = lead * _EARLIER * case.state.jitter

@@ -28,7 +28,9 @@ def up_to_date(desk: Desk, policy: Policy) -> bool:
     """Whether the current token was minted with what its parent secret holds now."""
     parent = desk.world.ledger.secret(policy.parent) if policy.parent else None
     current = desk.state.current
-    return bool(parent and parent.current and current and current.made_with == parent.current.version)
+    if not (parent and parent.current and current) or current.made_from not in (None, parent.id):
+        return False
+    return current.made_with == parent.current.version
 
 
 def dead_by(expires_at: datetime | None, took: timedelta) -> datetime | None:
@@ -56,21 +58,35 @@ def in_use_below(desk: Desk, debt: Debt) -> list[SecretState]:
     """
     return [
         child
-        for child in desk.world.ledger.children(debt.secret)
-        if any(not _made_with_current(desk, debt, version) for version in _versions(desk, child))
+        for child in _minted_below(desk, debt)
+        if any(not _made_with_current(desk, debt, version) for version in _versions(desk, debt, child))
     ]
 
 
-def _versions(desk: Desk, child: SecretState) -> set[str | None]:
+def _minted_below(desk: Desk, debt: Debt) -> list[SecretState]:
+    """The secrets whose tokens are, or were, minted from the secret of a debt: policies may have moved on."""
+    if desk.provider(debt.policy).traits.issues:
+        return list(desk.world.ledger.children(debt.secret))
+    return [
+        state
+        for state, _ in desk.world.ledger.secrets()
+        if state.parent == debt.secret or (state.current and state.current.made_from == debt.secret)
+    ]
+
+
+def _versions(desk: Desk, debt: Debt, child: SecretState) -> set[str | None]:
     """The parent's versions with which a living token, and one that is on its way, were minted; None where
-    nobody knows: it was there before us.
+    nobody knows: it was there before us. What was minted from another secret has no part in it.
     """
     current, rotation = child.current, desk.world.ledger.rotation(child.id)
     ends = (current.dead_by or current.expires_at) if current else None
     alive = current is not None and (not child.gone if ends is None else ends > desk.now())
-    found = {current.made_with} if current is not None and alive else set()
-    if rotation is not None and rotation.phase is not Phase.PLANNED:
-        found.add(rotation.attempt.made_with)
+    found: set[str | None] = set()
+    if current is not None and alive and (current.made_from or child.parent) == debt.secret:
+        found.add(current.made_with)
+    attempt = rotation.attempt if rotation is not None and rotation.phase is not Phase.PLANNED else None
+    if attempt is not None and (attempt.made_from or child.parent) == debt.secret:
+        found.add(attempt.made_with)
     return found
 
 

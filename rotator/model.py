@@ -344,6 +344,7 @@ class CurrentKey:
     expires_at: datetime | None = None
     dead_by: datetime | None = None  # when it has surely expired: the answer's way and rounding counted
     made_with: str | None = None  # the version of the parent secret that a token was minted with
+    made_from: str | None = None  # that secret; None where it was not noted: the one of its policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,6 +423,7 @@ class Attempt:
     expires_at: datetime | None = None
     dead_by: datetime | None = None
     made_with: str | None = None
+    made_from: str | None = None
     promoted_at: datetime | None = None  # when promote was first sent: from then on only forward
     refused: bool = False  # as a login that a person brought, or it may be: not sent again by itself
 

@@ -147,6 +147,7 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
         expires_at=attempt.expires_at,
         dead_by=attempt.dead_by,
         made_with=attempt.made_with,
+        made_from=attempt.made_from,
     )
     ended = replace(rotation, phase=Phase.PROMOTED, ended_at=now, look_at=None, error=None)
     state = replace(

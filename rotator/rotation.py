@@ -123,7 +123,8 @@ def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRec
     """Write the intent, have the provider issue, write the key's id, stage its value."""
     now, policy = desk.now(), rotation.policy
     provider = desk.provider(policy)
-    attempt = replace(rotation.attempt, issued_at=now, made_with=minted_with(desk, policy))
+    made_with = minted_with(desk, policy)
+    attempt = replace(rotation.attempt, issued_at=now, made_with=made_with, made_from=policy.parent)
     intent = replace(rotation, phase=Phase.ISSUING, look_at=None, looks=0, attempt=attempt)
     held, pushes = _begins(desk, rotation), desk.state.pushes
     if held is not None:

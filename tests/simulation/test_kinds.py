@@ -555,6 +555,32 @@ def test_a_token_of_the_key_in_service_is_not_waited_for(rig: Rig) -> None:
     assert len(rig.tokens.minted) == 2
 
 
+def test_a_token_is_minted_anew_once_its_parent_is_another_secret(rig: Rig) -> None:
+    """Versions of two secrets may be spelled alike. Until then the former parent's old key waits for it."""
+    rig.until(timedelta(minutes=1))
+    ask(rig)
+    rig.store.put("other", "p0", rig.fields(rig.hand.add("other")), current=True)
+    target = Target(FakeStore.canonical({}, "other"), STORE, "other")
+    other = replace(rig.parent, name="other", target=target)
+    admin = AdminRef(STORE, "other")
+    rig.token = replace(
+        rig.token, parent=target.id, provider=replace(rig.token.provider, admin=admin), grace=timedelta(0)
+    )
+    book = Book(policies=(rig.parent, other, rig.token))
+    rig.worker = Worker(rig.world, book, Told(), holder="rig")
+    rig.tokens.refusal = NotSent("connect", "not sent.")
+    rig.submit(rig.hand.add("new"))
+    rig.until(timedelta(minutes=90))
+    (debt,) = rig.ledger.debts(rig.parent.target.id)
+    assert debt.block is None
+    rig.tokens.refusal = None
+    rig.until(timedelta(minutes=20))
+    assert len(rig.tokens.minted) == 2
+    (debt,) = rig.ledger.debts(rig.parent.target.id)
+    assert debt.block is not None
+    assert debt.block.kind == "a-person-must-revoke"
+
+
 # --- the admin credential ---------------------------------------------------------------------------------
 
 
