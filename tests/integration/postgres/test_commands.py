@@ -26,6 +26,6 @@ def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:
     rotator = Executable(tmp_path)
     rotator.policies(GOOD)
     answer = rotator("--ledger", f"postgresql:///rotator?host={tmp_path}", "status")
-    assert answer.code == 2
+    assert answer.code == 1
     assert "does not answer" in answer.err
     assert "Traceback" not in answer.err
