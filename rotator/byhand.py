@@ -13,6 +13,7 @@ from rotator.model import Debt, DebtReason, Traits, Verdict
 
 ASKED = "a-person-must-revoke"
 DECLARED = "cannot-be-proven"
+IN_SERVICE = "still-in-service"  # some secret holds the key
 PROVEN = "accepted before, refused after while the current key works"
 _UNCLEAR = 9  # looks at which the old key's probe may give no clear answer, about a quarter of an hour
 
@@ -66,7 +67,7 @@ def in_part(traits: Traits, debt: Debt) -> NeedsPerson:
         f"Revoke nothing: that would end what is in service. Once the old {_beside(traits)} is refused: "
         f"rotator settle {debt.id} --reason TEXT"
     )
-    return NeedsPerson("still-in-service", why, todo=todo)
+    return NeedsPerson(IN_SERVICE, why, todo=todo)
 
 
 # --- words -----------------------------------------------------------------------------------------------

@@ -145,7 +145,18 @@ def _pay(desk: Desk, debt: Debt) -> Again | Ended:
     if keeps_admin(desk, debt.policy):
         desk.world.renewed(debt.policy.provider)  # the new one must manage, and kills the old one
     evidence = _recheck(desk, debt)
-    return permits.may_wait(desk, debt) or _revoke(desk, debt, evidence)
+    return _left_again(desk, debt) or permits.may_wait(desk, debt) or _revoke(desk, debt, evidence)
+
+
+def _left_again(desk: Desk, debt: Debt) -> Again | None:
+    """A key that was seen in service since it was replaced: its consumers need a grace of their own."""
+    if debt.block is None or debt.block.kind != byhand.IN_SERVICE:
+        return None
+    grace = debt.grace if debt.reason is DebtReason.REPLACED else debt.policy.grace
+    left = replace(debt, grace=grace, not_before=desk.now() + grace, looks=0, look_at=None, block=None)
+    told = desk.event("visible", "no secret holds it any more: grace begins anew", debt=debt)
+    desk.write(debts=[left], events=[told])
+    return Again(left.not_before) if grace else None
 
 
 def _revoke(desk: Desk, debt: Debt, evidence: Evidence) -> Again | Ended:
@@ -206,7 +217,7 @@ def _not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored 
     if traits.revokes and elsewhere:
         why = f"key {debt.key_id} is to die, but the secret of {', '.join(elsewhere)} holds it as well."
         todo = f"rotator run-now {elsewhere[0]} --reason TEXT: this key dies when no secret holds it any more"
-        raise NeedsPerson("still-in-service", why, todo=todo)
+        raise NeedsPerson(byhand.IN_SERVICE, why, todo=todo)
     by_id = not traits.shared_id and debt.key_id is not None and debt.key_id in in_service
     held = current and old and holds_same(desk, debt.policy, current, old)
     alike = current and old and traits.shared_id and keeps(traits, current, old)
@@ -215,7 +226,7 @@ def _not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored 
             raise byhand.in_part(traits, debt)
         why = f"key {debt.key_id} is to die, but the secret holds it."
         todo = f"{afresh(desk, debt.policy)}; or leave it as it is"
-        raise NeedsPerson("still-in-service", why, todo=todo)
+        raise NeedsPerson(byhand.IN_SERVICE, why, todo=todo)
 
 
 def _elsewhere(desk: Desk, debt: Debt) -> list[str]:

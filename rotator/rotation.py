@@ -259,11 +259,20 @@ def _verify(desk: Desk, rotation: Rotation) -> Step:
     spaced = plan.over / max(1, plan.successes - 1)
     pause = spaced if done.successes else backoff.while_verifying(rotation.looks)
     waiting = replace(rotation, looks=rotation.looks + 1, look_at=now + pause)
+    return _counted_on(desk, waiting, written=probe.verdict is not Verdict.LIVE)
+
+
+def _counted_on(desk: Desk, waiting: Rotation, *, written: bool) -> Rotation:
+    """Hold in memory what was counted, and nowhere else: a refusal whose commit failed, or whose worker was
+    killed, must not leave the successes before it to be counted on.
+    """
+    if written:
+        desk.memory.forget_count(desk.state.id)
+        attempt = replace(waiting.attempt, successes=0, first_success=None)
+        desk.write(rotation=replace(waiting, attempt=attempt))
     committed = desk.rotation()
-    if probe.verdict is Verdict.LIVE and committed is not None:
-        desk.memory.count(committed, waiting)
-    else:
-        desk.write(rotation=waiting)
+    assert committed is not None, "a rotation that waits has not ended"
+    desk.memory.count(committed, waiting)
     return waiting
 
 

@@ -1,6 +1,6 @@
 """What must hold of keys: the current one lives, no other is forgotten, what is called dead is dead."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from tests.simulation.cases import EFFECT, Case, Key
@@ -56,15 +56,25 @@ def a_revoke_is_rechecked(case: Case) -> Iterator[str]:
             yield f"{revoke.data['key']} is revoked though the secret holds it [{revoke.seq}]"
 
 
+def _unseen(held: Act, left: Mapping[str, Act], looked: Mapping[str, int]) -> bool:
+    """Whether somebody else put a key that was replaced back for a while, and nobody looked meanwhile."""
+    again = held.by == "outside" and held.data["key"] in left
+    return again and looked.get(held.secret or "", -1) < held.seq
+
+
 def grace_is_kept(case: Case) -> Iterator[str]:
     """A key that a secret held is revoked only when its grace is over, on one of the two clocks."""
     holds: dict[str, Act] = {}
     left: dict[str, Act] = {}
+    looked: dict[str, int] = {}
     grace = {place.name: place.grace for place in case.setup.places}
     for act in case.acts:
+        if act.did is Did.SENT and act.name in ("store.look", "store.read") and act.secret:
+            looked[act.secret] = act.seq
         if act.name == "current" and act.did is Did.TRUTH and act.secret:
-            if act.secret in holds:
-                left[holds[act.secret].data["key"]] = act
+            before = holds.get(act.secret)
+            if before is not None and not _unseen(before, left, looked):
+                left[before.data["key"]] = act
             holds[act.secret] = act
         elif act.did is Did.OUTSIDE and act.secret and act.data.get("grace") is not None:
             grace[act.secret] = min(grace[act.secret], act.data["grace"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.errors import NeedsPerson, Scope
+from rotator.errors import LedgerUnusable, NeedsPerson, Scope
 from rotator.model import (
     Credential,
     CurrentKey,
@@ -151,6 +151,31 @@ def test_a_key_that_flaps_is_counted_from_its_last_refusal(sim: Sim) -> None:
     sim.run()
     sim.ended_well()
     assert sim.calls.count("provider.probe") > 10
+
+
+def test_a_refusal_that_could_not_be_written_counts_all_the_same(sim: Sim) -> None:
+    """The ledger fails when a refusal is to be noted: the successes before it are not counted on."""
+    worker = sim.start()
+    sim.order()
+    worker.work(TARGET.id)
+    assert live(sim) is Phase.STAGED
+    probe, commit = sim.provider.probe, sim.ledger.commit
+
+    def away(*_: object) -> None:
+        raise LedgerUnusable("away [test]")
+
+    bend(sim.provider, "probe", lambda _: Probe(Verdict.DEAD, "refused once"))
+    bend(sim.ledger, "commit", away)
+    sim.clock.sleep(3)
+    with pytest.raises(LedgerUnusable):
+        worker.work(TARGET.id)
+    bend(sim.provider, "probe", probe)
+    bend(sim.ledger, "commit", commit)
+    before = sim.calls.count("provider.probe")
+    while "promoted" not in kinds(sim):
+        sim.clock.sleep(3)
+        worker.work(TARGET.id)
+    assert sim.calls[: sim.calls.index("store.promote")].count("provider.probe") == before + 3
 
 
 def test_a_count_of_probes_does_not_outlive_its_process(sim: Sim) -> None:
@@ -351,6 +376,22 @@ def test_a_rollback_by_hand_during_grace_keeps_the_old_key_alive(sim: Sim) -> No
     until(sim, lambda: "blocked" in kinds(sim))
     assert sim.old.live
     assert sim.provider.revoked == []
+
+
+def test_a_key_that_was_seen_in_service_again_gets_a_grace_of_its_own(sim: Sim) -> None:
+    """What was put back by hand, and replaced by hand, has had consumers again until then."""
+    sim.order()
+    until(sim, lambda: "promoted" in kinds(sim))
+    promoted = sim.store.value(SECRET)
+    held = {"key_id": sim.old.key_id, "secret": sim.old.secret, "note": "theirs"}
+    sim.store.put(SECRET, "back", held, current=True)
+    sim.clock.advance(timedelta(hours=2))
+    until(sim, lambda: "blocked" in kinds(sim))
+    sim.store.put(SECRET, "forth", promoted, current=True)
+    until(sim, lambda: kinds(sim).count("visible") > 0 and kinds(sim)[-1] == "visible")
+    left_at = sim.clock.now()
+    until(sim, lambda: not sim.old.live)
+    assert sim.clock.now() - left_at >= sim.ledger.rotations(TARGET.id)[0].grace > timedelta(0)
 
 
 def noted_before_promote(sim: Sim, name: str) -> None:
