@@ -6,20 +6,19 @@ read; where somebody else wrote meanwhile (an order was given), the UPDATE finds
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Select, Update, bindparam, select, update
 
 from rotator.audit.chain import OWN, Entry, Pen
 from rotator.audit.keys import AuditKey, KeyRing
-from rotator.errors import LedgerUnusable
-from rotator.ledger.codec import EVENT
 from rotator.ledger.database import Database
+from rotator.ledger.instants import EPOCH, MICROSECOND, instant
 from rotator.ledger.part import Part
-from rotator.ledger.schema import EPOCH, EVENTS, META, MICROSECOND, SECRETS, instant
+from rotator.ledger.rules import must_account_for
+from rotator.ledger.schema import EVENTS, META, SECRETS
 from rotator.ledger.times import Time
-from rotator.model import Event, Head, Level, Record
+from rotator.model import Head, Record
 
 _MOST = 10_000  # heads that are remembered
 
@@ -43,13 +42,8 @@ class Chained(Part):
         """
         key = self._ring.signing()
         newest = None if self._vouched else connection.execute(_NEWEST_KEY).scalar()
-        if newest and not self._ring.accounts_for(newest):
-            raise LedgerUnusable(
-                f"The audit trail of this ledger is written with key {newest}, which {self._ring.path} does "
-                "not hold. Give every worker of a ledger the same file (ROTATOR_AUDIT_KEY_FILE), the new key "
-                "on top of the old ones where it was changed. If that key is lost for good, add the line "
-                f"`lost {newest}`: `rotator audit verify` names what can be verified no more. [audit-key]"
-            )
+        if newest:
+            must_account_for(self._ring, newest)
         self._vouched = True
         return key
 
@@ -119,12 +113,6 @@ def _head_values(secret: str, before: Head, after: Head) -> dict[str, Any]:
     """The values that a statement with FOLLOWS and NEW_HEAD takes."""
     values = {"head_mac": before.mac, "new_number": after.number, "new_mac": after.mac}
     return values if secret == OWN else values | {"claim_secret": secret}
-
-
-def event_entries(events: Sequence[Event], last: Entry) -> list[Entry]:
-    """An entry for each event of one commit; the last one carries what the commit wrote."""
-    told = [Entry(last.what, last.by, EVENT.encode(one), one.level is Level.ALARM) for one in events]
-    return [*told[:-1], replace(told[-1], docs=last.docs, more=last.more)] if told else [last]
 
 
 def row_of(record: Record, entry: Entry) -> dict[str, Any]:

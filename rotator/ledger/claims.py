@@ -2,30 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, delete, select, update
 
-from rotator.audit.chain import Entry
-from rotator.ledger.chaining import FOLLOWS, NEW_HEAD, Chained, event_entries, head_of
-from rotator.ledger.codec import DEBT, ORDER, ROTATION
-from rotator.ledger.documents import digest_of, named
-from rotator.ledger.part import HELD, PROLONG, due_by, fenced, held, prolong, unclaimed
-from rotator.ledger.schema import (
-    ATTEMPTS,
-    DEBTS,
-    EPOCH,
-    MICROSECOND,
-    ORDERS,
-    ROTATIONS,
-    SECRETS,
-    SLOTS,
-    instant,
-)
-from rotator.ledger.secrets import secret_row
-from rotator.model import Change, Claim, Debt, Head, Rotation
-
-_MOST = 10_000  # attempts of which it is remembered that they are written
+from rotator.ledger.chaining import FOLLOWS, NEW_HEAD, Chained, head_of
+from rotator.ledger.codec import ORDER
+from rotator.ledger.instants import EPOCH, MICROSECOND, instant
+from rotator.ledger.part import HELD, PROLONG, due_by, held, prolong, unclaimed
+from rotator.ledger.rules import committed, fenced, has_room, must_hold
+from rotator.ledger.schema import ATTEMPTS, DEBTS, ORDERS, ROTATIONS, SECRETS, SLOTS
+from rotator.model import Change, Claim, Head
 
 
 class Claims(Chained):
@@ -47,15 +33,13 @@ class Claims(Chained):
 
     def commit(self, claim: Claim, change: Change) -> None:
         """Write a change in one transaction, and renew the claim. Raises Fenced, with nothing written."""
-        state, rotation = change.secret, change.rotation
-        own = {state.id, *(debt.secret for debt in change.debts), *([rotation.secret] if rotation else [])}
-        assert own == {claim.secret}, "a change concerns the secret that is claimed, and no other"
-        rows = self._rows(change)
+        must_hold(claim, change)
+        rows = self._written.rows(change)
         written = {f"new_{name}": value for name, value in rows[SECRETS.name][0].items()}
         with self._database.writing() as connection:
             now = self._now(connection)
             done = _ended_orders(connection, change)
-            entries = event_entries(change.events, _entry(claim, change, rows, done))
+            entries = committed(claim, change, rows, done)
             if not self._record(
                 connection, claim.secret, now, entries, _WRITE, **held(claim, now), **written
             ):
@@ -63,13 +47,13 @@ class Claims(Chained):
             for table, (key, *columns) in _UPSERTS.items():
                 if rows[table.name]:
                     connection.execute(self._database.upsert(table, key, *columns), rows[table.name])
-            learned = _key_ids(change).items() - self._learned.items()
+            learned = self._written.learned(change)
             if learned:
                 keys = [{"its_token": token, "its_key": key_id} for token, key_id in learned]
                 connection.execute(_LEARN, keys)
             if change.frees:
                 connection.execute(delete(SLOTS).where(SLOTS.c.token.in_(change.frees)))
-        self._remember(change)
+        self._written.remember(change)
 
     def renew(self, claim: Claim) -> None:
         """Prolong a claim by its first time to live, before an effect. Raises Fenced."""
@@ -89,12 +73,9 @@ class Claims(Chained):
             prolong(connection, claim, self._now(connection))
             self._database.alone(connection, f"slots of {principal}")
             reserved = dict(_slots(connection, principal))
-            held = token in reserved
-            reserved.pop(token, None)  # held already, but the list may have grown since
-            unlisted = [key_id for key_id in reserved.values() if key_id not in listed]
-            if len(listed) + len(unlisted) >= limit:
+            if not has_room(token, reserved, listed, limit):
                 return False
-            if not held:
+            if token not in reserved:
                 connection.execute(SLOTS.insert(), {"token": token, "principal": principal})
             return True
 
@@ -102,33 +83,6 @@ class Claims(Chained):
         """Every slot that is taken: its token, and the id of its key once a commit told it."""
         with self._database.reading() as connection:
             return _slots(connection, principal)
-
-    def _rows(self, change: Change) -> dict[str, list[dict[str, Any]]]:
-        """What a change writes, by table; an attempt that is written already is left out."""
-        rotations = [change.rotation] if change.rotation else []
-        return {
-            SECRETS.name: [secret_row(change.secret)],
-            ROTATIONS.name: [_rotation_row(one) for one in rotations],
-            DEBTS.name: [_debt_row(debt) for debt in change.debts],
-            ATTEMPTS.name: [_attempt_row(one, token) for one in rotations for token in self._unwritten(one)],
-        }
-
-    def _unwritten(self, rotation: Rotation) -> list[str]:
-        """The tokens of an attempt that the ledger does not hold as they are: its label's, and that of the
-        version, which is another where the secret was staged anew.
-        """
-        drawn = dict.fromkeys((rotation.attempt.token, rotation.attempt.push))
-        return [token for token in drawn if self._attempts.get(token) != _attempt(rotation)]
-
-    def _remember(self, change: Change) -> None:
-        """Note what was committed of attempts and slots; tokens are random, and never used again."""
-        for kept in (self._attempts, self._learned):
-            if len(kept) > _MOST:
-                kept.clear()
-        if change.rotation:
-            for token in self._unwritten(change.rotation):
-                self._attempts[token] = _attempt(change.rotation)
-        self._learned.update(_key_ids(change))
 
 
 _CLAIM = (
@@ -162,14 +116,6 @@ def _slots(connection: Connection, principal: str) -> dict[str, str | None]:
     return {row.token: row.key_id for row in connection.execute(statement)}
 
 
-def _key_ids(change: Change) -> dict[str, str]:
-    """By the tokens of slots the keys that they turned out to be for, so that a listed key counts once."""
-    told = {debt.token: debt.key_id for debt in change.debts if debt.token and debt.key_id}
-    if change.rotation and change.rotation.attempt.key_id:
-        told[change.rotation.attempt.token] = change.rotation.attempt.key_id
-    return told
-
-
 def _ended_orders(connection: Connection, change: Change) -> list[str]:
     """Take away the orders that are carried out; their kinds. One given meanwhile stays."""
     if not change.orders_done:
@@ -178,51 +124,3 @@ def _ended_orders(connection: Connection, change: Change) -> list[str]:
     docs = [ORDER.encode(order) for order in change.orders_done]
     done = delete(ORDERS).where(ORDERS.c.secret == change.secret.id, ORDERS.c.doc.in_(docs))
     return list(connection.execute(done.returning(ORDERS.c.kind)).scalars())
-
-
-def _entry(claim: Claim, change: Change, rows: dict[str, list[dict[str, Any]]], done: list[str]) -> Entry:
-    """What a commit's record says of it besides its events."""
-    kinds = ((SECRETS, "secret"), (ROTATIONS, "rotation"), (DEBTS, "debt"), (ATTEMPTS, "attempt"))
-    docs: dict[str, str | None] = {
-        named(kind, row): digest_of(table.name, row) for table, kind in kinds for row in rows[table.name]
-    }
-    docs |= {named("order", {"kind": kind}): None for kind in done}
-    phases = {named("debt", {"id": debt.id}): str(debt.phase) for debt in change.debts}
-    if change.rotation:
-        phases[named("rotation", {"id": change.rotation.id})] = str(change.rotation.phase)
-    more = {"epoch": claim.epoch, "policy": change.secret.digest}
-    return Entry("commit", claim.holder, docs=docs, more=more | ({"phases": phases} if phases else {}))
-
-
-def _rotation_row(rotation: Rotation) -> dict[str, Any]:
-    return {
-        "id": rotation.id,
-        "secret": rotation.secret,
-        "live": None if rotation.phase.ended else rotation.secret,
-        "began_at": instant(rotation.began_at),
-        "doc": ROTATION.encode(rotation),
-    }
-
-
-def _attempt(rotation: Rotation) -> tuple[str, str, str | None]:
-    return rotation.secret, rotation.id, rotation.attempt.key_id
-
-
-def _attempt_row(rotation: Rotation, token: str) -> dict[str, Any]:
-    return {
-        "token": token,
-        "secret": rotation.secret,
-        "rotation": rotation.id,
-        "number": rotation.attempt.number,
-        "key_id": rotation.attempt.key_id,
-    }
-
-
-def _debt_row(debt: Debt) -> dict[str, Any]:
-    return {
-        "id": debt.id,
-        "secret": debt.secret,
-        "open": not debt.phase.ended,
-        "since": instant(debt.since),
-        "doc": DEBT.encode(debt),
-    }

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rotator.errors import LedgerUnusable
 from rotator.ledger.failures import translated
+from rotator.ledger.rules import closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class Database:
 
     def _must_be_open(self) -> None:
         if not self._open:
-            raise LedgerUnusable(f"The ledger {self.name} is closed already. Open it again. [closed]")
+            raise closed(self.name)
 
     @contextmanager
     def _my_turn(self) -> Iterator[None]:

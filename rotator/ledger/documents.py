@@ -1,26 +1,24 @@
 """The names and digests of what the tables hold: as a record names them, and as they can be found again."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
 from sqlalchemy import CompoundSelect, Connection, Integer, bindparam, select, type_coerce, union
 
 from rotator.audit.chain import OWN, digest
+from rotator.ledger.rows import ANCHORED, FACT, anchored, digest_of, named
 from rotator.ledger.schema import ATTEMPTS, DEBTS, EVENTS, FACTS, META, ORDERS, ROTATIONS, SECRETS
 from rotator.model import EVERYBODY
 
-# Beside a table, what its documents are called, the column that tells them apart, and what a digest is of:
-# all that decides about keys. Not in it: claims, when a secret is due next, and a row's place in its table.
+# Beside a table, what its documents are called, and the column that says whose they are.
 _SHAPES = (
-    (SECRETS, "secret", SECRETS.c.id, ("policy", "principal", "parent", "key_id", "doc")),
-    (ROTATIONS, "rotation", ROTATIONS.c.secret, ("live", "began_at", "doc")),
-    (DEBTS, "debt", DEBTS.c.secret, ("open", "since", "doc")),
-    (ATTEMPTS, "attempt", ATTEMPTS.c.secret, ("rotation", "number", "key_id")),
-    (ORDERS, "order", ORDERS.c.secret, ("doc",)),
+    (SECRETS, "secret", SECRETS.c.id),
+    (ROTATIONS, "rotation", ROTATIONS.c.secret),
+    (DEBTS, "debt", DEBTS.c.secret),
+    (ATTEMPTS, "attempt", ATTEMPTS.c.secret),
+    (ORDERS, "order", ORDERS.c.secret),
 )
-_PARTS = {table.name: parts for table, _, _, parts in _SHAPES}
-_NAMES = {"secret": None, "rotation": "id", "debt": "id", "attempt": "token", "order": "kind"}
 _YES_NO, _TRUTH = "open", {0: False, 1: True}  # SQLite takes any number for true, a query for debts does not
 _READ = {
     table.name: (
@@ -29,31 +27,13 @@ _READ = {
             owner == bindparam("its_owner")
         ),
     )
-    for table, kind, owner, _ in _SHAPES
+    for table, kind, owner in _SHAPES
 }
-FACT = "fact/"
-ANCHORED = "anchored"
-
-
-def named(kind: str, row: Mapping[str, Any]) -> str:
-    """A document's name in records."""
-    column = _NAMES[kind]
-    return f"{kind}/{row[column]}" if column else kind
-
-
-def digest_of(table: str, row: Mapping[str, Any]) -> str:
-    """The digest of a row about to be written, or read."""
-    return digest(*(row[part] for part in _PARTS[table]))
-
-
-def anchored(seq: int) -> str:
-    """The digest of how far anchors cover the records."""
-    return digest(seq)
 
 
 def owners() -> CompoundSelect[Any]:
     """The statement that tells whose rows there are, but for those that are always the ledger's own."""
-    theirs = (select(owner.label("one")) for table, _, owner, _ in _SHAPES if table is not ORDERS)
+    theirs = (select(owner.label("one")) for table, _, owner in _SHAPES if table is not ORDERS)
     orders = select(ORDERS.c.secret).where(ORDERS.c.secret != EVERYBODY)
     return union(select(EVENTS.c.secret.label("one")), *theirs, orders)
 

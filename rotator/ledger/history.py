@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Row, Select, bindparam, select, update
 
 from rotator.ledger.codec import DEBT, EVENT, ROTATION
+from rotator.ledger.instants import moment
 from rotator.ledger.part import Part
-from rotator.ledger.schema import ATTEMPTS, DEBTS, EVENTS, ROTATIONS, moment
+from rotator.ledger.schema import ATTEMPTS, DEBTS, EVENTS, ROTATIONS
 from rotator.model import Debt, Event, Rotation
 
 

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, inspect, select, update
 
-from rotator.errors import LedgerUnusable
 from rotator.ledger.database import Database
-from rotator.ledger.schema import META, METADATA, instant
+from rotator.ledger.instants import instant
+from rotator.ledger.rules import missing, newer
+from rotator.ledger.schema import META, METADATA
 
 # UPGRADES[0] brings version 1 to version 2, and so on. A released one is never edited.
 Upgrade = Callable[[Connection], None]
@@ -58,11 +59,7 @@ def ready(database: Database, now: datetime, *, create: bool, upgrades: Sequence
         # Looked at again: another process may have been first.
         version, ledger_id = _found(connection) or _make(connection, database, now, newest, create=create)
         if version > newest:
-            raise LedgerUnusable(
-                f"The ledger {database.name} was written by a newer rotator (schema {version}; this "
-                f"one knows {newest}). Run the newer rotator, or restore the backup "
-                "from before the update. [newer]"
-            )
+            raise newer(database.name, version, newest)
         for upgrade in upgrades[version - 1 :]:
             upgrade(connection)
         connection.execute(update(META).values(schema_version=newest))
@@ -81,10 +78,7 @@ def _make(
     connection: Connection, database: Database, now: datetime, version: int, *, create: bool
 ) -> tuple[int, str]:
     if not create:
-        raise LedgerUnusable(
-            f"There is no ledger in {database.name} yet. See that its address is right; the first `rotator` "
-            "command that rotates makes it. [missing]"
-        )
+        raise missing(database.name)
     METADATA.create_all(connection, checkfirst=False)  # another program's tables are refused
     ledger_id = secrets.token_hex(4)
     row = {"one": 1, "schema_version": version, "ledger_id": ledger_id, "made_at": instant(now)}

@@ -1,19 +1,19 @@
 """What people ask for, small facts, and named locks."""
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
 
 from sqlalchemy import bindparam, delete, func, or_, select, update
 
-from rotator.audit.chain import OWN, Entry, digest
-from rotator.errors import LedgerUnusable
+from rotator.audit.chain import digest
 from rotator.ledger.chaining import Chained
 from rotator.ledger.codec import ORDER
-from rotator.ledger.documents import FACT, digest_of, named
+from rotator.ledger.instants import MICROSECOND
 from rotator.ledger.part import make_due
-from rotator.ledger.schema import FACTS, LOCKS, MICROSECOND, ORDERS
+from rotator.ledger.rows import FACT
+from rotator.ledger.rules import chain_of, given, order_row, unknown, whole, withdrawn
+from rotator.ledger.schema import FACTS, LOCKS, ORDERS
 from rotator.model import EVERYBODY, Order
 
 
@@ -26,16 +26,11 @@ class Notes(Chained):
         statement = statement.on_conflict_do_update(
             index_elements=["secret", "kind"], set_={"doc": statement.excluded.doc}
         )
-        row = {"secret": secret_id, "kind": order.kind, "doc": ORDER.encode(order)}
-        docs = {named("order", row): digest_of(ORDERS.name, row)}
-        given = Entry("order-given", order.by, docs=docs, more={"reason": order.reason})
+        row = order_row(secret_id, order)
         with self._database.writing() as connection:
             now = self._now(connection)
-            if not self._record(connection, _chain_of(secret_id), now, [given]):
-                raise LedgerUnusable(
-                    f"The ledger does not know the secret {secret_id}, so nobody would carry out an order "
-                    "for it. Enrol it first: `rotator tick` does. [unknown-secret]"
-                )
+            if not self._record(connection, chain_of(secret_id), now, [given(row, order)]):
+                raise unknown(secret_id)
             make_due(connection, [secret_id], now)
             connection.execute(statement, row)
 
@@ -47,8 +42,7 @@ class Notes(Chained):
             make_due(connection, [secret_id], now)
             found = connection.execute(statement).rowcount == 1
             if found:
-                withdrawn = Entry("order-withdrawn", self._by, docs={named("order", {"kind": kind}): None})
-                self._record(connection, _chain_of(secret_id), now, [withdrawn])
+                self._record(connection, chain_of(secret_id), now, [withdrawn(kind, self._by)])
         return found
 
     def orders(self, secret_id: str) -> Mapping[str, Order]:
@@ -70,7 +64,7 @@ class Notes(Chained):
         """A fact, as text."""
         with self._database.reading() as connection:
             value = connection.execute(_FACT, {"its_key": key}).scalar()
-        return None if value is None else _whole(key, value)
+        return None if value is None else whole(key, value)
 
     def facts(self, prefix: str) -> Mapping[str, str]:
         """Every fact whose key begins with ``prefix``."""
@@ -79,7 +73,7 @@ class Notes(Chained):
         statement = select(FACTS.c.key, FACTS.c.value).where(FACTS.c.key >= prefix, begins)
         with self._database.reading() as connection:
             rows = connection.execute(statement.order_by(FACTS.c.key)).all()
-        return {row.key: _whole(row.key, row.value) for row in rows}
+        return {row.key: whole(row.key, row.value) for row in rows}
 
     def remember(self, key: str, value: str) -> bool:
         """Write a fact if its key has none; whether it was new."""
@@ -126,25 +120,6 @@ class Notes(Chained):
         """Give a lock back; silent if it is not ours."""
         with self._database.writing() as connection:
             connection.execute(delete(LOCKS).where(LOCKS.c.name == name, LOCKS.c.holder == holder))
-
-
-def _whole(key: str, value: str) -> str:
-    """A fact as it was written: one that begins or ends as a JSON object is one. Raises LedgerUnusable."""
-    if value.startswith("{") or value.endswith("}"):
-        try:
-            json.loads(value)
-        except ValueError:
-            raise LedgerUnusable(
-                f"The fact {key!r} in the ledger cannot be read. It was changed by hand, or the ledger is "
-                "damaged: stop rotator, keep the ledger aside, and restore its last backup; then let rotator "
-                "reconcile before it revokes anything. [record]"
-            ) from None
-    return value
-
-
-def _chain_of(secret_id: str) -> str:
-    """The chain that an order is recorded in: one to everybody belongs to no secret."""
-    return OWN if secret_id == EVERYBODY else secret_id
 
 
 # Statements of the hot path are built once: building one costs more than running it.

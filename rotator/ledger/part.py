@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, case, or_, select, update
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
-from rotator.errors import Fenced
 from rotator.ledger.database import Database
+from rotator.ledger.rows import Written
+from rotator.ledger.rules import fenced
 from rotator.ledger.schema import SECRETS
 from rotator.ledger.times import Time
 from rotator.model import Claim
@@ -19,9 +20,7 @@ class Part:
     def __init__(self, database: Database, time: Time) -> None:
         self._database = database
         self._time = time
-        # What of attempts and slots is committed and stays as it is: it is neither read nor written again.
-        self._attempts: dict[str, tuple[str, str, str | None]] = {}
-        self._learned: dict[str, str] = {}
+        self._written = Written()
 
     def now(self) -> datetime:
         """The ledger's clock: one that all of its workers share."""
@@ -77,11 +76,3 @@ def prolong(connection: Connection, claim: Claim, now: int) -> None:
     """Prolong a claim. Raises Fenced if it is lost."""
     if connection.execute(PROLONG, held(claim, now)).rowcount != 1:
         raise fenced(claim)
-
-
-def fenced(claim: Claim) -> Fenced:
-    """The error for a claim that is lost."""
-    return Fenced(
-        f"The claim on {claim.secret} (epoch {claim.epoch}) is over: another worker goes on from here, "
-        "and nothing was written."
-    )

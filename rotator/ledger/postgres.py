@@ -18,8 +18,8 @@ from sqlalchemy.pool import QueuePool
 from rotator.errors import LedgerUnusable
 from rotator.ledger import migrations
 from rotator.ledger.database import Database, Kind
+from rotator.ledger.instants import EPOCH, MICROSECOND
 from rotator.ledger.login import Login
-from rotator.ledger.schema import EPOCH, MICROSECOND
 from rotator.ledger.times import Time
 
 OLDEST = 13  # the oldest release that its project still mended when this was written

@@ -1,36 +1,15 @@
 """The ledger's tables: what is looked up by stands in columns, the record itself in one JSON document.
 
-Times are whole microseconds since 1970 in UTC, so that every database sorts and compares them alike. No
-query joins two tables; what must be unique is a primary key or a plain unique column.
+Times are as :mod:`rotator.ledger.instants` has them. No query joins two tables; what must be unique is a
+primary key or a plain unique column.
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, text, types
 
-from rotator.errors import LedgerUnusable
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 # Compared and sorted by code points in every database, whatever language it is set to.
 Text = types.Text().with_variant(types.Text(collation="C"), "postgresql")
-
-
-def instant(at: datetime) -> int:
-    """A time as the tables hold it. Raises TypeError for a time without a zone."""
-    return (at - EPOCH) // MICROSECOND
-
-
-def moment(value: int | None) -> datetime | None:
-    """A time out of a table. Raises LedgerUnusable for what is none."""
-    try:
-        return None if value is None else EPOCH + value * MICROSECOND
-    except (TypeError, ValueError, OverflowError):
-        raise LedgerUnusable(
-            "A time in the ledger cannot be read. It was changed by hand, or by another program: see which "
-            "one with `rotator audit verify`, and restore the ledger from its backup. [record]"
-        ) from None
 
 
 def _counter(name: str) -> Column[int]:

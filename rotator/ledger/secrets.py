@@ -4,19 +4,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from operator import attrgetter
-from typing import Any
 
 from sqlalchemy import bindparam, select
 
 from rotator.audit.chain import START, Entry, Pen
 from rotator.ledger.chaining import APPEND, Chained, row_of
 from rotator.ledger.codec import SECRET
-from rotator.ledger.documents import digest_of
+from rotator.ledger.instants import EPOCH, MICROSECOND, moment
 from rotator.ledger.part import make_due, unclaimed
-from rotator.ledger.schema import EPOCH, MICROSECOND, SECRETS, moment
+from rotator.ledger.rows import Row, digest_of, secret_row
+from rotator.ledger.schema import SECRETS
 from rotator.model import SecretState
 
-_Row = dict[str, Any]
 _PORTION = 5_000  # secrets written in one transaction: others may write in between
 _PAGE = 1_000  # secrets read at once
 _ASKED = 500  # ids in one question, for databases that limit how many values a statement may have
@@ -53,9 +52,9 @@ class Secrets(Chained):
 
     def _enrolled(
         self, pen: Pen, states: Sequence[SecretState], now: int
-    ) -> tuple[list[_Row], dict[str, _Row]]:
+    ) -> tuple[list[Row], dict[str, Row]]:
         """The rows of new secrets, and by secret the first record of each one's chain."""
-        rows, records = list[_Row](), dict[str, _Row]()
+        rows, records = list[Row](), dict[str, Row]()
         for state in states:
             row = secret_row(state)
             entry = Entry("enrolled", self._by, docs={"secret": digest_of(SECRETS.name, row)})
@@ -133,14 +132,3 @@ DUE = (
     .order_by(SECRETS.c.next_at, SECRETS.c.id)
     .limit(bindparam("most"))
 )
-
-
-def secret_row(state: SecretState) -> dict[str, Any]:
-    """A secret as its table's row: what it is found by, and the whole of it."""
-    return {
-        "policy": state.policy,
-        "principal": state.principal,
-        "parent": state.parent,
-        "key_id": state.holds or (state.current.key_id if state.current else None),
-        "doc": SECRET.encode(state),
-    }

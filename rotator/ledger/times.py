@@ -6,7 +6,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from rotator.interfaces import Clock
-from rotator.ledger.schema import instant
+from rotator.ledger.instants import instant
 
 
 class Time(Protocol):

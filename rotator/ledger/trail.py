@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, or_, select, update
 
-from rotator.audit.chain import OWN, Entry
+from rotator.audit.chain import OWN
 from rotator.ledger.chaining import Chained, head_of
-from rotator.ledger.documents import ANCHORED, anchored, documents, owners
-from rotator.ledger.schema import EPOCH, EVENTS, META, MICROSECOND
+from rotator.ledger.documents import documents, owners
+from rotator.ledger.instants import EPOCH, MICROSECOND
+from rotator.ledger.rules import heads
+from rotator.ledger.schema import EVENTS, META
 from rotator.model import Anchor, Chain, Head, Record
-
-_PORTION = 500  # heads that one record names
 
 
 class Trail(Chained):
@@ -51,17 +51,10 @@ class Trail(Chained):
                 return None
             return self._anchored(connection, {one: moved[one] for one in sorted(moved) if one != OWN})
 
-    def _anchored(self, connection: Connection, heads: dict[str, Any]) -> Anchor:
+    def _anchored(self, connection: Connection, moved: dict[str, Any]) -> Anchor:
         """Record these heads; the last record also says up to where the records are covered by now."""
-        now, ids = self._now(connection), list(heads)
-        portions = [ids[start : start + _PORTION] for start in range(0, len(ids), _PORTION)] or [[]]
-        seq = connection.execute(_HIGHEST).scalar_one()
-        entries = [
-            Entry("heads", self._by, more={"heads": {one: heads[one] for one in portion}})
-            for portion in portions
-        ]
-        entries[-1] = Entry("heads", self._by, docs={ANCHORED: anchored(seq)}, more=entries[-1].more)
-        self._record(connection, OWN, now, entries)
+        now, seq = self._now(connection), connection.execute(_HIGHEST).scalar_one()
+        self._record(connection, OWN, now, heads(moved, self._by, seq))
         connection.execute(update(META).values(anchored=seq))
         return Anchor(self._id, self._heads[OWN], EPOCH + now * MICROSECOND, seq)
 

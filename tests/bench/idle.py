@@ -18,7 +18,8 @@ from sqlalchemy import bindparam, update
 from rotator import caseload
 from rotator.ledger import open_ledger
 from rotator.ledger.codec import SECRET
-from rotator.ledger.schema import SECRETS, instant
+from rotator.ledger.instants import instant
+from rotator.ledger.schema import SECRETS
 from rotator.ledger.sql import SqlLedger
 from rotator.model import CurrentKey, Policy, Provenance, SecretState
 from rotator.policies import Book, load

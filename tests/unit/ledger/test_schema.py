@@ -10,7 +10,8 @@ from rotator.audit.chain import trail_of
 from rotator.audit.verify import verify
 from rotator.errors import LedgerUnusable
 from rotator.ledger import audit_keys, migrations, open_ledger, sqlite
-from rotator.ledger.schema import METADATA, SECRETS, instant, moment
+from rotator.ledger.instants import instant, moment
+from rotator.ledger.schema import METADATA, SECRETS
 from rotator.ledger.secrets import DUE
 from rotator.model import DebtPhase, Level, Phase, Provenance
 from rotator.testing.clock import BEGINNING, ManualClock
