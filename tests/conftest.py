@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.embedded import dynamodb
 from tests.embedded.server import Server, a_database
 
 
@@ -38,3 +39,19 @@ def database(request: pytest.FixtureRequest, audit_key: Path) -> Iterator[str]:
     named = os.environ.get("ROTATOR_TEST_POSTGRES")
     with a_database(named or request.getfixturevalue("server").url()) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def dynamo() -> Iterator[dynamodb.Server]:
+    """A DynamoDB of this process's own: each of xdist's workers has one."""
+    with dynamodb.Server() as server:
+        yield server
+
+
+@pytest.fixture
+def table(dynamo: dynamodb.Server, audit_key: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of an empty table for a ledger, and credentials by which it is reached."""
+    for name, value in dynamodb.CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with dynamo.table() as name:
+        yield name

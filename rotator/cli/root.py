@@ -82,8 +82,8 @@ class Lazy(click.Group):
     "--ledger",
     envvar="ROTATOR_LEDGER",
     metavar="URL",
-    help="Where rotator remembers what it did: sqlite:///PATH or postgresql://USER@HOST/DATABASE. Also "
-    "ROTATOR_LEDGER. Left out: a file in your user's state folder.",
+    help="Where rotator remembers what it did: sqlite:///PATH, postgresql://USER@HOST/DATABASE or "
+    "dynamodb://TABLE?region=REGION. Also ROTATOR_LEDGER. Left out: a file in your user's state folder.",
 )
 @click.option(
     "--log-level",

@@ -4,20 +4,23 @@ import os
 import socket
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from rotator.audit.keys import KeyRing
 from rotator.errors import LedgerUnusable
 from rotator.interfaces import Clock, Ledger
-from rotator.ledger import files, sqlite
-from rotator.ledger.database import Database
-from rotator.ledger.sql import SqlLedger
-from rotator.ledger.times import HostTime, Time
+from rotator.ledger import files
+
+if TYPE_CHECKING:
+    from rotator.ledger.database import Database
+    from rotator.ledger.times import Time
 
 _POSTGRES = ("postgresql://", "postgres://")
+_DYNAMODB = ("dynamodb://",)
 PATIENCE = 10.0  # seconds to wait for another writer; an effect ends within 25, a claim lasts longer
 _POSSIBLE = (
-    "A ledger is a SQLite file on a local disk, sqlite:///relative/path or sqlite:////absolute/path, or a "
-    "PostgreSQL database, postgresql://user@host/database."
+    "A ledger is a SQLite file on a local disk, sqlite:///relative/path or sqlite:////absolute/path, a "
+    "PostgreSQL database, postgresql://user@host/database, or a table in DynamoDB, dynamodb://table."
 )
 
 
@@ -30,10 +33,10 @@ def open_ledger(url: str, clock: Clock, *, create: bool = True, patience: float 
     """The ledger at ``url``; it is made there if there is none, unless ``create`` is False.
 
     ``sqlite:///PATH`` is a file, ``sqlite://`` a ledger in memory that ends with the process; their clock is
-    ``clock``. ``postgresql://…`` is a database that many hosts share, by the database's clock. ``patience``
-    is in seconds: how long to wait for another process that writes. The key of the audit trail is where
-    ROTATOR_AUDIT_KEY_FILE says, else in PATH.audit-key; for PostgreSQL in the user's state folder. Raises
-    LedgerUnusable.
+    ``clock``. ``postgresql://…`` is a database and ``dynamodb://…`` a table that many hosts share, by the
+    database's clock. ``patience`` is in seconds: how long to wait for another process that writes. The key of
+    the audit trail is where ROTATOR_AUDIT_KEY_FILE says, else in PATH.audit-key; for a shared ledger in the
+    user's state folder. Raises LedgerUnusable.
     """
     _must_hold_no_password(url)
     if url.startswith(_POSTGRES):
@@ -41,7 +44,17 @@ def open_ledger(url: str, clock: Clock, *, create: bool = True, patience: float 
         time = postgres.DatabaseTime(clock.monotonic)
         database, ledger_id = postgres.at(url, time, patience, create=create)
         return _begun(database, time, ledger_id, audit_keys(url))
-    where = _path(url)
+    if url.startswith(_DYNAMODB):
+        from rotator.ledger.dynamodb import ledger as dynamodb  # noqa: PLC0415 - botocore takes long to load
+
+        return dynamodb.at(url, clock, patience, audit_keys(url), _process(), create=create)
+    return _in_sqlite(_path(url), clock, patience, create=create)
+
+
+def _in_sqlite(where: Path | None, clock: Clock, patience: float, *, create: bool) -> Ledger:
+    from rotator.ledger import sqlite  # noqa: PLC0415 - SQLAlchemy takes long to load
+    from rotator.ledger.times import HostTime  # noqa: PLC0415
+
     if where is None:
         database, ledger_id = sqlite.in_memory(clock.now(), patience)
     else:
@@ -49,10 +62,11 @@ def open_ledger(url: str, clock: Clock, *, create: bool = True, patience: float 
     return _begun(database, HostTime(clock), ledger_id, _ring(where))
 
 
-def _begun(database: Database, time: Time, ledger_id: str, ring: KeyRing) -> Ledger:
+def _begun(database: "Database", time: "Time", ledger_id: str, ring: KeyRing) -> Ledger:
     """A ledger whose audit trail has begun."""
-    process = f"{socket.gethostname()[:40]}-{os.getpid()}"
-    ledger = SqlLedger(database, time, ledger_id, ring, process)
+    from rotator.ledger.sql import SqlLedger  # noqa: PLC0415
+
+    ledger = SqlLedger(database, time, ledger_id, ring, _process())
     try:
         ledger.begin()
     except BaseException:
@@ -61,10 +75,16 @@ def _begun(database: Database, time: Time, ledger_id: str, ring: KeyRing) -> Led
     return ledger
 
 
+def _process() -> str:
+    """Who acts, in the record of what no claim's holder does."""
+    return f"{socket.gethostname()[:40]}-{os.getpid()}"
+
+
 def audit_keys(url: str) -> KeyRing:
     """The keys of the audit trail of the ledger at ``url``. Raises LedgerUnusable."""
-    if url.startswith(_POSTGRES):
-        return _ring(files.default_path().with_name("postgres"))
+    for schemes, name in ((_POSTGRES, "postgres"), (_DYNAMODB, "dynamodb")):
+        if url.startswith(schemes):
+            return _ring(files.default_path().with_name(name))
     return _ring(_path(url))
 
 

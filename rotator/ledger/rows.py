@@ -35,7 +35,7 @@ def named(kind: str, row: Mapping[str, Any]) -> str:
 
 def digest_of(table: str, row: Mapping[str, Any]) -> str:
     """The digest of a row about to be written, or read."""
-    return digest(*(row[part] for part in _PARTS[table]))
+    return digest(*(row.get(part) for part in _PARTS[table]))
 
 
 def anchored(seq: int) -> str:

@@ -28,8 +28,9 @@ class _Session(Protocol):
 class Bounded:
     """Such a session, whose answers are read piece by piece."""
 
-    def __init__(self, inner: _Session) -> None:
+    def __init__(self, inner: _Session, most: int = MOST_BYTES) -> None:
         self._inner = inner
+        self._most = most
 
     def send(self, request: Any) -> Any:
         """The answer, with its body. Raises botocore's errors, and Unknown for too long a body."""
@@ -37,7 +38,7 @@ class Bounded:
         ends = time.monotonic() + REQUEST_SECONDS
         answer = self._inner.send(request)
         try:
-            answer._content = _body(answer, ends)  # noqa: SLF001 - as botocore's own `content` keeps it
+            answer._content = _body(answer, ends, self._most)  # noqa: SLF001 - as botocore's own `content` keeps it
         except urllib3.exceptions.HTTPError as error:
             raise ConnectionClosedError(endpoint_url=request.url, error=type(error).__name__) from None
         return answer
@@ -47,21 +48,21 @@ class Bounded:
         self._inner.close()
 
 
-def _body(answer: Any, ends: float) -> bytes:
+def _body(answer: Any, ends: float, most: int) -> bytes:
     body = bytearray()
     for piece in answer.raw.stream():
         body += piece
-        if len(body) > MOST_BYTES:
+        if len(body) > most:
             answer.raw.close()
-            raise Unknown("too-long", "Secrets Manager answered with more than any secret holds.")
+            raise Unknown("too-long", "AWS answered with more than was asked for.")
         if time.monotonic() > ends:
             answer.raw.close()
             raise ReadTimeoutError(endpoint_url=answer.url)
     return bytes(body)
 
 
-def bound(client: Any) -> Any:
-    """A boto3 client, which from now on reads bounded answers only."""
+def bound(client: Any, most: int = MOST_BYTES) -> Any:
+    """A boto3 client, which from now on reads answers of ``most`` bytes at most."""
     endpoint = client._endpoint  # noqa: SLF001 - botocore has no public way to give a client a session
-    endpoint.http_session = Bounded(endpoint.http_session)
+    endpoint.http_session = Bounded(endpoint.http_session, most)
     return client

@@ -71,7 +71,10 @@ ROOMS: dict[str, Room] = {
     "providers": Room((*WORDS, *CALENDAR, "addresses", "quiet")),
     "stores": Room((*WORDS, *CALENDAR, "capabilities", "quiet", "version"), "AWS is told which one calls"),
     "audit": Room(WORDS),
-    "ledger": Room((*WORDS, *CALENDAR, "audit")),
+    "ledger": Room(
+        (*WORDS, *CALENDAR, "audit", "quiet", "stores", "version"),
+        "of stores: how calls to AWS end in time; AWS is told which one calls",
+    ),
     "telemetry": Room((*WORDS, *CALENDAR)),
     "policies": Room(
         (*WORDS, *CALENDAR, "addresses", "providers", "stores"),

@@ -48,10 +48,8 @@ TABLE: dict[str, Any] = {
 RIGHTS = frozenset(
     {
         "dynamodb:BatchGetItem",
-        "dynamodb:ConditionCheckItem",
         "dynamodb:DeleteItem",
         "dynamodb:GetItem",
-        "dynamodb:PutItem",
         "dynamodb:Query",
         "dynamodb:Scan",  # `rotator audit` alone: whose items there are
         "dynamodb:UpdateItem",

@@ -1,0 +1,97 @@
+"""A DynamoDB on this machine: moto, whose requests are taken one after the other.
+
+moto changes a table in several steps, and undoes a transaction by putting a copy of the whole table back, so
+that two requests at once would undo each other's writes. One after the other, a request is as atomic as it is
+at AWS. What moto never says by itself (that it is busy, that two transactions met) ``hook`` says for it.
+"""
+
+import json
+import logging
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import botocore.session
+from botocore.config import Config
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+from rotator.ledger.dynamodb import TABLE
+
+REGION = "eu-west-1"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+Answer = tuple[str, Mapping[str, Any]]
+Hook = Callable[[str], Answer | None]
+
+
+class Server:
+    """A server of this process's own. A context manager."""
+
+    def __init__(self) -> None:
+        self._app = DomainDispatcherApplication(create_backend_app)
+        self._turn = threading.Lock()
+        self.seen: deque[str] = deque(maxlen=10_000)
+        self.hook: Hook | None = None
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+    def __enter__(self) -> Self:
+        self._server = make_server("127.0.0.1", 0, self._answered, threaded=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+        session = botocore.session.Session()
+        session.set_credentials("testing", "testing")
+        config = Config(proxies={}, retries={"total_max_attempts": 1})
+        self.client: Any = session.create_client(
+            "dynamodb", region_name=REGION, endpoint_url=self.url, config=config
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.client.close()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def address(self, table: str) -> str:
+        """A ledger's address in a table of it."""
+        return f"dynamodb://{table}?region={REGION}&endpoint_url={self.url}"
+
+    @contextmanager
+    def table(self) -> Iterator[str]:
+        """A new table for a ledger; removed at the end, with what was hooked."""
+        name = f"rotator-{secrets.token_hex(6)}"
+        self.client.create_table(TableName=name, **TABLE)
+        try:
+            yield name
+        finally:
+            self.hook = None
+            self.client.delete_table(TableName=name)
+
+    def _answered(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        with self._turn:
+            self.seen.append(operation)
+            if self.hook is not None:
+                told = self.hook(operation)
+                if told is not None:
+                    return _refused(told, start)
+            return list(self._app(environ, start))
+
+
+def _refused(told: Answer, start: Callable[..., Any]) -> Iterable[bytes]:
+    code, more = told
+    kind = f"com.amazonaws.dynamodb.v20120810#{code}"
+    status = "500 Internal Server Error" if code == "InternalServerError" else "400 Bad Request"
+    start(status, [("Content-Type", "application/x-amz-json-1.0")])
+    return [json.dumps({"__type": kind, "message": "as the test says", **more}).encode()]
