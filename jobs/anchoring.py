@@ -13,7 +13,7 @@ from rotator import safe_mode
 from rotator.audit import anchors
 from rotator.errors import RotatorError
 from rotator.interfaces import Clock, Ledger
-from rotator.model import Anchor, Event, Level
+from rotator.model import Anchor
 from rotator.telemetry.logs import error_text
 from rotator.telemetry.sentry import Alarms
 
@@ -62,16 +62,11 @@ class Anchoring:
             given, trusted = anchors.newest(self._path, self._ledger.id), safe_mode.trusted_at(self._ledger)
             old = given is None or (trusted is not None and given.at <= trusted)
             if given is not None and not old and not self._ledger.holds(given):
-                self._doubt(f"it does not hold its anchor of {given.at:%Y-%m-%d %H:%M:%S}Z in {self._path}")
+                why = f"it does not hold its anchor of {given.at:%Y-%m-%d %H:%M:%S}Z in {self._path}"
+                safe_mode.enter(self._ledger, why)  # whoever tells alarms next tells people
             self._compared = True
         except (RotatorError, OSError) as error:
             log.error("the audit trail could not be compared with %s: %s", self._path, error_text(error))  # noqa: TRY400
-
-    def _doubt(self, why: str) -> None:
-        if safe_mode.enter(self._ledger, why):
-            text = f"{safe_mode.current(self._ledger)} To do: {safe_mode.TODO}"
-            data = {"step": "anchor", "error": "safe-mode"}
-            self._notifier.tell(Event(secret="", kind="safe-mode", text=text, level=Level.ALARM, data=data))
 
     def _give(self, anchor: Anchor) -> None:
         text = anchors.line(anchor)

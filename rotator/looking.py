@@ -92,12 +92,14 @@ def witness(desk: Desk, where: str, names: Collection[str]) -> None:
 
 
 def doubt(desk: Desk, why: str) -> None:
-    """The ledger is older than the world: nothing is revoked until a person agrees, and people are told."""
+    """The ledger is older than the world: nothing is revoked until a person agrees. That comes first, for all
+    workers; whoever tells alarms next tells people.
+    """
     ledger = desk.world.ledger
-    if safe_mode.current(ledger) is None:
-        text = f"the ledger is older than the world, so nothing is revoked: {why}. To do: {safe_mode.TODO}"
-        desk.write(events=[desk.event("safe-mode", text, level=Level.ALARM, step="look", error="safe-mode")])
-        safe_mode.enter(ledger, why)
+    if safe_mode.current(ledger) is None and safe_mode.enter(ledger, why):
+        desk.trouble = True
+        text = f"the ledger is older than the world, so nothing is revoked: {why}"
+        desk.write(events=[desk.event("doubted", text, level=Level.WARNING, step="look")])
 
 
 def must_be_unstaged(desk: Desk, rotation: Rotation) -> None:

@@ -14,12 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from rotator import caseload
+from rotator import caseload, safe_mode
 from rotator.desk import Desk, Memory
 from rotator.errors import Fenced, LedgerUnusable
 from rotator.interfaces import Notifier, World
 from rotator.likeness import Likeness
-from rotator.model import Claim, Level, Policy, SecretState
+from rotator.model import Claim, Event, Level, Policy, SecretState
 from rotator.policies import Book
 from rotator.stopping import news, sentence, stop_of
 
@@ -257,16 +257,27 @@ class Worker:
         of_stop = news(ledger)
         if of_stop is not None:
             self._notifier.tell(of_stop)
-        if not ledger.untold(1) or not ledger.lock(_ALARMS, self._holder, _TELLING):
+        if not self._untold() or not ledger.lock(_ALARMS, self._holder, _TELLING):
             return
-        for event in ledger.untold():
+        untold = self._untold()
+        for event in untold:
             if event.seq not in self._handed:
                 self._notifier.tell(event)
                 self._handed.add(event.seq)
         if not self._handed or self._notifier.flush(_TAKEN):
             ledger.told(self._handed)
+            for alarm in untold:
+                if not alarm.seq:
+                    safe_mode.told(ledger, alarm)
             self._handed.clear()
             ledger.unlock(_ALARMS, self._holder)
+
+    def _untold(self) -> list[Event]:
+        """Alarms that people have not been told: safe mode, which is of no one secret and has no number, and
+        those of secrets, oldest first.
+        """
+        doubt = safe_mode.untold(self.world.ledger)
+        return [*([doubt] if doubt else []), *self.world.ledger.untold()]
 
     def close(self) -> None:
         """End the threads; waits for what is running."""

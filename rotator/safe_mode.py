@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.interfaces import Ledger
-from rotator.model import token_in
+from rotator.model import Event, Level, token_in
 
 FACT = "safe-mode"
 TRUSTED = "trusted-since"  # the fact that a person agreed, and when
+_TOLD = "told:safe-mode"  # the fact: since when the one is in force that people were told of
 LOST = "lost"  # the error of a rotation whose commits were lost, and of which a token is all that is known
 PAUSE = timedelta(hours=1)  # until a held revocation looks again; an agreement makes it due at once
 TODO = "rotator reconcile; then: rotator reconcile --trust-ledger --reason TEXT"
@@ -46,6 +47,24 @@ def current(ledger: Ledger) -> SafeMode | None:
 def enter(ledger: Ledger, why: str) -> bool:
     """Let nothing be revoked from now on; whether that is new. May be called twice: the first one stays."""
     return ledger.remember(FACT, json.dumps({"why": why, "since": ledger.now().isoformat()}))
+
+
+def untold(ledger: Ledger) -> Event | None:
+    """The alarm of a safe mode that people have not been told of; None where there is none. It is derived
+    from the fact that holds every revocation, so that no kill can lose the one without the other.
+    """
+    mode = current(ledger)
+    if mode is None or ledger.fact(_TOLD) == mode.since.isoformat():
+        return None
+    data = {"step": "look", "error": "safe-mode"}
+    text = f"{mode} To do: {mode.todo}"
+    return Event(secret="", kind="safe-mode", text=text, level=Level.ALARM, data=data, at=mode.since)
+
+
+def told(ledger: Ledger, alarm: Event) -> None:
+    """People's side took the alarm. May be called twice."""
+    if alarm.at is not None:
+        ledger.swap(_TOLD, ledger.fact(_TOLD), alarm.at.isoformat())
 
 
 def leave(ledger: Ledger) -> bool:

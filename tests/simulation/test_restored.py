@@ -176,10 +176,10 @@ def agreed(sim: Restored) -> bool:
     """A person looks, and agrees where the ledger is in doubt; whether it was."""
     if safe_mode.current(sim.ledger) is None:
         return False
-    assert [
-        event for event in sim.ledger.events() if event.level is Level.ALARM and event.kind == "safe-mode"
-    ]
-    world = sim.start().world
+    worker = sim.start()
+    worker.tell_alarms()
+    assert "safe-mode" in [event.kind for event in sim.told.events]
+    world = worker.world
     view = reconcile.seen(world, [POLICY], "a person")
     found, obstacles = reconcile.lost(view)
     assert obstacles == []

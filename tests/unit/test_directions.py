@@ -65,7 +65,7 @@ ROOMS: dict[str, Room] = {
         for story in STORIES
     },
     "run_pass": Room(
-        (*WORDS, "caseload", "desk", "likeness", "policies", "stopping"),
+        (*WORDS, "caseload", "desk", "likeness", "policies", "safe_mode", "stopping"),
         "of policies it takes the Book, a value, and nothing else",
     ),
     "providers": Room((*WORDS, *CALENDAR, "addresses", "quiet")),

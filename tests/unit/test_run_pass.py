@@ -10,8 +10,11 @@ from typing import Any, ClassVar
 
 import pytest
 
+from rotator import safe_mode
+from rotator.desk import Desk, Memory
 from rotator.ledger import open_ledger
 from rotator.likeness import CHECK
+from rotator.looking import doubt
 from rotator.model import Level, Order, Policy, ProviderRef, SecretState, StoreRef, Target, Traits
 from rotator.policies import Book
 from rotator.run_pass import Worker
@@ -187,6 +190,47 @@ def test_an_alarm_is_told_once_and_forgotten_when_it_was_taken(rig: Rig) -> None
     taken[0] = True
     rig.worker.tell_alarms()
     assert rig.ledger.untold() == []
+
+
+def test_safe_mode_is_told_once_wherever_the_worker_that_entered_it_was_killed(rig: Rig) -> None:
+    """Whoever tells alarms tells it, until it is taken; and once more when the ledger is doubted again."""
+    taken = [False]
+    rig.told.flush = lambda timeout: taken[0]  # type: ignore[method-assign]
+    for times in (1, 2):
+        assert safe_mode.enter(rig.ledger, "a label that it never drew")  # and the worker is killed here
+        rig.worker.tell_alarms()
+        rig.worker.tell_alarms()
+        assert [event.kind for event in rig.told.events] == ["safe-mode"] * times
+        taken[0] = True
+        for worker in (rig.worker, rig.start(), rig.start("other")):
+            worker.tell_alarms()
+        assert [event.kind for event in rig.told.events] == ["safe-mode"] * times
+        assert safe_mode.TODO in rig.told.events[-1].text
+        taken[0] = False
+        assert safe_mode.leave(rig.ledger)
+        rig.clock.advance(timedelta(minutes=1))
+
+
+def test_a_kill_while_the_ledger_is_doubted_revokes_nothing(rig: Rig) -> None:
+    """Safe mode is on before its reason is written into the history: a kill there loses that line alone."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    claim, state = rig.ledger.claim("fake|one", "rig", timedelta(minutes=1)), rig.ledger.secret("fake|one")
+    assert claim
+    assert state
+    desk = Desk(rig.world, Memory(), claim, state)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rig.ledger, "commit", killed)
+        with pytest.raises(Killed):
+            doubt(desk, "a label that it never drew")
+    assert desk.held(rig.policies[0], urgent=True, revokes=True)
+    rig.worker.tell_alarms()
+    assert [event.kind for event in rig.told.events] == ["safe-mode"]
 
 
 def test_of_several_workers_one_tells_an_alarm(rig: Rig) -> None:

@@ -48,7 +48,7 @@ def test_what_goes_wrong_stops_no_pass(tmp_path: Path, caplog: pytest.LogCapture
 
 
 def test_a_ledger_that_was_put_back_is_not_trusted(tmp_path: Path) -> None:
-    """What was given outside since is not in it: nothing is revoked until a person agrees, once."""
+    """What was given outside since is not in it: nothing is revoked until a person agrees, who is told."""
     clock, heard, file = ManualClock(), Heard(), tmp_path / "ledger.sqlite"
     ledger = open_ledger(f"sqlite:///{file}", clock)
     ledger.remember("one", "fact")
@@ -61,6 +61,7 @@ def test_a_ledger_that_was_put_back_is_not_trusted(tmp_path: Path) -> None:
         anchoring = Anchoring(ledger, tmp_path / "anchors", heard, clock)
         anchoring.first()
         assert (safe_mode.current(ledger) is not None) is restored
+        assert (safe_mode.untold(ledger) is not None) is restored
         ledger.remember(f"two {restored}", "fact")
         anchoring.draw()
         clock.advance(timedelta(minutes=1))
@@ -68,4 +69,3 @@ def test_a_ledger_that_was_put_back_is_not_trusted(tmp_path: Path) -> None:
         Anchoring(ledger, tmp_path / "anchors", heard, clock).first()
         assert safe_mode.current(ledger) is None
         ledger.close()
-    assert [event.kind for event in heard.alarms] == ["safe-mode"]
