@@ -12,7 +12,7 @@ from rotator import backoff, revocation, rotation, setbacks
 from rotator.desk import Desk
 from rotator.due import Due, due, first_spread
 from rotator.errors import EffectError, NeedsPerson, Refused, Scope
-from rotator.keeping import let_go_left
+from rotator.keeping import let_go
 from rotator.kinship import keeps_admin, others_are_due, up_to_date
 from rotator.looking import keys_listed, versions_of
 from rotator.model import Again, Debt, DebtReason, Ended, Event, Level, Order, Phase, Policy, Rotation
@@ -34,7 +34,7 @@ def work(desk: Desk, policy: Policy | None) -> datetime | None:
     its end, but nothing new begins, and the secret is looked at now and then.
     """
     _acquainted(desk, policy)
-    let_go_left(desk)
+    let_go(desk)
     for _ in range(_MOVES):
         answers = _once(desk, policy)
         if not any(isinstance(answer, Ended) for answer in answers):

@@ -1,10 +1,11 @@
 """Keeping the value of a key readable for as long as it is owed, and no longer."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from rotator.desk import Desk, Held
 from rotator.errors import EffectError, NeedsPerson
-from rotator.model import Debt, DebtReason, Level, Rotation
+from rotator.model import Debt, DebtReason, Level, Rotation, SecretState
 
 
 def keep_owed(desk: Desk, rotation: Rotation) -> Held | None:
@@ -32,14 +33,16 @@ def keep_owed(desk: Desk, rotation: Rotation) -> Held | None:
     return None
 
 
-def let_go(desk: Desk, debt: Debt) -> None:
-    """The debt is over: take what was kept for it away, at a later look where something holds that now."""
-    if keeps(debt) and not _taken_away(desk, debt):
-        desk.write(state=replace(desk.state, copies=(*desk.state.copies, debt.id)))
+def left_by(state: SecretState, debts: Iterable[Debt]) -> SecretState:
+    """The state to be written with the end of debts: what was kept for them is to be taken away, and not
+    before. A kill in between would leave a death that was proven, and nothing to prove it with again.
+    """
+    over = (debt.id for debt in debts if keeps(debt))
+    return replace(state, copies=(*state.copies, *over))
 
 
-def let_go_left(desk: Desk) -> None:
-    """Take away what was left for later, unless something holds that still."""
+def let_go(desk: Desk) -> None:
+    """Take away what was kept for debts that are over, at a later look where something holds that now."""
     left = {debt_id: desk.world.ledger.debt(debt_id) for debt_id in desk.state.copies}
     done = {debt_id for debt_id, debt in left.items() if debt is None or _taken_away(desk, debt)}
     if done:

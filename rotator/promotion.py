@@ -14,7 +14,7 @@ from rotator.due import settings_digest
 from rotator.durations import text as every
 from rotator.errors import Conflict
 from rotator.interfaces import Stored
-from rotator.keeping import keep_owed, let_go
+from rotator.keeping import keep_owed, left_by, let_go
 from rotator.kinship import keeps_admin, renew_children
 from rotator.looking import versions_of
 from rotator.model import Again, CurrentKey, Event, Phase, Provenance, Rotation, SecretState
@@ -172,9 +172,9 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
     if stays:
         text = f"key {attempt.key_id} is current as before; the old password ended with the change"
     told = desk.event("promoted", text, rotation=ended, key_id=attempt.key_id)
-    desk.write(state=state, rotation=ended, debts=[*over, *debts], events=[told, *events_of(desk, debts)])
-    for debt in over:
-        let_go(desk, debt)
+    events = [told, *events_of(desk, debts)]
+    desk.write(state=left_by(state, over), rotation=ended, debts=[*over, *debts], events=events)
+    let_go(desk)
     if keeps_admin(desk, policy):
         desk.world.renewed(policy.provider)  # this is the secret that holds its admin credential
     return ended

@@ -14,7 +14,7 @@ from rotator import backoff, byhand, permits
 from rotator.desk import Desk
 from rotator.errors import EffectError, NeedsPerson, RotatorError, Scope, Unknown
 from rotator.interfaces import Stored
-from rotator.keeping import let_go
+from rotator.keeping import left_by, let_go
 from rotator.kinship import in_use_below, keeps_admin, renew_children
 from rotator.looking import keys_listed, witness
 from rotator.model import (
@@ -329,11 +329,12 @@ def _proof(desk: Desk, debt: Debt, evidence: Evidence) -> str | None:
 
 def _dead(desk: Desk, debt: Debt, proof: str, *before: Event) -> Ended:
     """The debt is paid; ``before`` is what led to it and is not written yet."""
-    let_go(desk, debt)
     dead = replace(debt, phase=DebtPhase.DEAD, ended_at=desk.now(), proof=proof, block=None, look_at=None)
     text = f"key {debt.key_id} is proven dead: {proof}"
     told = desk.event("dead", text, debt=dead, key_id=debt.key_id, proof=proof)
-    desk.write(debts=[dead], events=[*before, told], frees=[debt.token] if debt.token else [])
+    state, frees = left_by(desk.state, [debt]), [debt.token] if debt.token else []
+    desk.write(state=state, debts=[dead], events=[*before, told], frees=frees)
+    let_go(desk)
     return Ended()
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rotator.errors import RotatorError
-from rotator.keeping import keeps
+from rotator.keeping import left_by
 from rotator.model import (
     Change,
     CurrentKey,
@@ -131,8 +131,9 @@ def settlement(state: SecretState, debt: Debt, said: Declaration, heard: str = "
     proof = f"declared dead by {said.by}, never proven: {said.reason}"
     closed = replace(debt, phase=DebtPhase.SETTLED, ended_at=said.at, proof=proof, block=None, look_at=None)
     event = _said(state, "settled", debt.key_id or "of unknown id", said, debt)
-    state = replace(state, copies=(*state.copies, debt.id)) if keeps(debt) else state
-    return Change(state, debts=(closed,), events=(event,), frees=(debt.token,) if debt.token else ())
+    return Change(
+        left_by(state, [debt]), debts=(closed,), events=(event,), frees=(debt.token,) if debt.token else ()
+    )
 
 
 _SAID = {

@@ -53,12 +53,12 @@ def test_a_brought_key_that_the_store_refused_is_owed_by_nobody(rig: Rig, times:
     assert [debt.key_id for debt in rig.ledger.debts(rig.parent.target.id)] == [rig.first.key_id]
 
 
-def given_up(rig: Rig) -> FakeKey:
-    """A key that was brought, staged, and not accepted in time."""
+def given_up(rig: Rig, after: timedelta = timedelta(minutes=20)) -> FakeKey:
+    """A key that was brought, staged, and not accepted in time; ``after`` that the provider knows it."""
     new = rig.hand.add("new")
     with said_of(rig, new, Verdict.UNKNOWN):
         rig.submit(new)
-        rig.until(timedelta(minutes=20))
+        rig.until(after)
     return new
 
 
@@ -89,6 +89,37 @@ def test_a_person_is_told_that_what_was_given_up_never_served(rig: Rig) -> None:
     assert new.key_id in debt.block.reason
     assert "never came into service" in debt.block.reason
     assert "was replaced" not in debt.block.reason
+
+
+def test_a_kill_beside_a_death_asks_nobody_for_a_proof_that_was_there(rig: Rig) -> None:
+    """A key's death is written before its value is let go: killed there, the next look takes it away."""
+
+    class Killed(BaseException):
+        pass
+
+    versions, kills = rig.store.secrets["parent"].versions, [Killed]
+
+    def taken_away(target: Target, version: str, mark: str | None) -> None:
+        versions.pop(version, None)
+        if kills:
+            raise kills.pop()
+
+    ask(rig)
+    new = given_up(rig, timedelta(minutes=6))
+    rig.until(timedelta(minutes=10))
+    (debt,) = rig.ledger.debts(rig.parent.target.id)
+    rig.store.discard = taken_away  # type: ignore[method-assign]
+    new.live = False
+    with pytest.raises(Killed):
+        rig.until(timedelta(hours=2))
+    assert debt.version not in versions
+    rig.worker = rig.start()
+    rig.until(timedelta(hours=2))
+    (over,) = rig.ledger.debts(rig.parent.target.id, ended=True)
+    state = rig.ledger.secret(rig.parent.target.id)
+    assert over.phase is DebtPhase.DEAD
+    assert state is not None
+    assert state.copies == ()
 
 
 def test_a_key_that_comes_into_service_after_all_is_owed_no_more(rig: Rig) -> None:
