@@ -26,9 +26,10 @@ demo: $(READY)  ## everything on this machine: five local providers, Secrets Man
 test: $(READY)  ## the tests, side by side
 	@$(BIN)/python -m pytest -n auto
 
-lint: $(READY)  ## ruff: rules and format
+lint: $(READY)  ## ruff: rules and format; hadolint: the image
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/hadolint Dockerfile
 
 types: $(READY)  ## mypy, strict
 	@$(BIN)/mypy
@@ -44,9 +45,11 @@ bench: $(READY)  ## calls, CPU, rotations a second, idle ticks, memory; compared
 lock: $(BIN)/uv  ## draw the locked requirements anew
 	@$(BIN)/uv pip compile pyproject.toml --extra postgres --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --quiet --output-file requirements/run.txt
+	@$(BIN)/uv pip compile --group pyproject.toml:build --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet --output-file requirements/build.txt
 	@$(BIN)/uv pip compile pyproject.toml --group pyproject.toml:dev --extra demo --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
-		--constraints requirements/run.txt --output-file requirements/dev.txt
+		--constraints requirements/run.txt --constraints requirements/build.txt --output-file requirements/dev.txt
 
 $(BIN)/uv:
 	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv

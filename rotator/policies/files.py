@@ -82,7 +82,7 @@ def _wrong_folder(path: Path) -> list[Problem]:
     """A folder that anybody may write to, or whose files would be passed over in silence."""
     problems = []
     try:
-        if path.stat().st_mode & modes.S_IWOTH:
+        if path.stat().st_mode & modes.S_IWOTH and not _read_only(path):
             problems.append(
                 Problem(
                     str(path),
@@ -100,6 +100,13 @@ def _wrong_folder(path: Path) -> list[Problem]:
     except OSError as error:
         problems.append(unreadable(path, error))
     return problems
+
+
+def _read_only(path: Path) -> bool:
+    """Whether nobody may write there whatever its mode: Kubernetes mounts each ConfigMap so, with mode 0777
+    (kubernetes, pkg/volume/emptydir: ``perm os.FileMode = 0777``).
+    """
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def _read(name: Path) -> str | Problem:
