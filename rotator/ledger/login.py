@@ -9,6 +9,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from rotator.errors import LedgerUnusable
 
+RIGHTS = frozenset({"rds-db:connect"})  # on the database user, with ``aws_iam``
+
 _IAM = "aws_iam"
 _PORT = 5432
 

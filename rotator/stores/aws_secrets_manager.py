@@ -34,6 +34,7 @@ RIGHTS = frozenset(
 READING = frozenset(
     {"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "kms:Decrypt"}
 )  # tried by a look and a read
+REPLICA_RIGHTS = frozenset({"secretsmanager:GetSecretValue", "kms:Decrypt"})  # in a replica's region
 ROLE_RIGHTS = frozenset({"sts:AssumeRole"})  # of the worker itself, on ``role_arn``
 
 _LABEL_ELSEWHERE = "InvalidParameterException"

@@ -1,0 +1,9 @@
+output "json" {
+  description = "Container definitions, as a task definition takes them."
+  value       = jsonencode([local.key_writer, local.worker])
+}
+
+output "volume" {
+  description = "The task's own disk, which ends with it."
+  value       = local.volume
+}
