@@ -47,7 +47,7 @@ def test_a_service_file_holds_the_password_where_a_password_file_cannot(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A password file that a group may read is ignored by libpq, a service file is taken as it is: that is what
+    """A password file that a group may read is ignored by libpq, a service file is taken as it is: so is what
     a mounted secret holds.
     """
     (user, word), name = password, urlsplit(own_database).path.removeprefix("/")
