@@ -161,6 +161,11 @@ def traits(provider_type: str, kind: str | None = None) -> Traits:
     return declared
 
 
+def pace(ref: ProviderRef) -> float | None:
+    """How many requests a second we send to a provider's account; None where no limit is known."""
+    return providers.pace(ref)
+
+
 def misshapen(ref: ProviderRef, fields: Mapping[str, Any]) -> str | None:
     """What is wrong with the form of a credential that a person brings, as a sentence; None if nothing.
 

@@ -15,12 +15,12 @@ import click
 
 from rotator import breaker
 from rotator.cli import credentials, output, session
-from rotator.cli.coverage import Asked, Coverage, Outcome
 from rotator.cli.options import NotDone, Options, Wrong
 from rotator.cli.ordering import GOES_ON, LOOK, look, stopped_by_signal, watch
 from rotator.cli.overall import must_not_be_stopped
 from rotator.cli.reading import read_one
 from rotator.desk import Desk, Memory
+from rotator.incident.coverage import Asked, Coverage, Outcome
 from rotator.model import Credential, DebtReason, Phase, Policy, Rotation
 from rotator.people import paused_until
 from rotator.rotation import advance
@@ -73,7 +73,7 @@ def bring(options: Options, book: "Book", wish: Wish) -> Brought:
             with stopped_by_signal(world):
                 asked = Asked(at=_take(world, wish, credential), dead=False)
                 if wish.watch:
-                    watch(world, worker, [wish.policy], asked, wish.wait)
+                    watch(world, worker, wish.policy, asked, wish.wait)
                 stopped = world.stopping()
         finally:
             worker.stop()

@@ -1,7 +1,11 @@
-"""Carrying out a person's order: give it to each secret, then work until every one is covered or stuck."""
+"""Carrying out a person's order: wave by wave, until every secret is covered or cannot be.
+
+The orders are in the ledger, and so is the incident: whoever is killed goes on with the same command, and a
+daemon beside it works the same orders.
+"""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -11,14 +15,20 @@ import click
 
 from rotator import breaker
 from rotator.cli import session
-from rotator.cli.coverage import Asked, Coverage, Outcome, outcome
+from rotator.cli.exporting import made_of
 from rotator.cli.options import Options
 from rotator.cli.overall import must_not_be_stopped
+from rotator.cli.planning import provider_calls, traits_of
 from rotator.cli.progress import Progress
-from rotator.cli.reading import read_one
+from rotator.cli.reading import paused_providers, read_one, read_some
+from rotator.incident import record
+from rotator.incident.coverage import Asked, Coverage, Outcome, outcome
+from rotator.incident.record import Incident
+from rotator.incident.report import Found, Report, report
+from rotator.incident.waves import STUCK, Member, Standing, members, turn, width
 from rotator.interfaces import Ledger
 from rotator.model import Change, Event, Order, Phase, Policy
-from rotator.people import paused_until
+from rotator.people import Known, paused_until
 
 if TYPE_CHECKING:
     from rotator.policies import Book
@@ -27,6 +37,7 @@ if TYPE_CHECKING:
 
 LOOK = 0.5  # seconds between passes
 GOES_ON = "Stopped between effects. The orders stand: the daemon, or the same command again, goes on."
+_ALL = 1_000  # rotations of one secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,45 +51,197 @@ class Wish:
     wait: timedelta
 
 
-def carry_out(options: Options, book: "Book", wish: Wish) -> list[Outcome]:
-    """Give the orders and work until each has an outcome; in the order of the wish."""
+def carry_out(options: Options, book: "Book", wish: Wish) -> Report:
+    """Give the orders, work until each has an outcome, and say what came of it, in the order of the wish."""
     from rotator.run_pass import Worker  # noqa: PLC0415 - the whole machine
     from rotator.wiring import holder  # noqa: PLC0415
 
     with session.world(options) as world, session.notifier(world.clock) as tells:
         must_not_be_stopped(world.ledger)
         worker = Worker(world, book, tells, holder=holder())
+        incident = _incident(world, wish)
+        going = _Going(world, worker, wish, incident)
         try:
-            with stopped_by_signal(world):
-                asked = Asked(at=world.ledger.now(), dead=wish.grace == timedelta(0))
-                refused = _give_all(world, wish)
-                given = [policy for policy in wish.policies if policy.name not in refused]
-                watch(world, worker, given, asked, wish.wait)
+            with stopped_by_signal(world), Progress(len(wish.policies)) as progress:
+                going.on(progress)
                 stopped = world.stopping()
         finally:
             worker.stop()
             worker.close()
-        found = {policy.name: final(look(world.ledger, policy, asked)) for policy in given}
+        told = reported(world.ledger, incident, wish.policies, going.ended())
+        if told.covered:
+            told = replace(told, incident=record.covered(world.ledger, incident))
         worker.tell_alarms()
     if stopped:
         click.echo(GOES_ON, err=True)
-    return [refused.get(policy.name) or found[policy.name] for policy in wish.policies]
+    return told
+
+
+def _incident(world: "Wiring", wish: Wish) -> Incident:
+    """The incident that this command begins, or goes on with."""
+    asked = Incident(
+        id=record.fresh_id(world.random_hex()),
+        by=session.person(),
+        reason=wish.reason,
+        at=world.ledger.now(),
+        secrets=tuple(policy.target.id for policy in wish.policies),
+        grace=wish.grace,
+    )
+    incident = record.begin(world.ledger, asked)
+    if incident.id != asked.id:
+        click.echo(f"Going on with incident {incident.id}, begun {incident.at:%Y-%m-%d %H:%M:%S}Z.", err=True)
+    return incident
+
+
+def reported(
+    ledger: Ledger, incident: Incident, policies: Sequence[Policy], outcomes: Mapping[str, Outcome]
+) -> Report:
+    """The report of an incident, by the ledger's records; outcomes by the policy's name."""
+    found = [
+        Found(
+            policy,
+            outcomes[policy.name],
+            ledger.rotations(policy.target.id, _ALL),
+            ledger.debts(policy.target.id, ended=True),
+            made_of(ledger, policy.target.id),
+        )
+        for policy in policies
+    ]
+    return report(incident, found, ledger.now())
+
+
+def everybody(policies: Sequence[Policy]) -> tuple[Member, ...]:
+    """The policies as the waves see them: how many of each account may be under way at once."""
+    from rotator.wiring import pace  # noqa: PLC0415 - as heavy as the adapters
+
+    peers: dict[str, int] = {}
+    for policy in policies:
+        peers[policy.provider.principal] = peers.get(policy.provider.principal, 0) + 1
+    widths: dict[str, int] = {}
+    for policy in policies:
+        traits = traits_of(policy.provider)
+        account = policy.provider.principal
+        most = width(traits, pace(policy.provider), provider_calls(traits), peers[account])
+        widths[account] = min(most, widths.get(account, most))
+    return members(policies, widths)
+
+
+# --- going on --------------------------------------------------------------------------------------------
+
+
+class _Going:
+    """One run of a command over an incident."""
+
+    def __init__(self, world: "Wiring", worker: "Worker", wish: Wish, incident: Incident) -> None:
+        self._world = world
+        self._worker = worker
+        self._wish = wish
+        self._asked = Asked(at=incident.at, dead=wish.grace == timedelta(0))
+        self._members = everybody(wish.policies)
+        self._by_id = {policy.target.id: policy for policy in wish.policies}
+        self._outcomes: dict[str, Outcome] = {}  # by secret, of those that ended
+        self._since: dict[str, float] = {}  # by secret, when it was ordered here
+        self._seen: dict[str, Outcome] = {}  # of those under way, as they were seen last
+        if incident.at < world.ledger.now():
+            self._covered_before()
+
+    def ended(self) -> dict[str, Outcome]:
+        """The outcome of each policy, by name, when nobody watches any more."""
+        return {policy.name: self._final(policy) for policy in self._wish.policies}
+
+    def on(self, progress: Progress) -> None:
+        """Order and work until each secret has an outcome, a person stops us, or the wait is over."""
+        clock = self._world.clock
+        end = clock.monotonic() + self._wish.wait.total_seconds()
+        while not self._world.stopping() and clock.monotonic() < end:
+            self._order()
+            self._worker.run_pass(only=frozenset(self._since))
+            self._look()
+            progress.show([*self._outcomes.values(), *self._seen.values()])
+            if len(self._outcomes) == len(self._members) or self._in_vain():
+                return
+            clock.sleep(LOOK)
+
+    def _order(self) -> None:
+        """Give the next orders."""
+        failing = paused_providers(self._world.ledger)
+        now = turn(self._members, self._standing(failing))
+        for policy in now.orders:
+            refused = _give(self._world, policy, self._wish)
+            if refused is not None:
+                self._outcomes[policy.target.id] = refused
+            else:
+                self._since[policy.target.id] = self._world.clock.monotonic()
+        for account, policies in now.given_up.items():
+            why = f"not begun: {failing[account].reason} To do: once it works, give the same command again"
+            for policy in policies:
+                self._outcomes[policy.target.id] = Outcome(policy.name, Coverage.UNCOVERED, why)
+
+    def _standing(self, failing: Mapping[str, object]) -> Standing:
+        now = self._world.clock.monotonic()
+        covered = {key for key, one in self._outcomes.items() if one.state is Coverage.ROTATED}
+        under_way = {key: timedelta(seconds=now - since) for key, since in self._since.items()}
+        return Standing(covered, self._outcomes.keys() - covered, under_way, failing)
+
+    def _look(self) -> None:
+        """How those under way stand, by the ledger: whoever carries them out."""
+        self._seen = {}
+        for key, known in read_some(self._world.ledger, list(self._since)).items():
+            found = _outcome(self._world.ledger, self._by_id[key], known, self._asked)
+            self._seen[key] = found
+            if found.ended:
+                self._outcomes[key] = self._seen.pop(key)
+                del self._since[key]
+
+    def _covered_before(self) -> None:
+        """What an earlier run of the same command covered is not ordered again."""
+        for key, known in read_some(self._world.ledger, list(self._by_id)).items():
+            found = _outcome(self._world.ledger, self._by_id[key], known, self._asked)
+            if found.state is Coverage.ROTATED:
+                self._outcomes[key] = found
+
+    def _in_vain(self) -> bool:
+        """Whether all that is left is under way at accounts that fail: their orders stand."""
+        failing, now = paused_providers(self._world.ledger), self._world.clock.monotonic()
+        left = [one for one in self._members if one.id not in self._outcomes]
+        tried = now - STUCK.total_seconds()
+        return all(one.account in failing and self._since.get(one.id, now) <= tried for one in left)
+
+    def _final(self, policy: Policy) -> Outcome:
+        """What still goes on when nobody watches is not covered."""
+        key = policy.target.id
+        if key in self._outcomes:
+            return self._outcomes[key]
+        if key in self._since:
+            return final(look(self._world.ledger, policy, self._asked))
+        return Outcome(policy.name, Coverage.UNCOVERED, "not begun: give the same command again")
 
 
 # --- giving ----------------------------------------------------------------------------------------------
 
 
-def _give_all(world: "Wiring", wish: Wish) -> dict[str, Outcome]:
-    """Give every order; by policy, those that are not given and why."""
-    refused = {}
-    for policy in wish.policies:
-        todo = _for_a_person(world, policy)
-        why = _give(world, policy, wish) if todo is None else None
-        if todo is not None:
-            refused[policy.name] = Outcome(policy.name, Coverage.WAITING, todo)
-        elif why is not None:
-            refused[policy.name] = Outcome(policy.name, Coverage.UNCOVERED, why)
-    return refused
+def _give(world: "Wiring", policy: Policy, wish: Wish) -> Outcome | None:
+    """Give one order, so that it is tried now: a pause ends, a block is forgotten. None, or why not."""
+    todo = _for_a_person(world, policy)
+    if todo is not None:
+        return Outcome(policy.name, Coverage.WAITING, todo)
+    ledger, by = world.ledger, session.person()
+    known = read_one(ledger, policy.target.id)
+    assert known is not None, "the worker has enrolled it"
+    if paused_until(known, ledger.now()) is not None:
+        if not wish.paused_too:
+            why = f"paused by {known.orders['pause'].by}; --yes rotates it all the same"
+            return Outcome(policy.name, Coverage.UNCOVERED, why)
+        ledger.withdraw(policy.target.id, "pause")
+    ledger.forget(f"block:{policy.provider.principal}")
+    if policy.parent is not None:
+        breaker.once_more(ledger, policy.parent, breaker.TOKEN)
+    if known.state.block is not None:
+        _unblocked(world, policy, by)
+    grace = None if policy.renew is not None else wish.grace  # a token dies when it expires
+    order = Order(kind="run", by=by, reason=wish.reason, at=ledger.now(), grace=grace)
+    ledger.give(policy.target.id, order)
+    return None
 
 
 def _for_a_person(world: "Wiring", policy: Policy) -> str | None:
@@ -96,26 +259,6 @@ def _for_a_person(world: "Wiring", policy: Policy) -> str | None:
     )
 
 
-def _give(world: "Wiring", policy: Policy, wish: Wish) -> str | None:
-    """Give one order, so that it is tried now: a pause ends, a block is forgotten. Why not, or None."""
-    ledger, by = world.ledger, session.person()
-    known = read_one(ledger, policy.target.id)
-    assert known is not None, "the worker has enrolled it"
-    if paused_until(known, ledger.now()) is not None:
-        if not wish.paused_too:
-            return f"paused by {known.orders['pause'].by}; --yes rotates it all the same"
-        ledger.withdraw(policy.target.id, "pause")
-    ledger.forget(f"block:{policy.provider.principal}")
-    if policy.parent is not None:
-        breaker.once_more(ledger, policy.parent, breaker.TOKEN)
-    if known.state.block is not None:
-        _unblocked(world, policy, by)
-    grace = None if policy.renew is not None else wish.grace  # a token dies when it expires
-    order = Order(kind="run", by=by, reason=wish.reason, at=ledger.now(), grace=grace)
-    ledger.give(policy.target.id, order)
-    return None
-
-
 def _unblocked(world: "Wiring", policy: Policy, by: str) -> None:
     """Take a block off, so that the step it stopped is tried anew; it comes back if nothing was mended."""
 
@@ -128,21 +271,18 @@ def _unblocked(world: "Wiring", policy: Policy, by: str) -> None:
     session.change(world.ledger, world.clock, policy.target.id, tried_anew)
 
 
-# --- working ---------------------------------------------------------------------------------------------
+# --- watching one ----------------------------------------------------------------------------------------
 
 
-def watch(
-    world: "Wiring", worker: "Worker", policies: Sequence[Policy], asked: Asked, wait: timedelta
-) -> None:
-    """Make passes over these secrets until each has an outcome, a person stops us, or the wait is over."""
-    ids = frozenset(policy.target.id for policy in policies)
+def watch(world: "Wiring", worker: "Worker", policy: Policy, asked: Asked, wait: timedelta) -> None:
+    """Make passes over one secret until it has an outcome, a person stops us, or the wait is over."""
     end = world.clock.monotonic() + wait.total_seconds()
-    with Progress() as progress:
+    with Progress(1) as progress:
         while not world.stopping() and world.clock.monotonic() < end:
-            worker.run_pass(only=ids)
-            found = [look(world.ledger, policy, asked) for policy in policies]
-            progress.show(found)
-            if all(one.ended for one in found):
+            worker.run_pass(only={policy.target.id})
+            found = look(world.ledger, policy, asked)
+            progress.show([found])
+            if found.ended:
                 return
             world.clock.sleep(LOOK)
 
@@ -151,6 +291,10 @@ def look(ledger: Ledger, policy: Policy, asked: Asked) -> Outcome:
     """How the order for one policy stands, by the ledger: whoever carries it out."""
     known = read_one(ledger, policy.target.id)
     assert known is not None, "a secret is never forgotten"
+    return _outcome(ledger, policy, known, asked)
+
+
+def _outcome(ledger: Ledger, policy: Policy, known: Known, asked: Asked) -> Outcome:
     last = next(iter(ledger.rotations(policy.target.id, 1)), None)
     debts = ledger.debts(policy.target.id, ended=True)
     return outcome(policy, known, last, debts, asked=asked, now=ledger.now())

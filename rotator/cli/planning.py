@@ -35,6 +35,8 @@ class PlanRow:
     provider_calls: int
     slots: str
     blocked: str | None
+    owner: str | None = None
+    by_hand: bool = False  # the provider issues nothing by request: a person does
 
 
 def plan_row(policy: Policy, known: Known | None, peers: int, traits: Traits, now: datetime) -> PlanRow:
@@ -51,6 +53,8 @@ def plan_row(policy: Policy, known: Known | None, peers: int, traits: Traits, no
         provider_calls=provider_calls(traits),
         slots=slots(traits, peers),
         blocked=blocker(policy, known, now),
+        owner=policy.owner,
+        by_hand=not traits.issues,
     )
 
 

@@ -1,26 +1,34 @@
 """Progress of work that takes longer than a second, on standard error: drawn on a terminal, else lines."""
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 import click
 
-from rotator.cli.coverage import Outcome
-from rotator.cli.output import STYLES, printable
+from rotator.cli.output import STYLES, printable, span
+from rotator.incident.coverage import Coverage, Outcome
 
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
 MOST = 15  # rows that are drawn: a terminal is not high
+CAUSES = 3
+EACH = 10.0  # seconds between two summaries where each change would be too much to read
 
 
 class Progress:
-    """Shows how orders stand, each time they are told."""
+    """Shows how orders stand, each time they are told; ``whole`` is how many there are in all."""
 
-    def __init__(self) -> None:
+    def __init__(self, whole: int) -> None:
+        self._whole = whole
+        self._began = time.monotonic()
+        self._told = self._began
+        self._ended_before: int | None = None
         self._seen: dict[str, str] = {}
         self._live: Live | None = None
 
@@ -39,24 +47,62 @@ class Progress:
 
     def show(self, outcomes: Sequence[Outcome]) -> None:
         """Show how everything stands now; in lines, only what has changed."""
+        summary = self._summary(outcomes)
         if self._live is not None:
-            self._live.update(_drawn(outcomes))
+            self._live.update(_drawn(outcomes, summary))
             return
         for one in outcomes:
             text = f"{one.policy}: {one.state}: {one.why}"
-            if self._seen.get(one.policy) != text:
+            few = self._whole <= MOST or one.state not in (Coverage.WORKING, Coverage.ROTATED)
+            if few and self._seen.get(one.policy) != text:
                 self._seen[one.policy] = text
                 click.echo(printable(text), err=True)
+        now = time.monotonic()
+        if self._whole > MOST and now - self._told >= EACH:
+            self._told = now
+            click.echo(printable(summary), err=True)
+
+    def _summary(self, outcomes: Sequence[Outcome]) -> str:
+        """Counts, how fast it goes, and about how much longer."""
+        ended = sum(one.ended for one in outcomes)
+        if self._ended_before is None:
+            self._ended_before, self._began = ended, time.monotonic()
+        counts = Counter(str(one.state) for one in outcomes)
+        waiting = self._whole - len(outcomes)
+        parts = [f"{count} {state}" for state, count in counts.items()]
+        parts += [f"{waiting} not begun"] if waiting > 0 else []
+        return ", ".join(parts) + self._pace(ended)
+
+    def _pace(self, ended: int) -> str:
+        """How many end in a minute here, and when the last one may; nothing while too few have."""
+        took, here = time.monotonic() - self._began, ended - (self._ended_before or 0)
+        if here < 1 or took < 1 or ended >= self._whole:
+            return ""
+        left = timedelta(seconds=round((self._whole - ended) * took / here))
+        return f"; {here / took * 60:.0f} a minute, about {span(left)} left"
 
 
-def _drawn(outcomes: Sequence[Outcome]) -> "Table":
-    """The table of what is under way, and the counts of the rest."""
+def causes(outcomes: Sequence[Outcome]) -> list[tuple[int, str]]:
+    """Why secrets are not covered, what most have in common first."""
+    whys = Counter(
+        one.why for one in outcomes if one.ended and one.state not in (Coverage.ROTATED, Coverage.WORKING)
+    )
+    return [(count, why) for why, count in whys.most_common()]
+
+
+def _drawn(outcomes: Sequence[Outcome], summary: str) -> "Table":
+    """The table of what is under way, with the counts of the rest, and why some are not covered."""
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    counts = Counter(str(one.state) for one in outcomes)
-    title = ", ".join(f"{count} {state}" for state, count in counts.items())
-    table = Table("policy", "state", "step", title=title, title_justify="left", box=None, pad_edge=False)
+    told = causes(outcomes)
+    title, caption = Text(printable(summary)), Text()
+    for count, why in told[:CAUSES]:
+        caption.append(printable(f"{count} x {why}\n"))
+    table = Table(
+        "policy", "state", "step", title=title, title_justify="left", box=None, pad_edge=False,
+        caption=caption if told else None, caption_justify="left",
+    )  # fmt: skip
     for one in sorted(outcomes, key=lambda one: one.ended)[:MOST]:
         state = Text(str(one.state), style=STYLES.get(str(one.state), ""))
         table.add_row(Text(printable(one.policy)), state, Text(printable(one.why)))

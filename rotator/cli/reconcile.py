@@ -8,7 +8,7 @@ import click
 
 from rotator.cli import output, session
 from rotator.cli.options import NotDone, Options, Wrong, json_option
-from rotator.cli.select import select
+from rotator.cli.select import Choice, select
 from rotator.model import Policy
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def reconcile(
     compare once a day by themselves. The exit code is 0 if nothing needs somebody, and 1 otherwise.
     """
     policies = session.book(options).policies
-    chosen = select(policies, names, (), provider, everything=not (names or provider))
+    chosen = select(policies, Choice(tuple(names), provider=provider, everything=not (names or provider)))
     if trust_ledger:
         _only_the_whole(narrowed=len(chosen) < len(policies), fix=fix, reason=reason)
     with session.world(options, create=False) as world:

@@ -19,6 +19,7 @@ COMMANDS: Final = {  # name: module that holds it, in the order in which a newco
     "history": "show",
     "audit": "audit",
     "run-now": "run_now",
+    "incident": "incident",
     "daemon": "work",
     "tick": "work",
     "health": "work",

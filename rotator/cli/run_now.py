@@ -1,35 +1,48 @@
 """``run-now``: rotate now, whatever the schedule says, and say what is covered."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import click
 
 from rotator.cli import output, session
-from rotator.cli.coverage import Coverage, Outcome
+from rotator.cli.incident import HTML_HELP, show_report, write_page
 from rotator.cli.options import NotDone, Options, Wrong, duration, json_option, tags
-from rotator.cli.ordering import Wish, carry_out
+from rotator.cli.ordering import Wish, carry_out, everybody
 from rotator.cli.overall import Overall, overall, show
 from rotator.cli.planning import PlanRow, plan_rows, traits_of
 from rotator.cli.reading import read_some
-from rotator.cli.select import select
+from rotator.cli.select import Choice, issued_before, moment, select
+from rotator.incident.plan import Cost, Plan, plan
 from rotator.model import Policy
 
 LONGEST_REASON = 500
+LONGEST_TABLE = 50  # rows of a plan that a person reads before a yes
 
 
 @click.command(
     short_help="Rotate now, whatever the schedule says.",
     name="run-now",
     epilog='\b\nExamples: rotator run-now market-maker --reason "new employee saw it"\n'
-    '          rotator run-now --provider build --revoke-now --reason "leaked in a public log"',
+    '          rotator run-now --provider build --revoke-now --reason "leaked in a public log"\n'
+    '          rotator run-now --all --issued-before 2026-11-20 --reason "laptop lost"',
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
     "--tag", "tag", multiple=True, metavar="K=V", callback=tags, help="Only policies with this tag."
 )
 @click.option("--provider", metavar="P", help="Only policies of this provider.")
+@click.option("--store", metavar="S", help="Only policies whose secrets are in this store.")
+@click.option("--owner", metavar="WHO", help="Only policies of this owner.")
+@click.option(
+    "--issued-before",
+    metavar="TIME",
+    callback=moment,
+    help="Only keys that are older: 2026-11-20, 2026-11-20T09:00Z, or how long ago, 30d.",
+)
 @click.option("--all", "everything", is_flag=True, help="Every policy.")
 @click.option("--reason", metavar="TEXT", help="Why; it stands in the history for ever. Needed.")
 @click.option(
@@ -49,6 +62,7 @@ LONGEST_REASON = 500
     callback=duration,
     help="How long to watch at most.",
 )
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help=HTML_HELP)
 @json_option
 @click.pass_obj
 def run_now(
@@ -57,6 +71,9 @@ def run_now(
     names: tuple[str, ...],
     tag: tuple[tuple[str, str], ...],
     provider: str | None,
+    store: str | None,
+    owner: str | None,
+    issued_before: datetime | None,
     everything: bool,
     reason: str | None,
     grace: timedelta | None,
@@ -65,19 +82,24 @@ def run_now(
     dry_run: bool,
     yes: bool,
     wait: timedelta,
+    html: Path | None,
     as_json: bool,
 ) -> int:
     """Rotate policies now, whatever the schedule says, until each is done or its grace has begun.
 
-    Name them, or select them by --tag, --provider or --all. A new key is verified before consumers see
-    it, also with --revoke-now. Works together with a daemon. The exit code is 0 if all are covered.
+    Name them, or select them by what they have in common; options narrow each other. Of each account one
+    goes first, then a few, then as many as its limits bear. A new key is verified before consumers see it,
+    also with --revoke-now. Works together with a daemon. Stopped or killed, the same command goes on within a
+    day. The exit code is 0 if all are covered.
     """
     from jobs.harden import harden  # noqa: PLC0415
 
     harden()
     _possible(revoke_first=revoke_first, revoke_now=revoke_now, grace=grace)
     book = session.book(options)
-    chosen = select(book.policies, names, tag, provider, everything=everything)
+    choice = Choice(names, tag, provider, store, owner, issued_before, everything)
+    planned = _planned(options, select(book.policies, choice), choice, timedelta(0) if revoke_now else grace)
+    chosen = planned.policies
     _fit_for_tokens(chosen, names, revoke_now=revoke_now, grace=grace)
     wish = Wish(
         policies=chosen,
@@ -86,14 +108,15 @@ def run_now(
         paused_too=yes,
         wait=wait,
     )
-    rows, holds, now = _planned(options, chosen, wish.grace)
     if dry_run or not as_json:
-        _show_plan(rows, holds, now, as_json=as_json)
+        _show_plan(planned, as_json=as_json)
     if dry_run:
         return 0
     _confirmed(len(chosen), yes=yes)
-    outcomes = carry_out(options, book, wish)
-    return _told(outcomes, as_json=as_json)
+    told = carry_out(options, book, wish)
+    if html is not None:
+        write_page(html, told)
+    return show_report(told, as_json=as_json)
 
 
 def _possible(*, revoke_first: bool, revoke_now: bool, grace: timedelta | None) -> None:
@@ -129,38 +152,104 @@ def _reasoned(reason: str | None, *, dry_run: bool) -> str:
     return text
 
 
-def _planned(
-    options: Options, chosen: Sequence[Policy], grace: timedelta | None
-) -> tuple[list[PlanRow], Overall, datetime]:
-    """What the order would do, from the ledger as it is; nothing is made or changed."""
-    from dataclasses import replace  # noqa: PLC0415
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """What the order would do, from the ledger as it is: nothing was made or changed for it."""
 
+    policies: tuple[Policy, ...]
+    rows: list[PlanRow]
+    plan: Plan
+    holds: Overall
+    now: datetime
+
+
+def _planned(
+    options: Options, selected: Sequence[Policy], choice: Choice, grace: timedelta | None
+) -> _Planned:
+    """The plan for the policies that were selected, in the order in which they are rotated."""
+    with session.reading(options) as ledger:
+        now = ledger.now() if ledger else datetime.now(UTC)
+        known = read_some(ledger, [policy.target.id for policy in selected]) if ledger else {}
+        holds = overall(ledger)
+    chosen = issued_before(selected, known, choice)
     asked = [
         policy if grace is None or policy.renew is not None else replace(policy, grace=grace)
         for policy in chosen
     ]
-    with session.reading(options) as ledger:
-        now = ledger.now() if ledger else datetime.now(UTC)
-        known = read_some(ledger, [policy.target.id for policy in chosen]) if ledger else {}
-        holds = overall(ledger)
-    return plan_rows(asked, known, traits_of, now), holds, now
+    found = everybody(chosen)
+    rows = {row.policy: row for row in plan_rows(asked, known, traits_of, now)}
+    costs = {
+        policy.target.id: Cost(row.provider_calls, row.store_calls, row.by_hand)
+        for policy in chosen
+        if (row := rows[policy.name])
+    }
+    rates = {policy.provider.principal: _pace(policy) for policy in chosen}
+    ordered = [rows[one.policy.name] for one in found]
+    return _Planned(tuple(one.policy for one in found), ordered, plan(found, costs, rates), holds, now)
 
 
-def _show_plan(rows: Sequence[PlanRow], holds: Overall, now: datetime, *, as_json: bool) -> None:
+def _pace(policy: Policy) -> float | None:
+    from rotator.wiring import pace  # noqa: PLC0415 - as heavy as the adapters
+
+    return pace(policy.provider)
+
+
+def _show_plan(planned: _Planned, *, as_json: bool) -> None:
+    rows, now, whole = planned.rows, planned.now, planned.plan
     if as_json:
-        output.document({"dry_run": True, "now": now, "holds": holds, "policies": rows})
+        output.document(
+            {"dry_run": True, "now": now, "holds": planned.holds, "policies": rows, "plan": whole}
+        )
         return
-    show(holds, now)
+    show(planned.holds, now)
     output.table(
-        ("policy", "provider", "does", "calls: store", "provider", "slots"),
+        ("policy", "owner", "provider", "does", "calls: store", "provider", "slots"),
         [
-            (row.policy, row.provider, row.does, str(row.store_calls), str(row.provider_calls), row.slots)
-            for row in rows
+            (
+                row.policy,
+                row.owner or "-",
+                row.provider,
+                row.does,
+                str(row.store_calls),
+                str(row.provider_calls),
+                row.slots,
+            )
+            for row in rows[:LONGEST_TABLE]
         ],
     )
+    if len(rows) > LONGEST_TABLE:
+        click.echo(f"... and {len(rows) - LONGEST_TABLE} more: --dry-run --json shows each.")
     for row in rows:
         if row.blocked:
             click.echo(f"{row.policy} is blocked: {output.printable(row.blocked)}")
+    for line in _in_words(whole):
+        click.echo(output.printable(line))
+
+
+def _in_words(whole: Plan) -> Iterator[str]:
+    """The plan in a few lines: the order, the pace, the time, and what is left to people."""
+    for one in whole.accounts:
+        pace = (
+            f"{one.requests_per_second:g} requests a second" if one.requests_per_second else "no known limit"
+        )
+        more = f", then up to {one.side_by_side} side by side" if one.secrets > 1 else ""
+        yield f"{one.provider}: {_some(one.secrets)}, {one.first} first{more}; {pace}"
+    if whole.last:
+        yield f"Last, since they manage the others: {', '.join(whole.last)}"
+    if whole.by_hand:
+        yield f"Not by machine, a person issues the key: {', '.join(whole.by_hand)}"
+    owners = (
+        f" of {len(whole.owners)} {'owner' if len(whole.owners) == 1 else 'owners'}" if whole.owners else ""
+    )
+    yield (
+        f"{_some(whole.secrets)}{owners}: {whole.provider_calls} calls to providers, "
+        f"{whole.store_calls} to stores, "
+        f"about {output.span(whole.takes)} until new keys are in use."
+    )
+
+
+def _some(count: int) -> str:
+    return "1 secret" if count == 1 else f"{count} secrets"
 
 
 def _confirmed(count: int, *, yes: bool) -> None:
@@ -171,19 +260,3 @@ def _confirmed(count: int, *, yes: bool) -> None:
         raise Wrong("Nobody can be asked here: give --yes to rotate, or --dry-run to only see the plan.")
     if not click.confirm(f"Rotate {count} {'policy' if count == 1 else 'policies'} now?", err=True):
         raise NotDone("Nothing was done.")
-
-
-def _told(outcomes: Sequence[Outcome], *, as_json: bool) -> int:
-    """The closing table; 0 only if all are covered."""
-    covered = [one for one in outcomes if one.state is Coverage.ROTATED]
-    counts = {str(state): sum(one.state is state for one in outcomes) for state in Coverage}
-    if as_json:
-        counts.pop(str(Coverage.WORKING))
-        output.document({"dry_run": False, "policies": outcomes, "counts": counts})
-    else:
-        output.table(
-            ("policy", "coverage", "new key", "why"),
-            [(one.policy, str(one.state), one.key_id or "-", one.why) for one in outcomes],
-        )
-        click.echo(f"{len(covered)} of {len(outcomes)} covered.")
-    return 0 if len(covered) == len(outcomes) else 1

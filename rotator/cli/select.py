@@ -1,12 +1,44 @@
 """Which policies a command line means."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
+import click
+
+from rotator import durations
 from rotator.cli.options import Wrong
 from rotator.model import Policy
+from rotator.people import Known
 
 FEW = 8  # names that may be listed in a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a person chose by: names, or everything; each of the others narrows that."""
+
+    names: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    provider: str | None = None
+    store: str | None = None
+    owner: str | None = None
+    issued_before: datetime | None = None
+    everything: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was asked for."""
+        return self == Choice()
+
+    def __str__(self) -> str:
+        told = [f"--tag {key}={value}" for key, value in self.tags]
+        named = {"provider": self.provider, "store": self.store, "owner": self.owner}
+        told += [f"--{name} {value}" for name, value in named.items() if value is not None]
+        if self.issued_before is not None:
+            told.append(f"--issued-before {self.issued_before:%Y-%m-%dT%H:%M:%SZ}")
+        return " ".join(told) or "that"
 
 
 def near(name: str, names: Iterable[str]) -> str:
@@ -28,40 +60,76 @@ def named(policies: Sequence[Policy], name: str) -> Policy:
     raise Wrong(f"There is no policy {name!r}. {near(name, [policy.name for policy in policies])}")
 
 
-def select(
-    policies: Sequence[Policy],
-    names: Sequence[str],
-    tags: Sequence[tuple[str, str]],
-    provider: str | None,
-    *,
-    everything: bool,
-) -> tuple[Policy, ...]:
-    """The policies that a person means: those named, or all, narrowed by tags and provider.
+def select(policies: Sequence[Policy], choice: Choice) -> tuple[Policy, ...]:
+    """The policies that a person means: those named, or all, narrowed; but for when keys were issued.
 
     Raises Wrong where nothing is asked for, or nothing is found.
     """
-    if not (names or tags or provider or everything):
-        raise Wrong("Which policies? Name them, or give --tag, --provider or --all.")
-    if names and everything:
-        raise Wrong("Either names or --all, not both.")
-    _known_provider(policies, provider)
-    chosen = [named(policies, name) for name in dict.fromkeys(names)] or list(policies)
-    found = tuple(
-        policy
-        for policy in chosen
-        if provider in (None, policy.provider.name)
-        and all(policy.tags.get(key) == value for key, value in tags)
-    )
-    if not found:
-        asked = " ".join(f"--tag {key}={value}" for key, value in tags)
-        asked += f" --provider {provider}" if provider else ""
+    if choice.empty:
         raise Wrong(
-            f"No policy is selected by {asked.strip() or 'that'}. `rotator validate` lists the policies."
+            "Which policies? Name them, or give --tag, --provider, --store, --owner, "
+            "--issued-before or --all."
         )
+    if choice.names and choice.everything:
+        raise Wrong("Either names or --all, not both.")
+    _known("provider", choice.provider, {policy.provider.name for policy in policies})
+    _known("store", choice.store, {policy.target.store.name for policy in policies})
+    _known("owner", choice.owner, {policy.owner for policy in policies if policy.owner})
+    chosen = [named(policies, name) for name in dict.fromkeys(choice.names)] or list(policies)
+    found = tuple(policy for policy in chosen if _meant(policy, choice))
+    if not found:
+        raise Wrong(f"No policy is selected by {choice}. `rotator validate` lists the policies.")
     return found
 
 
-def _known_provider(policies: Sequence[Policy], provider: str | None) -> None:
-    names = sorted({policy.provider.name for policy in policies})
-    if provider is not None and provider not in names:
-        raise Wrong(f"No policy uses a provider {provider!r}. Those in use: {', '.join(names) or 'none'}.")
+def _meant(policy: Policy, choice: Choice) -> bool:
+    return (
+        choice.provider in (None, policy.provider.name)
+        and choice.store in (None, policy.target.store.name)
+        and choice.owner in (None, policy.owner)
+        and all(policy.tags.get(key) == value for key, value in choice.tags)
+    )
+
+
+def _known(what: str, name: str | None, names: Iterable[str]) -> None:
+    known = sorted(names)
+    if name is not None and name not in known:
+        raise Wrong(f"No policy has the {what} {name!r}. Those in use: {', '.join(known) or 'none'}.")
+
+
+def issued_before(
+    policies: Sequence[Policy], known: Mapping[str, Known], choice: Choice
+) -> tuple[Policy, ...]:
+    """Those whose key is older than the time that was chosen by. A key whose age nobody knows may be, and is
+    among them. Raises Wrong where there is none.
+    """
+    before = choice.issued_before
+    if before is None:
+        return tuple(policies)
+    found = tuple(policy for policy in policies if _older(known.get(policy.target.id), before))
+    if not found:
+        raise Wrong(f"No policy is selected by {choice}: every key is younger.")
+    return found
+
+
+def _older(known: Known | None, before: datetime) -> bool:
+    issued = known.state.rotated_at if known else None
+    return issued is None or issued < before
+
+
+def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
+    """The callback of an option that takes a time: ``2026-11-22T09:00Z``, a day, or how long ago, ``30d``."""
+    if value is None:
+        return None
+    try:
+        return datetime.now(UTC) - durations.parse(value)
+    except ValueError:
+        pass
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is no time. Write a day, a time with its zone, or how long ago it is: 2026-11-22, "
+            "2026-11-22T09:00Z, 30d."
+        ) from None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)

@@ -51,6 +51,13 @@ def adapter(provider_type: str, kind: str | None = None) -> type[Any]:
     return cast("type[Any]", _others()[provider_type].load())
 
 
+def pace(ref: ProviderRef) -> float | None:
+    """How many requests a second we send to a provider: as its section says, else the adapter's own limit."""
+    told = ref.options.get("requests_per_second")
+    rate: float | None = told or getattr(adapter(ref.type, ref.kind), "rate", None)
+    return rate
+
+
 @cache
 def _others() -> dict[str, EntryPoint]:
     """Other people's adapters; a name of ours is never overridden."""

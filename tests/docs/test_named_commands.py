@@ -45,7 +45,7 @@ def typed(text: str) -> Iterator[list[str]]:
 
 
 def _takes_value(word: str) -> bool:
-    return word in ("--provider", "--admin", "--policies")
+    return word in ("--provider", "--admin", "--policies", "--html", "--issued-before")
 
 
 def _is_part(group: str, word: str) -> bool:

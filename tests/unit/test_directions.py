@@ -85,6 +85,7 @@ ROOMS: dict[str, Room] = {
         (*WORDS, "safe_mode", "due", "backoff", "durations", "desk", "looking", "owing", "setbacks"),
         "it looks as the stories do, under the same claims, and leaves every revocation to them",
     ),
+    "incident": Room((*WORDS, "audit", "due", "durations", "people"), "of audit the certificates, values"),
     "wiring": Room((*WORDS, "ledger", "providers", "stores", "telemetry")),
     "lab": Room(
         (*WORDS, "people", "ledger", "wiring"), "the demo reads the ledger as a person does, beside a daemon"
@@ -98,7 +99,7 @@ ROOMS: dict[str, Room] = {
     "cli": Room(
         (*WORDS, *CALENDAR, "people", "policies", "audit", "ledger", "telemetry", "wiring", "run_pass",
          "jobs", "lab", "version", "doctor", "reconcile", "safe_mode", "capabilities", "submitting",
-         "rotation", "desk", "stopping", "budgets", "keeping", "breaker"),
+         "rotation", "desk", "stopping", "budgets", "keeping", "breaker", "incident"),
         "a command is where everything meets; lab for the command demo alone, and the story for submit: its "
         "first step is taken while the person waits",
     ),

@@ -3,15 +3,15 @@ import io
 import pytest
 from rich.console import Console
 
-from rotator.cli.coverage import Coverage, Outcome
 from rotator.cli.progress import MOST, Progress, _drawn
+from rotator.incident.coverage import Coverage, Outcome
 
 WORKING = [Outcome(f"p{number}", Coverage.WORKING, "verifying") for number in range(40)]
 
 
 def test_away_from_a_terminal_only_changes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     """Each step is one line on standard error, once; standard output is for the result alone."""
-    with Progress() as progress:
+    with Progress(1) as progress:
         for _ in range(3):
             progress.show([Outcome("orders", Coverage.WORKING, "verifying")])
         progress.show([Outcome("orders", Coverage.ROTATED, "grace\x1b[2J")])
@@ -27,7 +27,7 @@ def test_a_large_order_fits_a_terminal() -> None:
     """What is under way is drawn first and cut to fit; the title counts everything."""
     text = io.StringIO()
     done = Outcome("done", Coverage.ROTATED, "[bold]grace[/bold]")
-    Console(file=text, width=100).print(_drawn([done, *WORKING]))
+    Console(file=text, width=100).print(_drawn([done, *WORKING], "1 rotated, 40 working"))
     lines = text.getvalue().splitlines()
     assert lines[0].startswith("1 rotated, 40 working")
     assert len(lines) == MOST + 2

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator.cli.coverage import Asked, Coverage
 from rotator.cli.ordering import look
 from rotator.cli.reading import read_all, read_one
+from rotator.incident.coverage import Asked, Coverage
 from rotator.interfaces import Ledger
 from rotator.ledger import open_ledger
 from rotator.model import Change, Order, Phase

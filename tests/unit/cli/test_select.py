@@ -1,38 +1,74 @@
+from datetime import timedelta
+
+import click
 import pytest
 
 from rotator.cli.options import Wrong
-from rotator.cli.select import select
-from tests.unit.cli.records import policy
+from rotator.cli.select import Choice, issued_before, moment, select
+from rotator.model import Policy
+from tests.unit.cli.records import NOW, known, policy
 
-A = policy("orders", tags={"team": "a", "tier": "prod"})
-B = policy("orders-eu", tags={"team": "b", "tier": "prod"})
-C = policy("bot", provider="fat", tags={"team": "a"})
+A = policy("orders", tags={"team": "a", "tier": "prod"}, owner="desk-a")
+B = policy("orders-eu", tags={"team": "b", "tier": "prod"}, owner="desk-b")
+C = policy("bot", provider="fat", tags={"team": "a"}, owner="desk-a")
 ALL = (A, B, C)
 
 
-def test_names_tags_and_provider_narrow_each_other() -> None:
-    """Names are taken as they come, each once; tags and provider narrow; --all is all."""
-    assert select(ALL, ["bot", "orders", "bot"], [], None, everything=False) == (C, A)
-    assert select(ALL, [], [("team", "a")], None, everything=False) == (A, C)
-    assert select(ALL, [], [("team", "a"), ("tier", "prod")], None, everything=False) == (A,)
-    assert select(ALL, [], [("team", "a")], "fat", everything=False) == (C,)
-    assert select(ALL, [], [], None, everything=True) == ALL
+@pytest.mark.parametrize(
+    ("choice", "meant"),
+    [
+        (Choice(("bot", "orders", "bot")), (C, A)),
+        (Choice(tags=(("team", "a"),)), (A, C)),
+        (Choice(tags=(("team", "a"), ("tier", "prod"))), (A,)),
+        (Choice(tags=(("team", "a"),), provider="fat"), (C,)),
+        (Choice(owner="desk-b"), (B,)),
+        (Choice(store="aws", owner="desk-a"), (A, C)),
+        (Choice(everything=True), ALL),
+        (Choice(everything=True, provider="fat"), (C,)),
+    ],
+)
+def test_names_and_what_policies_have_in_common_narrow_each_other(
+    choice: Choice, meant: tuple[Policy, ...]
+) -> None:
+    """Names are taken as they come, each once; every other option narrows; --all is all."""
+    assert select(ALL, choice) == meant
+
+
+def test_keys_are_chosen_by_their_age_and_unknown_ages_are_not_left_out() -> None:
+    """A key that nobody saw being issued may be old: in an incident it is rotated."""
+    young, old = known(A, rotated_at=NOW), known(B, rotated_at=NOW - timedelta(days=9))
+    choice = Choice(issued_before=NOW - timedelta(days=1))
+    assert issued_before(ALL, {A.target.id: young, B.target.id: old}, choice) == (B, C)
+    assert issued_before(ALL, {}, Choice(everything=True)) == ALL
+    with pytest.raises(Wrong, match="younger"):
+        issued_before((A,), {A.target.id: young}, choice)
+
+
+def test_a_time_is_a_day_an_instant_or_how_long_ago() -> None:
+    """What is no time is told with what would be right."""
+    context, parameter = click.Context(click.Command("x")), click.Option(["--issued-before"])
+    assert str(moment(context, parameter, "2026-11-20")) == "2026-11-20 00:00:00+00:00"
+    assert str(moment(context, parameter, "2026-11-20T09:00+01:00")) == "2026-11-20 08:00:00+00:00"
+    assert moment(context, parameter, "30d") is not None
+    assert moment(context, parameter, None) is None
+    with pytest.raises(click.BadParameter, match="30d"):
+        moment(context, parameter, "yesterday")
 
 
 @pytest.mark.parametrize(
-    ("names", "tags", "provider", "everything", "says"),
+    ("choice", "says"),
     [
-        ([], [], None, False, "--all"),
-        (["order"], [], None, False, "'orders'"),
-        (["zzz"], [], None, False, "orders, orders-eu, bot"),
-        (["orders"], [], None, True, "not both"),
-        ([], [("team", "z")], None, False, "team=z"),
-        ([], [], "nope", False, "build, fat"),
+        (Choice(), "--all"),
+        (Choice(("order",)), "'orders'"),
+        (Choice(("zzz",)), "orders, orders-eu, bot"),
+        (Choice(("orders",), everything=True), "not both"),
+        (Choice(tags=(("team", "z"),)), "team=z"),
+        (Choice(provider="nope"), "build, fat"),
+        (Choice(store="nope"), "aws"),
+        (Choice(owner="nope"), "desk-a, desk-b"),
     ],
 )
-def test_a_selection_that_means_nothing_says_what_would(
-    names: list[str], tags: list[tuple[str, str]], provider: str | None, everything: bool, says: str
-) -> None:
+def test_a_selection_that_means_nothing_says_what_would(choice: Choice, says: str) -> None:
     """Nothing is selected by mistake: near spellings and what there is are told."""
     with pytest.raises(Wrong, match=says):
-        select(ALL, names, tags, provider, everything=everything)
+        select(ALL, choice)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.cli.coverage import Asked, Coverage, outcome
+from rotator.incident.coverage import Asked, Coverage, outcome
 from rotator.model import Block, Debt, DebtPhase, Order, Phase, Provenance, Rotation
 from rotator.people import Known
 from tests.unit.cli.records import NOW, debt, known, policy, rotation

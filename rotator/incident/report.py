@@ -1,0 +1,127 @@
+"""What came of an incident, secret by secret, from the ledger's records. Pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rotator.audit.certificates import Certificate
+from rotator.incident.coverage import Coverage, Outcome
+from rotator.incident.record import Incident
+from rotator.model import Debt, DebtPhase, DebtReason, Phase, Policy, Rotation
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the ledger holds of one secret of an incident: its rotations and debts, ended ones too."""
+
+    policy: Policy
+    outcome: Outcome
+    rotations: Sequence[Rotation] = ()
+    debts: Sequence[Debt] = ()
+    certificates: Sequence[Certificate] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One secret. ``contained_at`` is when the last of its old keys was dead, None while one may live;
+    ``contained_after`` the time to that since the incident began; ``dies_at`` when the grace of one ends.
+    """
+
+    policy: str
+    owner: str | None
+    provider: str
+    store: str
+    secret: str
+    coverage: Coverage
+    why: str
+    old_keys: tuple[str, ...]
+    new_key: str | None
+    began_at: datetime | None
+    in_use_at: datetime | None
+    contained_at: datetime | None
+    contained_after: timedelta | None
+    dies_at: datetime | None
+    certificates: tuple[Certificate, ...]
+
+    @property
+    def covered(self) -> bool:
+        """Whether all that was asked for this secret is done."""
+        return self.coverage is Coverage.ROTATED
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An incident as it stands at ``now``. ``counts`` by coverage; ``contained``: without a live old key."""
+
+    incident: Incident
+    now: datetime
+    lines: tuple[Line, ...]
+    counts: Mapping[str, int]
+    contained: int
+    longest: timedelta | None
+
+    @property
+    def covered(self) -> bool:
+        """Whether everything that was asked for is covered."""
+        return all(line.covered for line in self.lines)
+
+
+def report(incident: Incident, found: Sequence[Found], now: datetime) -> Report:
+    """The report of an incident, in the order of ``found``."""
+    lines = tuple(_line(incident, one) for one in found)
+    counts = Counter(str(line.coverage) for line in lines)
+    times = [line.contained_after for line in lines if line.contained_after is not None]
+    return Report(incident, now, lines, dict(counts), len(times), max(times, default=None))
+
+
+def _line(incident: Incident, found: Found) -> Line:
+    policy, outcome = found.policy, found.outcome
+    rotation = _rotation(incident, found.rotations)
+    debts = [debt for debt in found.debts if _of(incident, debt)]
+    contained_at = _contained_at(debts) if rotation is not None or debts else None
+    ids = {debt.id for debt in debts}
+    return Line(
+        policy=policy.name,
+        owner=policy.owner,
+        provider=policy.provider.name,
+        store=policy.target.store.name,
+        secret=policy.target.secret,
+        coverage=outcome.state,
+        why=outcome.why,
+        old_keys=tuple(debt.key_id or "of unknown id" for debt in debts),
+        new_key=outcome.key_id,
+        began_at=rotation.began_at if rotation else None,
+        in_use_at=rotation.ended_at if rotation else None,
+        contained_at=contained_at,
+        contained_after=max(contained_at - incident.at, timedelta(0)) if contained_at else None,
+        dies_at=max(
+            (debt.not_before for debt in debts if debt.not_before and not debt.phase.ended), default=None
+        ),
+        certificates=tuple(one for one in found.certificates if one.debt in ids),
+    )
+
+
+def _rotation(incident: Incident, rotations: Sequence[Rotation]) -> Rotation | None:
+    """The one that brought a new key into service since the incident began; newest first."""
+    return next(
+        (
+            one
+            for one in rotations
+            if one.phase is Phase.PROMOTED and one.ended_at is not None and one.ended_at >= incident.at
+        ),
+        None,
+    )
+
+
+def _of(incident: Incident, debt: Debt) -> bool:
+    """Whether a key had to die in this incident: it was in service when that began, or was in its grace."""
+    over = debt.ended_at is not None and debt.ended_at < incident.at
+    return debt.reason is DebtReason.REPLACED and not over and debt.phase is not DebtPhase.VOID
+
+
+def _contained_at(debts: Sequence[Debt]) -> datetime | None:
+    """When the last old key was dead; None while one lives, or where none is known to have died."""
+    ends = [debt.ended_at for debt in debts]
+    known = [end for end in ends if end is not None]
+    return max(known) if known and len(known) == len(ends) else None

@@ -1,0 +1,60 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rotator.incident.record import Incident, begin, covered, incidents
+from rotator.interfaces import Ledger
+from rotator.ledger import open_ledger
+from rotator.testing.clock import ManualClock
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands still until it is set."""
+    return ManualClock()
+
+
+@pytest.fixture
+def ledger(clock: ManualClock) -> Iterator[Ledger]:
+    """An empty one, in memory."""
+    made = open_ledger("sqlite://", clock)
+    yield made
+    made.close()
+
+
+def asked(ledger: Ledger, name: str, **more: object) -> Incident:
+    """An order over two secrets."""
+    made = Incident(name, "ann", "laptop lost", ledger.now(), ("a", "b"))
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def test_the_same_command_goes_on_until_all_is_covered(ledger: Ledger, clock: ManualClock) -> None:
+    """Whoever gives it, in whatever order its secrets come; then it begins anew."""
+    first = begin(ledger, asked(ledger, "1"))
+    clock.advance(timedelta(hours=3))
+    assert begin(ledger, asked(ledger, "2", by="ben", secrets=("b", "a"))) == first
+    done = covered(ledger, first)
+    assert done.ended_at == ledger.now()
+    assert covered(ledger, done) == done
+    assert begin(ledger, asked(ledger, "3")).id == "3"
+    assert [one.id for one in incidents(ledger)] == ["3", "1"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"reason": "another"}, {"secrets": ("a",)}, {"grace": timedelta(0)}, {"revoke_first": True}],
+    ids=["reason", "secrets", "grace", "revoke-first"],
+)
+def test_another_command_is_another_incident(ledger: Ledger, other: dict[str, object]) -> None:
+    """What is asked for, and how, is part of it."""
+    begin(ledger, asked(ledger, "1"))
+    assert begin(ledger, asked(ledger, "2", **other)).id == "2"
+
+
+def test_an_incident_of_another_day_is_another_one(ledger: Ledger, clock: ManualClock) -> None:
+    """A key that was replaced days ago is not what a person means by now."""
+    begin(ledger, asked(ledger, "1"))
+    clock.advance(timedelta(days=1))
+    assert begin(ledger, asked(ledger, "2")).id == "2"
