@@ -143,7 +143,7 @@ class _Going:
         self._since: dict[str, float] = {}  # by secret, when it was ordered here
         self._seen: dict[str, Outcome] = {}  # of those under way, as they were seen last
         if incident.at < world.ledger.now():
-            self._covered_before()
+            self._done_before()
 
     def ended(self) -> dict[str, Outcome]:
         """The outcome of each policy, by name, when nobody watches any more."""
@@ -179,9 +179,9 @@ class _Going:
 
     def _standing(self, failing: Mapping[str, object]) -> Standing:
         now = self._world.clock.monotonic()
-        covered = {key for key, one in self._outcomes.items() if one.state is Coverage.ROTATED}
+        in_use = {key for key, one in self._outcomes.items() if one.key_id is not None}
         under_way = {key: timedelta(seconds=now - since) for key, since in self._since.items()}
-        return Standing(covered, self._outcomes.keys() - covered, under_way, failing)
+        return Standing(in_use, self._outcomes.keys() - in_use, under_way, failing)
 
     def _look(self) -> None:
         """How those under way stand, by the ledger: whoever carries them out."""
@@ -193,12 +193,16 @@ class _Going:
                 self._outcomes[key] = self._seen.pop(key)
                 del self._since[key]
 
-    def _covered_before(self) -> None:
-        """What an earlier run of the same command covered is not ordered again."""
+    def _done_before(self) -> None:
+        """Where a new key is in use since the incident began no other one is ordered, whatever the old one
+        waits for.
+        """
         for key, known in read_some(self._world.ledger, list(self._by_id)).items():
             found = _outcome(self._world.ledger, self._by_id[key], known, self._asked)
-            if found.state is Coverage.ROTATED:
+            if found.key_id is not None and found.ended:
                 self._outcomes[key] = found
+            elif found.key_id is not None:
+                self._since[key] = self._world.clock.monotonic()
 
     def _in_vain(self) -> bool:
         """Whether all that is left is under way at accounts that fail: their orders stand."""

@@ -1,8 +1,8 @@
 """Which secrets of an incident are ordered next. Pure.
 
-At each provider's account one goes first; when it is covered, a few more; then as many side by side as the
-account's limits bear. What others are made of goes before them, and our own admin credentials go last. An
-account that fails again and again gets no more orders, and the others go on.
+At each provider's account one goes first; when its new key is in use, a few more; then as many side by side
+as the account's limits bear. What others are made of goes before them, and our own admin credentials go last.
+An account that fails again and again gets no more orders, and the others go on.
 """
 
 import math
@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from rotator.model import Policy, Traits
 
-FEW = 8  # side by side, until as many are covered
+FEW = 8  # side by side, until as many new keys are in use
 STUCK = timedelta(
     minutes=1
 )  # a first one that takes longer is joined by a second, to tell which of them fails
@@ -42,11 +42,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an incident stands: secrets that are covered, that ended otherwise, that are under way, with how
-    long ago they were ordered; and the accounts that fail.
+    """How an incident stands: secrets whose new key is in use, that ended otherwise, that are under way, with
+    how long ago they were ordered; and the accounts that fail.
     """
 
-    covered: Collection[str] = ()
+    in_use: Collection[str] = ()
     missed: Collection[str] = ()
     under_way: Mapping[str, timedelta] = field(default_factory=dict)
     failing: Collection[str] = ()
@@ -54,7 +54,7 @@ class Standing:
     @property
     def ended(self) -> set[str]:
         """What needs no further look."""
-        return {*self.covered, *self.missed}
+        return {*self.in_use, *self.missed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +125,10 @@ def _ready(one: Member, standing: Standing) -> bool:
 
 def _allowed(lane: Sequence[Member], standing: Standing) -> int:
     """How many of an account may be under way now."""
-    covered = sum(one.id in standing.covered for one in lane)
-    if covered >= FEW:
+    worked = sum(one.id in standing.in_use for one in lane)
+    if worked >= FEW:
         return lane[0].width
-    if covered:
+    if worked:
         return min(FEW, lane[0].width)
     longest = max((standing.under_way.get(one.id, timedelta(0)) for one in lane), default=timedelta(0))
     return 1 + min(2, longest // STUCK)

@@ -29,10 +29,10 @@ def test_one_goes_first_then_a_few_then_as_many_as_the_account_bears() -> None:
     everybody = lane(MANY)
     assert ordered(everybody, Standing()) == ["p0"]
     assert ordered(everybody, Standing(under_way={MANY[0].target.id: timedelta(0)})) == []
-    assert len(ordered(everybody, Standing(covered=ids(MANY[:1])))) == FEW
-    assert len(ordered(everybody, Standing(covered=ids(MANY[:FEW])))) == 20
+    assert len(ordered(everybody, Standing(in_use=ids(MANY[:1])))) == FEW
+    assert len(ordered(everybody, Standing(in_use=ids(MANY[:FEW])))) == 20
     going = dict.fromkeys(ids(MANY[10:25]), timedelta(0))
-    assert len(ordered(everybody, Standing(covered=ids(MANY[:10]), under_way=going))) == 5
+    assert len(ordered(everybody, Standing(in_use=ids(MANY[:10]), under_way=going))) == 5
 
 
 def test_accounts_do_not_wait_for_each_other() -> None:
@@ -73,12 +73,12 @@ def test_our_own_admin_credentials_go_last_and_parents_before_their_tokens() -> 
     admin, one, two = managed("admin", "aws|admin"), managed("one", "aws|admin"), managed("two", "aws|admin")
     everybody = lane([admin, one, two])
     assert [each.policy.name for each in everybody] == ["one", "two", "admin"]
-    assert ordered(everybody, Standing(covered={"aws|one"})) == ["two"]
-    assert ordered(everybody, Standing(covered={"aws|one"}, missed={"aws|two"})) == ["admin"]
+    assert ordered(everybody, Standing(in_use={"aws|one"})) == ["two"]
+    assert ordered(everybody, Standing(in_use={"aws|one"}, missed={"aws|two"})) == ["admin"]
     parent, token = policy("parent"), policy("token", provider="fat", parent="aws|parent", renew=0.5)
     family = lane([token, parent])
     assert ordered(family, Standing()) == ["parent"]
-    assert ordered(family, Standing(covered={"aws|parent"})) == ["token"]
+    assert ordered(family, Standing(in_use={"aws|parent"})) == ["token"]
     assert ordered(lane([token]), Standing()) == ["token"]
 
 
