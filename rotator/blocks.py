@@ -5,16 +5,17 @@ there in the same way: their own back-off would have each of them told to people
 While it lasts no scheduled rotation begins; one at a time is let through as a trial, later each time.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from rotator import backoff
 from rotator.errors import NeedsPerson
 from rotator.interfaces import Ledger
 from rotator.model import Block, Policy
+from rotator.records import Codec
 
 PAUSED = "provider-fails"
 SECRETS = 3  # that fail in the same way, none succeeding between, until their provider is paused
@@ -31,23 +32,22 @@ def told(error: NeedsPerson, known: Block | None, now: datetime) -> tuple[Block,
     return replace(known, told=known.told + 1, told_at=now), True
 
 
-def _to_json(block: Block, provider: str, look_at: datetime, looks: int) -> dict[str, Any]:
-    return {
-        "provider": provider,
-        "kind": block.kind,
-        "reason": block.reason,
-        "todo": block.todo,
-        "since": block.since.isoformat(),
-        "told": block.told,
-        "told_at": (block.told_at or block.since).isoformat(),
-        "look_at": look_at.isoformat(),
-        "looks": looks,
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept(Block):
+    """A block as a fact: the provider's name, when its policies look again, and how often they did."""
+
+    provider: str
+    look_at: datetime
+    looks: int
 
 
-def _from_json(kept: Mapping[str, Any]) -> Block:
-    since, told_at = datetime.fromisoformat(kept["since"]), datetime.fromisoformat(kept["told_at"])
-    return Block(kept["kind"], kept["reason"], kept["todo"], since, kept["told"], told_at)
+def _kept(block: Block, provider: str, before: Kept | None, now: datetime) -> Kept:
+    """The block as it is written after one more look."""
+    looks = before.looks + 1 if before else 0
+    look_at = now + backoff.while_blocked(looks)
+    since, told_at = block.since, block.told_at or block.since
+    told = Block(block.kind, block.reason, block.todo, since, block.told, told_at)
+    return Kept(**asdict(told), provider=provider, look_at=look_at, looks=looks)
 
 
 # --- a block ---------------------------------------------------------------------------------------------
@@ -61,20 +61,18 @@ def block_key(policy: Policy) -> str:
 def blocked_until(ledger: Ledger, policy: Policy) -> datetime | None:
     """Until when a policy's provider is blocked, read anew; None where it is not. It may be over."""
     kept = ledger.fact(block_key(policy))
-    return None if kept is None else datetime.fromisoformat(json.loads(kept)["look_at"])
+    return None if kept is None else BLOCK.decode(kept).look_at
 
 
 def block(ledger: Ledger, policy: Policy, error: NeedsPerson) -> tuple[datetime, bool]:
     """One block for the whole provider: when its policies look again, and whether people are told."""
     while True:
         text, now = ledger.fact(block_key(policy)), ledger.now()
-        before = json.loads(text) if text else None
-        known, news = told(error, _from_json(before) if before else None, now)
-        looks = before["looks"] + 1 if before else 0
-        look_at = now + backoff.while_blocked(looks)
-        after = json.dumps(_to_json(known, policy.provider.name, look_at, looks))
-        if ledger.swap(block_key(policy), text, after):
-            return look_at, news
+        before = BLOCK.decode(text) if text else None
+        known, news = told(error, before, now)
+        after = _kept(known, policy.provider.name, before, now)
+        if ledger.swap(block_key(policy), text, BLOCK.encode(after)):
+            return after.look_at, news
 
 
 # --- a pause ---------------------------------------------------------------------------------------------
@@ -86,25 +84,21 @@ class Failing:
 
     kind: str = ""
     secrets: Mapping[str, datetime] = field(default_factory=dict)
-    pause: Mapping[str, Any] | None = None
-
-    @staticmethod
-    def read(text: str | None) -> "Failing":
-        """As the ledger keeps it."""
-        kept = json.loads(text or "{}")
-        secrets = {name: datetime.fromisoformat(at) for name, at in kept.get("secrets", {}).items()}
-        return Failing(kept.get("kind", ""), secrets, kept.get("pause"))
-
-    def text(self) -> str:
-        """The same, to be kept."""
-        secrets = {name: at.isoformat() for name, at in self.secrets.items()}
-        return json.dumps({"kind": self.kind, "secrets": secrets, "pause": self.pause})
+    pause: Kept | None = None
 
     def with_one(self, secret: str, kind: str, now: datetime) -> "Failing":
         """One more; another kind of failure begins to be counted anew."""
         alike = self.secrets if kind == self.kind else {}
         lately = {name: at for name, at in alike.items() if at > now - _WITHIN}
         return Failing(kind, {**lately, secret: now}, self.pause)
+
+
+BLOCK = Codec("block", TypeAdapter(Kept))
+FAILING = Codec("failures", TypeAdapter(Failing))
+
+
+def _failing(text: str | None) -> Failing:
+    return FAILING.decode(text) if text else Failing()
 
 
 def failing_key(policy: Policy) -> str:
@@ -116,27 +110,25 @@ def failed(ledger: Ledger, policy: Policy, secret: str, kind: str) -> Block | No
     """Count a secret that failed at its provider, and pause that if it is one too many; what to tell."""
     while True:
         text, now = ledger.fact(failing_key(policy)), ledger.now()
-        failing = Failing.read(text).with_one(secret, kind, now)
+        failing = _failing(text).with_one(secret, kind, now)
         paused, news = failing, None
         if failing.pause is not None or len(failing.secrets) >= SECRETS:
             paused, news = _paused(failing, policy, now)
-        if ledger.swap(failing_key(policy), text, paused.text()):
+        if ledger.swap(failing_key(policy), text, FAILING.encode(paused)):
             return news
 
 
 def _paused(failing: Failing, policy: Policy, now: datetime) -> tuple[Failing, Block | None]:
     """The same with a pause, a longer one after each trial that failed, and what is to be told of it."""
     before, name = failing.pause, policy.provider.name
-    if before is not None and datetime.fromisoformat(before["look_at"]) > now + _TRIAL:
+    if before is not None and before.look_at > now + _TRIAL:
         return failing, None  # what began before the pause is no trial
     message = f"several secrets in a row failed at {name} ({failing.kind}), so no rotation begins there."
     at_once = "rotator run-now NAME --reason TEXT"
     todo = f"see whether {name} is in trouble; it is tried now and then, and at once by {at_once}"
     error = NeedsPerson(PAUSED, message, todo=todo)
-    block, news = told(error, _from_json(before) if before else None, now)
-    looks = before["looks"] + 1 if before else 0
-    pause = _to_json(block, name, now + backoff.while_blocked(looks), looks)
-    return replace(failing, pause=pause), block if news else None
+    block, news = told(error, before, now)
+    return replace(failing, pause=_kept(block, name, before, now)), block if news else None
 
 
 def paused_until(ledger: Ledger, policy: Policy) -> datetime | None:
@@ -145,16 +137,14 @@ def paused_until(ledger: Ledger, policy: Policy) -> datetime | None:
     Once the time is over one is let through: whoever asks first, while the others wait for what it finds.
     """
     text, now = ledger.fact(failing_key(policy)), ledger.now()
-    failing = Failing.read(text)
+    failing = _failing(text)
     if failing.pause is None:
         return None
-    until = datetime.fromisoformat(failing.pause["look_at"])
+    until = failing.pause.look_at
     if until > now:
         return until
-    trial = {**failing.pause, "look_at": (now + _TRIAL).isoformat()}
-    return (
-        None if ledger.swap(failing_key(policy), text, replace(failing, pause=trial).text()) else now + _TRIAL
-    )
+    trial = replace(failing, pause=replace(failing.pause, look_at=now + _TRIAL))
+    return None if ledger.swap(failing_key(policy), text, FAILING.encode(trial)) else now + _TRIAL
 
 
 def works(ledger: Ledger, policy: Policy) -> bool:
@@ -162,4 +152,4 @@ def works(ledger: Ledger, policy: Policy) -> bool:
     text = ledger.fact(failing_key(policy))
     if text is None:
         return False
-    return ledger.forget(failing_key(policy)) and Failing.read(text).pause is not None
+    return ledger.forget(failing_key(policy)) and _failing(text).pause is not None

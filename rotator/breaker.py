@@ -7,17 +7,19 @@ all of them. Whatever else is answered keeps its place: once all are taken nothi
 process, until the parent secret holds another key or a person has it tried once more.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
 
 from rotator import backoff
 from rotator.desk import Desk
 from rotator.errors import EffectError, NeedsPerson, NotSent, Refused, RotatorError, Scope, Unknown
 from rotator.interfaces import Ledger, Stored
 from rotator.model import Credential, Policy, Probe, Target, Verdict
+from rotator.records import Codec
 
 TOKEN, PERSON = "token", "person"  # who sends a login: the renewal of a token, or `submit`
 EACH = 3  # failed logins of either, after which it sends none
@@ -37,24 +39,14 @@ class Place:
     ``ends``: when it counts no more; None: with a login that is accepted.
     """
 
-    key: str
     by: str
     version: str | None
     until: datetime  # no other one is sent before
     ends: datetime | None = None
+    key: str = ""  # of the fact
 
-    @staticmethod
-    def read(key: str, text: str) -> "Place":
-        """As the ledger keeps it."""
-        kept = json.loads(text)
-        ends = datetime.fromisoformat(kept["ends"]) if kept.get("ends") else None
-        return Place(key, kept["by"], kept["version"], datetime.fromisoformat(kept["until"]), ends)
 
-    def text(self) -> str:
-        """The same, to be kept."""
-        ends = self.ends.isoformat() if self.ends else None
-        until = self.until.isoformat()
-        return json.dumps({"by": self.by, "version": self.version, "until": until, "ends": ends})
+PLACE = Codec("login", TypeAdapter(Place))
 
 
 # --- the places of an account ----------------------------------------------------------------------------
@@ -67,7 +59,7 @@ def _keys(secret: str) -> list[str]:
 
 def _taken(ledger: Ledger, secret: str) -> list[Place]:
     facts, now = ledger.facts("login:"), ledger.now()
-    places = [Place.read(key, facts[key]) for key in _keys(secret) if key in facts]
+    places = [replace(PLACE.decode(facts[key]), key=key) for key in _keys(secret) if key in facts]
     return [place for place in places if place.ends is None or place.ends > now]
 
 
@@ -82,8 +74,8 @@ def _take(desk: Desk, secret: str, by: str, version: str | None) -> Place:
     ledger, now = desk.world.ledger, desk.now()
     facts, taken = ledger.facts("login:"), {place.key for place in _taken(ledger, secret)}
     for key in _keys(secret):
-        place = Place(key, by, version, now, now + UNSEEN)
-        if key not in taken and ledger.swap(key, facts.get(key), place.text()):
+        place = Place(by, version, now, now + UNSEEN, key)
+        if key not in taken and ledger.swap(key, facts.get(key), PLACE.encode(place)):
             return place
     raise NotSent("login-held", "other logins of this account are under way", retry_at=now)
 
@@ -93,7 +85,7 @@ def _failed(desk: Desk, place: Place, why: str, count: int = 1) -> None:
     ledger, now = desk.world.ledger, desk.now()
     ends = now + LOST if why in _CUT else None
     failed = replace(place, until=now + backoff.while_blocked(count - 1), ends=ends)
-    ledger.swap(place.key, ledger.fact(place.key), failed.text())
+    ledger.swap(place.key, ledger.fact(place.key), PLACE.encode(failed))
 
 
 def accepted(ledger: Ledger, secret: str) -> None:
@@ -110,7 +102,7 @@ def once_more(ledger: Ledger, secret: str, by: str) -> None:
     mine = [place for place in places if place.by == by]
     keeps = max(0, min(EACH - 1, ALL - 1 - (len(places) - len(mine))))
     for place in mine[:keeps]:
-        ledger.swap(place.key, place.text(), replace(place, until=ledger.now()).text())
+        ledger.swap(place.key, PLACE.encode(place), PLACE.encode(replace(place, until=ledger.now())))
     for place in mine[keeps:]:
         ledger.forget(place.key)
 

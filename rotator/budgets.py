@@ -4,14 +4,16 @@ What one secret spends is in its record, which its claim guards; it is written i
 the effect. What all secrets spend together is a fact, and taken in one conditional step.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pydantic import TypeAdapter
+
 from rotator import backoff, cron
 from rotator.interfaces import Ledger
 from rotator.model import Policy
+from rotator.records import Codec
 
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 
@@ -79,40 +81,34 @@ class Shared:
     spent: tuple[datetime, ...] = ()
     told_at: datetime | None = None
 
-    @staticmethod
-    def read(text: str | None) -> "Shared":
-        """As the ledger keeps it."""
-        kept = json.loads(text or "{}")
-        told = kept.get("told_at")
-        spent = tuple(datetime.fromisoformat(at) for at in kept.get("spent", ()))
-        return Shared(spent, datetime.fromisoformat(told) if told else None)
 
-    def text(self) -> str:
-        """The same, to be kept."""
-        told = self.told_at.isoformat() if self.told_at else None
-        return json.dumps({"spent": [at.isoformat() for at in self.spent], "told_at": told})
+_SHARED = Codec("budget", TypeAdapter(Shared))
+
+
+def _read(text: str | None) -> Shared:
+    return _SHARED.decode(text) if text else Shared()
 
 
 def revocations_free_at(ledger: Ledger) -> datetime | None:
     """When the schedule may let one more key die, of all policies together; None: now."""
-    return free_at(Shared.read(ledger.fact(_ALL)).spent, ALL_REVOCATIONS, ledger.now())
+    return free_at(_read(ledger.fact(_ALL)).spent, ALL_REVOCATIONS, ledger.now())
 
 
 def take_revocation(ledger: Ledger) -> datetime | None:
     """Take one of the revocations of this hour; or, with nothing taken, when the next one is free."""
     while True:
         text, now = ledger.fact(_ALL), ledger.now()
-        shared = Shared.read(text)
+        shared = _read(text)
         until = free_at(shared.spent, ALL_REVOCATIONS, now)
         spent = Shared(spend(shared.spent, ALL_REVOCATIONS, now), shared.told_at)
-        if until is not None or ledger.swap(_ALL, text, spent.text()):
+        if until is not None or ledger.swap(_ALL, text, _SHARED.encode(spent)):
             return until
 
 
 def must_be_told(ledger: Ledger) -> bool:
     """Whether it is for us to tell people that the revocations of this hour are used up: once in a day."""
     text, now = ledger.fact(_ALL), ledger.now()
-    shared = Shared.read(text)
+    shared = _read(text)
     if shared.told_at is not None and now - shared.told_at < backoff.until_reminder(1):
         return False
-    return ledger.swap(_ALL, text, Shared(shared.spent, now).text())
+    return ledger.swap(_ALL, text, _SHARED.encode(Shared(shared.spent, now)))

@@ -6,14 +6,17 @@ by another text, and takes that up again. It never looks for what others have an
 with unlike files one restores and the other does not fight back.
 """
 
-import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
 
 from rotator import backoff
 from rotator.interfaces import Ledger
 from rotator.model import Event, Level, SecretState
+from rotator.records import Codec
 
 CHECK = timedelta(minutes=5)  # a look reads every secret: rarely enough to cost an idle worker nothing
 _LONGEST = timedelta(hours=1)  # between two claims of one text against another, which others may answer
@@ -55,7 +58,7 @@ class Likeness:
             state.id for state in (unlike if self._may_claim(len(unlike) > len(marked), now) else marked)
         )
         lasting, self._unlike = bool(marked) or (bool(unlike) and self._unlike), bool(unlike)
-        return _alarm(unlike, marked) if lasting and _must_be_told(ledger, now) else None
+        return _alarm(unlike, marked) if lasting and must_be_told(ledger, now) else None
 
     def _may_claim(self, texts_differ: bool, now: datetime) -> bool:
         """Whether this worker's text is to count again: two that differ answer each other ever later."""
@@ -68,14 +71,22 @@ class Likeness:
         return True
 
 
-def _must_be_told(ledger: Ledger, now: datetime) -> bool:
+@dataclass(frozen=True, slots=True)
+class ToldAt:
+    """When people were told last."""
+
+    at: datetime
+
+
+_AT = Codec("told policies", TypeAdapter(ToldAt))
+
+
+def must_be_told(ledger: Ledger, now: datetime) -> bool:
     """Whether it is for this worker to tell people: one of all does, once in a day."""
     before = ledger.fact(TOLD)
-    if before is not None:
-        told_at = datetime.fromisoformat(json.loads(before)["at"])
-        if now - told_at < backoff.until_reminder(1):
-            return False
-    return ledger.swap(TOLD, before, json.dumps({"at": now.isoformat()}))
+    if before is not None and now - _AT.decode(before).at < backoff.until_reminder(1):
+        return False
+    return ledger.swap(TOLD, before, _AT.encode(ToldAt(now)))
 
 
 def _alarm(unlike: list[SecretState], marked: list[SecretState]) -> Event:

@@ -3,11 +3,11 @@
 Tables and ``--json`` are both made from these values, so they cannot tell different things.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from rotator.blocks import BLOCK, FAILING, Kept
 from rotator.model import (
     Block,
     Debt,
@@ -250,15 +250,17 @@ def adopt_command(name: str, key_id: str | None) -> str:
 
 def provider_blocks(facts: Mapping[str, str]) -> dict[str, ProviderBlock]:
     """The blocks of providers by principal, from the facts under ``block:``."""
-    return {key.removeprefix("block:"): _provider_block(key, json.loads(text)) for key, text in facts.items()}
+    return {
+        key.removeprefix("block:"): _provider_block(key, BLOCK.decode(text)) for key, text in facts.items()
+    }
 
 
 def provider_pauses(facts: Mapping[str, str]) -> dict[str, ProviderBlock]:
     """The pauses of providers that fail, by principal, from the facts under ``failing:``."""
-    kept = {key: json.loads(text)["pause"] for key, text in facts.items()}
+    kept = {key: FAILING.decode(text).pause for key, text in facts.items()}
     return {key.removeprefix("failing:"): _provider_block(key, pause) for key, pause in kept.items() if pause}
 
 
-def _provider_block(key: str, kept: Mapping[str, object]) -> ProviderBlock:
-    words = {name: str(kept.get(name, "")) for name in ("provider", "kind", "reason", "todo", "since")}
-    return ProviderBlock(principal=key.partition(":")[2], **words)
+def _provider_block(key: str, kept: Kept) -> ProviderBlock:
+    since = kept.since.isoformat()
+    return ProviderBlock(key.partition(":")[2], kept.provider, kept.kind, kept.reason, kept.todo, since)

@@ -11,8 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pydantic import TypeAdapter
+
 from rotator.interfaces import Ledger
 from rotator.model import Event, Level, token_in
+from rotator.records import Codec
 
 FACT = "safe-mode"
 TRUSTED = "trusted-since"  # the fact that a person agreed, and when
@@ -35,18 +38,19 @@ class SafeMode:
         return f"The ledger is older than the world, so nothing is revoked since {since}: {self.why}."
 
 
+_MODE = Codec("safe mode", TypeAdapter(SafeMode))
+_WHEN = Codec("date", TypeAdapter(datetime))
+
+
 def current(ledger: Ledger) -> SafeMode | None:
     """The safe mode that the ledger is in, read anew; None where it is trusted."""
     text = ledger.fact(FACT)
-    if text is None:
-        return None
-    kept = json.loads(text)
-    return SafeMode(kept["why"], datetime.fromisoformat(kept["since"]))
+    return None if text is None else _MODE.decode(text)
 
 
 def enter(ledger: Ledger, why: str) -> bool:
     """Let nothing be revoked from now on; whether that is new. May be called twice: the first one stays."""
-    return ledger.remember(FACT, json.dumps({"why": why, "since": ledger.now().isoformat()}))
+    return ledger.remember(FACT, _MODE.encode(SafeMode(why, ledger.now())))
 
 
 def untold(ledger: Ledger) -> Event | None:
@@ -77,7 +81,7 @@ def leave(ledger: Ledger) -> bool:
 def trusted_at(ledger: Ledger) -> datetime | None:
     """When a person agreed last to a ledger that had lost commits; None where it never did."""
     text = ledger.fact(TRUSTED)
-    return datetime.fromisoformat(text) if text else None
+    return _WHEN.decode(json.dumps(text)) if text else None
 
 
 def own_tokens(ledger: Ledger, texts: Iterable[str]) -> frozenset[str]:

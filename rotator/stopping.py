@@ -3,14 +3,29 @@
 It is an order to EVERYBODY, so it is read with a secret's own orders before every effect.
 """
 
-import json
+from dataclasses import dataclass
 from datetime import datetime
+
+from pydantic import TypeAdapter
 
 from rotator import backoff
 from rotator.interfaces import Ledger
 from rotator.model import EVERYBODY, Event, Level, Order, stop_in_force
+from rotator.records import Codec
 
 _TOLD = "told:stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Of which stop, by when it was given, people were told how often, and when last."""
+
+    stop: datetime
+    times: int
+    at: datetime
+
+
+_NEWS = Codec("told stop", TypeAdapter(Told))
 
 
 def stop_of(ledger: Ledger) -> Order | None:
@@ -30,17 +45,17 @@ def news(ledger: Ledger) -> Event | None:
     Whoever gets it is the one to tell it.
     """
     text, stop = ledger.fact(_TOLD), stop_of(ledger)
-    before = json.loads(text) if text else None
+    before = _NEWS.decode(text) if text else None
     if stop is None:
         over = "The stop is over: rotations and revocations go on."
         return _event("resumed", over, level=Level.ALARM) if before and ledger.forget(_TOLD) else None
     times = 0
-    if before and before["stop"] == stop.at.isoformat():
-        times = before["times"]
-        if ledger.now() < datetime.fromisoformat(before["at"]) + backoff.until_reminder(times):
+    if before and before.stop == stop.at:
+        times = before.times
+        if ledger.now() < before.at + backoff.until_reminder(times):
             return None
-    after = {"stop": stop.at.isoformat(), "times": times + 1, "at": ledger.now().isoformat()}
-    ours = ledger.swap(_TOLD, text, json.dumps(after))
+    after = Told(stop.at, times + 1, ledger.now())
+    ours = ledger.swap(_TOLD, text, _NEWS.encode(after))
     text = f"{sentence(stop)} To go on: rotator resume --all"
     return _event("stopped", text, level=Level.ALARM) if ours else None
 

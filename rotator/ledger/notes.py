@@ -12,7 +12,7 @@ from rotator.ledger.codec import ORDER
 from rotator.ledger.instants import MICROSECOND
 from rotator.ledger.part import make_due
 from rotator.ledger.rows import FACT
-from rotator.ledger.rules import chain_of, given, order_row, unknown, whole, withdrawn
+from rotator.ledger.rules import chain_of, given, order_row, unknown, withdrawn
 from rotator.ledger.schema import FACTS, LOCKS, ORDERS
 from rotator.model import EVERYBODY, Order
 
@@ -63,8 +63,8 @@ class Notes(Chained):
     def fact(self, key: str) -> str | None:
         """A fact, as text."""
         with self._database.reading() as connection:
-            value = connection.execute(_FACT, {"its_key": key}).scalar()
-        return None if value is None else whole(key, value)
+            value: str | None = connection.execute(_FACT, {"its_key": key}).scalar()
+        return value
 
     def facts(self, prefix: str) -> Mapping[str, str]:
         """Every fact whose key begins with ``prefix``."""
@@ -73,7 +73,7 @@ class Notes(Chained):
         statement = select(FACTS.c.key, FACTS.c.value).where(FACTS.c.key >= prefix, begins)
         with self._database.reading() as connection:
             rows = connection.execute(statement.order_by(FACTS.c.key)).all()
-        return {row.key: whole(row.key, row.value) for row in rows}
+        return {row.key: row.value for row in rows}
 
     def remember(self, key: str, value: str) -> bool:
         """Write a fact if its key has none; whether it was new."""

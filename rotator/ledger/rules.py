@@ -1,6 +1,5 @@
 """What every ledger does alike, whatever it is kept in: what it records, and what it refuses. Pure."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -68,20 +67,6 @@ def unknown(secret_id: str) -> LedgerUnusable:
         f"The ledger does not know the secret {secret_id}, so nobody would carry out an order "
         "for it. Enrol it first: `rotator tick` does. [unknown-secret]"
     )
-
-
-def whole(key: str, value: str) -> str:
-    """A fact as it was written: one that begins or ends as a JSON object is one. Raises LedgerUnusable."""
-    if value.startswith("{") or value.endswith("}"):
-        try:
-            json.loads(value)
-        except ValueError:
-            raise LedgerUnusable(
-                f"The fact {key!r} in the ledger cannot be read. It was changed by hand, or the ledger is "
-                "damaged: stop rotator, keep the ledger aside, and restore its last backup; then let rotator "
-                "reconcile before it revokes anything. [record]"
-            ) from None
-    return value
 
 
 # the audit trail

@@ -4,11 +4,12 @@ One worker makes it, and a fact says when it was made. What people were told is 
 finding they hear when there is a new one, and after a day, two, four, then every week while it stays.
 """
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from rotator import backoff, safe_mode
 from rotator.interfaces import Ledger, World
@@ -16,6 +17,7 @@ from rotator.model import Level, Policy
 from rotator.reconcile import examine, fix, seen
 from rotator.reconcile.mending import claimed
 from rotator.reconcile.values import Finding, Kind
+from rotator.records import Codec
 
 DAY = timedelta(days=1)
 MADE = "reconcile:made"  # the fact: when the last one was made
@@ -26,6 +28,28 @@ _LOCK = timedelta(hours=1)  # a worker that died with it holds up nobody for lon
 _FEW = 5  # findings in an alarm
 
 log = logging.getLogger("rotator.reconcile")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """When the last comparison was made, how many findings it left to somebody, and how many it mended."""
+
+    at: datetime
+    left: int = 0
+    mended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ToldOf:
+    """Of which findings of a kind people were told, how often, and when last."""
+
+    names: tuple[str, ...]
+    told: int
+    at: datetime
+
+
+_MADE = Codec("comparison", TypeAdapter(Made))
+_TOLD = Codec("told findings", TypeAdapter(ToldOf))
 
 
 class Daily:
@@ -58,7 +82,7 @@ class Daily:
         if self._world.stopping():  # it is made anew by the next process
             return len(left)
         tell(self._world, left, self._holder)
-        _write(ledger, MADE, {"at": ledger.now().isoformat(), "left": len(left), "mended": len(mended)})
+        _write(ledger, MADE, _MADE.encode(Made(ledger.now(), len(left), len(mended))))
         log.info("reconciled: %d findings need somebody, %d were mended", len(left), len(mended))
         return len(left)
 
@@ -67,9 +91,9 @@ def due(ledger: Ledger) -> bool:
     """Whether a day has passed since the last comparison, or since a new ledger was asked first."""
     made = ledger.fact(MADE)
     if made is None:
-        _write(ledger, MADE, {"at": ledger.now().isoformat()})
+        _write(ledger, MADE, _MADE.encode(Made(ledger.now())))
         return False
-    return ledger.now() - datetime.fromisoformat(json.loads(made)["at"]) >= DAY
+    return ledger.now() - _MADE.decode(made).at >= DAY
 
 
 def tell(world: World, found: Iterable[Finding], holder: str) -> None:
@@ -80,25 +104,28 @@ def tell(world: World, found: Iterable[Finding], holder: str) -> None:
         if not theirs:
             world.ledger.forget(TOLD + kind)
         elif kind is Kind.BEHIND and safe_mode.current(world.ledger) and not world.ledger.fact(TOLD + kind):
-            _write(world.ledger, TOLD + kind, _first(world.ledger, theirs))  # told when it was found
+            _write(
+                world.ledger, TOLD + kind, _TOLD.encode(_first(world.ledger, theirs))
+            )  # told when it was found
         elif (told := _news(world.ledger, kind, theirs)) is not None and _told(world, kind, theirs, holder):
-            _write(world.ledger, TOLD + kind, told)
+            _write(world.ledger, TOLD + kind, _TOLD.encode(told))
 
 
-def _news(ledger: Ledger, kind: Kind, theirs: Sequence[Finding]) -> dict[str, Any] | None:
+def _news(ledger: Ledger, kind: Kind, theirs: Sequence[Finding]) -> ToldOf | None:
     """What to write where people must hear of these findings: one is new, or a reminder is due."""
-    first, before = _first(ledger, theirs), json.loads(ledger.fact(TOLD + kind) or "null")
-    if before is None or not set(first["names"]) <= set(before["names"]):
+    first, text = _first(ledger, theirs), ledger.fact(TOLD + kind)
+    before = _TOLD.decode(text) if text else None
+    if before is None or not set(first.names) <= set(before.names):
         return first
-    if ledger.now() - datetime.fromisoformat(before["at"]) < backoff.until_reminder(before["told"]):
+    if ledger.now() - before.at < backoff.until_reminder(before.told):
         return None
-    return {**first, "told": before["told"] + 1}
+    return replace(first, told=before.told + 1)
 
 
-def _first(ledger: Ledger, theirs: Sequence[Finding]) -> dict[str, Any]:
+def _first(ledger: Ledger, theirs: Sequence[Finding]) -> ToldOf:
     """What is written when people hear of findings for the first time."""
     names = sorted({f"{one.subject} {one.key_id or ''}".strip() for one in theirs})
-    return {"names": names, "told": 1, "at": ledger.now().isoformat()}
+    return ToldOf(tuple(names), 1, ledger.now())
 
 
 def _told(world: World, kind: Kind, theirs: Sequence[Finding], holder: str) -> bool:
@@ -118,6 +145,6 @@ def _told(world: World, kind: Kind, theirs: Sequence[Finding], holder: str) -> b
     return False
 
 
-def _write(ledger: Ledger, key: str, value: object) -> None:
+def _write(ledger: Ledger, key: str, value: str) -> None:
     ledger.forget(key)
-    ledger.remember(key, json.dumps(value))
+    ledger.remember(key, value)

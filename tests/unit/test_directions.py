@@ -27,6 +27,7 @@ STORIES = (
     "caseload",
 )
 WORDS = ("interfaces", "errors", "model")
+FACTS = ("records",)
 HOLDS = ("budgets", "blocks", "safe_mode")
 CALENDAR = ("due", "backoff", "durations", "cron", "windows")
 
@@ -51,16 +52,17 @@ ROOMS: dict[str, Room] = {
     "backoff": Room(),
     "cron": Room(),
     "windows": Room(("model",)),
-    "likeness": Room(("backoff", "interfaces", "model")),
-    "budgets": Room(("backoff", "cron", "interfaces", "model")),
-    "blocks": Room(("backoff", *WORDS)),
-    "stopping": Room(("backoff", "interfaces", "model")),
-    "safe_mode": Room(WORDS),
+    "records": Room(("errors",), "how anything is read from a ledger, whoever wrote it"),
+    "likeness": Room((*FACTS, "backoff", "interfaces", "model")),
+    "budgets": Room((*FACTS, "backoff", "cron", "interfaces", "model")),
+    "blocks": Room(("backoff", *FACTS, *WORDS)),
+    "stopping": Room((*FACTS, "backoff", "interfaces", "model")),
+    "safe_mode": Room((*FACTS, *WORDS)),
     "due": Room(("backoff", "budgets", "cron", "durations", "model", "windows")),
-    "people": Room(("errors", "model")),
+    "people": Room(("blocks", "errors", "model"), "blocks of providers are facts: shown as they are read"),
     **{
         story: Room(
-            (*WORDS, *HOLDS, "due", "backoff", "durations", *(one for one in STORIES if one != story))
+            (*WORDS, *FACTS, *HOLDS, "due", "backoff", "durations", *(one for one in STORIES if one != story))
         )
         for story in STORIES
     },
@@ -72,7 +74,7 @@ ROOMS: dict[str, Room] = {
     "stores": Room((*WORDS, *CALENDAR, "capabilities", "quiet", "version"), "AWS is told which one calls"),
     "audit": Room(WORDS),
     "ledger": Room(
-        (*WORDS, *CALENDAR, "audit", "quiet", "stores", "version"),
+        (*WORDS, *FACTS, *CALENDAR, "audit", "quiet", "stores", "version"),
         "of stores: how calls to AWS end in time; AWS is told which one calls",
     ),
     "telemetry": Room((*WORDS, *CALENDAR)),
@@ -82,7 +84,7 @@ ROOMS: dict[str, Room] = {
     ),
     "doctor": Room((*WORDS, "capabilities", "due", "people")),
     "reconcile": Room(
-        (*WORDS, "safe_mode", "due", "backoff", "durations", "desk", "looking", "owing", "setbacks"),
+        (*WORDS, *FACTS, "safe_mode", "due", "backoff", "durations", "desk", "looking", "owing", "setbacks"),
         "it looks as the stories do, under the same claims, and leaves every revocation to them",
     ),
     "incident": Room((*WORDS, "audit", "due", "durations", "people"), "of audit the certificates, values"),

@@ -14,7 +14,7 @@ from rotator.ledger.dynamodb.items import Write
 from rotator.ledger.dynamodb.secrets import Secrets, nudged
 from rotator.ledger.instants import MICROSECOND
 from rotator.ledger.rows import FACT
-from rotator.ledger.rules import chain_of, given, order_row, unknown, whole, withdrawn
+from rotator.ledger.rules import chain_of, given, order_row, unknown, withdrawn
 from rotator.model import EVERYBODY, Order
 
 _OURS = "attribute_not_exists(#pk) OR #until <= :now OR #holder = :by"
@@ -75,13 +75,12 @@ class Notes(Secrets):
 
     def fact(self, key: str) -> str | None:
         """A fact, as text."""
-        value = self._value(key)
-        return None if value is None else whole(key, value)
+        return self._value(key)
 
     def facts(self, prefix: str) -> Mapping[str, str]:
         """Every fact whose key begins with ``prefix``."""
         rows = list(self._table.within(places.FACTS, places.facts_with(prefix)))
-        return {row["key"]: whole(row["key"], row["value"]) for row in rows}
+        return {row["key"]: row["value"] for row in rows}
 
     def _value(self, key: str) -> str | None:
         item = self._table.get(places.fact(key))

@@ -1,9 +1,9 @@
-import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from rotator import blocks
 from rotator.model import (
     Block,
     CurrentKey,
@@ -24,15 +24,6 @@ from tests.unit.cli.records import NOW, debt, known, policy, rotation
 POLICY = policy()
 FOREIGN = CurrentKey("v1", None, Provenance.UNKNOWN, NOW)
 BLOCK = Block("not-json", "it is not JSON", "make it JSON", NOW)
-PROVIDER_BLOCK = {
-    POLICY.provider.principal: {
-        "provider": "build",
-        "kind": "refused",
-        "reason": "r",
-        "todo": "t",
-        "since": "s",
-    }
-}
 
 
 @pytest.mark.parametrize(
@@ -77,8 +68,9 @@ def test_what_waits_for_a_person_is_told_with_what_to_do() -> None:
 
 def test_a_blocked_provider_blocks_its_policies() -> None:
     """The block of a provider is shown at each policy of its account."""
-    blocks = provider_blocks({f"block:{key}": json.dumps(value) for key, value in PROVIDER_BLOCK.items()})
-    held = replace(known(POLICY), provider_block=blocks[POLICY.provider.principal])
+    block = blocks.Kept("refused", "r", "t", NOW, provider="build", look_at=NOW, looks=0)
+    shown = provider_blocks({blocks.block_key(POLICY): blocks.BLOCK.encode(block)})
+    held = replace(known(POLICY), provider_block=shown[POLICY.provider.principal])
     assert stands(held, NOW) == "blocked"
     assert status_row(POLICY, held, None, "", NOW).act[0].todo == "t"
 

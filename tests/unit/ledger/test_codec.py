@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rotator.errors import LedgerUnusable
-from rotator.ledger.codec import DEBT, EVENT, ORDER, ROTATION, SECRET, Codec
+from rotator.ledger.codec import DEBT, EVENT, ORDER, ROTATION, SECRET
 from rotator.model import Credential, Debt, Event, Order, Policy, Rotation, SecretState
+from rotator.records import Codec
 from rotator.testing.ledger_samples import a_policy, a_rotation, a_state
 
 TEXT = st.text(max_size=6)
