@@ -47,8 +47,8 @@ def test_a_service_file_holds_the_password_where_a_password_file_cannot(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A password file that a group may read is ignored by libpq, a service file is taken as it is: so is what
-    a mounted secret holds.
+    """A password file that a group may read is ignored by libpq, a service file is not: so that one is what a
+    mounted secret holds.
     """
     (user, word), name = password, urlsplit(own_database).path.removeprefix("/")
     passfile = file(tmp_path, "pgpass", f"*:*:*:*:{word}\n")
