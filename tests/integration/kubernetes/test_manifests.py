@@ -252,6 +252,7 @@ def test_passes_do_not_overlap_and_are_not_cut_short() -> None:
     spec = timed.one("CronJob")["spec"]
     assert spec["concurrencyPolicy"] == "Forbid"
     assert timedelta(seconds=spec["startingDeadlineSeconds"]) > EFFECT
+    assert spec["jobTemplate"]["metadata"]["labels"] == NAME, "so that all jobs are found at once"
     job = spec["jobTemplate"]["spec"]
     assert timedelta(seconds=job["activeDeadlineSeconds"]) > tick.LONGEST + daemon.PATIENCE + daemon.LAST
     assert job["backoffLimit"] == 0
