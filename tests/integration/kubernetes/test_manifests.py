@@ -8,6 +8,7 @@ import pytest
 
 from jobs import daemon, tick
 from rotator.interfaces import EFFECT_SECONDS
+from rotator.ledger.dynamodb import address
 from rotator.policies import load
 from tests.docs.test_blocks import parsed
 from tests.docs.test_pages import variables
@@ -94,25 +95,42 @@ def test_kustomize_makes_the_same_of_it(way: Overlay) -> None:
         kubernetes_validate.validate(one, VERSIONS[1], strict=True)
 
 
+def with_component(name: str, component: str, folder: Path) -> Overlay:
+    """An overlay with a component, as people combine them."""
+    mine = folder / "mine"
+    mine.mkdir()
+    (folder / "kubernetes").symlink_to(FOLDER)
+    (mine / "kustomization.yaml").write_text(
+        f"resources: [../kubernetes/{name}]\ncomponents: [../kubernetes/{component}]\n"
+    )
+    way = Overlay(name, built(mine))
+    for one in way.objects:
+        kubernetes_validate.validate(one, VERSIONS[1], strict=True)
+    return way
+
+
 @needs_kustomize
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_vault_is_logged_in_to_with_a_token_for_it_alone(name: str, tmp_path: Path) -> None:
     """With the component a pod has a short-lived token whose audience is Vault, not where a client of the
     cluster's API would look for one, and a way to Vault.
     """
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    (tmp_path / "kubernetes").symlink_to(FOLDER)
-    (folder / "kustomization.yaml").write_text(
-        f"resources: [../kubernetes/{name}]\ncomponents: [../kubernetes/vault]\n"
-    )
-    way = Overlay(name, built(folder))
+    way = with_component(name, "vault", tmp_path)
     (source,) = way.mounts()["/var/run/secrets/vault"]["projected"]["sources"]
     assert source == {"serviceAccountToken": {"path": "token", "audience": "vault", "expirationSeconds": 600}}
-    opened = [one["spec"] for one in way.all("NetworkPolicy") if one["metadata"]["name"] == "vault"]
-    assert [port["port"] for rule in opened[0]["egress"] for port in rule["ports"]] == [8200]
-    for one in way.objects:
-        kubernetes_validate.validate(one, VERSIONS[1], strict=True)
+    (opened,) = [one["spec"] for one in way.all("NetworkPolicy") if one["metadata"]["name"] == "vault"]
+    assert [port["port"] for rule in opened["egress"] for port in rule["ports"]] == [8200]
+
+
+@needs_kustomize
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_the_ledger_may_be_in_dynamodb(name: str, tmp_path: Path) -> None:
+    """With the component a pod's ledger is a table, and nothing else of the pod is another."""
+    told = with_component(name, "dynamodb", tmp_path).variables()
+    assert address.parsed(told.pop("ROTATOR_LEDGER")).table == "rotator"
+    assert told.items() == overlay(name).variables().items() - {
+        pair for pair in overlay(name).variables().items() if pair[0] in ("ROTATOR_LEDGER", "PGSERVICEFILE")
+    }
 
 
 # --- pods -------------------------------------------------------------------------------------------------
