@@ -274,7 +274,7 @@ def test_a_profile_is_refused(policies: Path, tmp_path: Path) -> None:
     """No task or function has an AWS profile: rights for it would be given to nobody."""
     main = policies / "rotator.yaml"
     main.write_text(MAIN.replace(f"role_arn: {ROLE}", "profile: research"))
-    with pytest.raises(WrongError, match="A store names a profile"):
+    with pytest.raises(WrongError, match="A store or consumer names a profile"):
         planned(RIGHTS, tmp_path, given(policies))
 
 

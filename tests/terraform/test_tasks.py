@@ -24,7 +24,7 @@ CONTAINERS = MODULES / "ecs-task" / "containers"
 GIVEN = {
     "image": f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/rotator@sha256:{'0' * 64}",
     "runs": "daemon",
-    "ledger_url": "dynamodb://eu-west-1/rotator",
+    "ledger_url": "dynamodb://rotator?region=eu-west-1",
     "audit_key_secret_arn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rotator/audit-key-AbCdEf",
     "sentry_dsn_secret_arn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rotator/sentry-AbCdEf",
     "environment": {"HTTPS_PROXY": "http://proxy.example.com:3128"},

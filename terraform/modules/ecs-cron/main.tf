@@ -19,7 +19,7 @@ resource "aws_scheduler_schedule" "this" {
     ecs_parameters {
       task_definition_arn = var.task.task_definition_arn
       launch_type         = "FARGATE"
-      platform_version    = "1.4.0"
+      platform_version    = "LATEST"
       propagate_tags      = "TASK_DEFINITION"
       task_count          = 1
 

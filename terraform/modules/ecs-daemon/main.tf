@@ -6,7 +6,7 @@ resource "aws_ecs_service" "this" {
   task_definition  = var.task.task_definition_arn
   desired_count    = var.workers
   launch_type      = "FARGATE"
-  platform_version = "1.4.0"
+  platform_version = "LATEST"
   propagate_tags   = "SERVICE"
   tags             = var.tags
 

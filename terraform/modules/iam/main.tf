@@ -20,12 +20,14 @@ resource "aws_iam_role" "worker" {
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = var.service }
-      Action    = "sts:AssumeRole"
-      Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.this.account_id } }
-    }]
+    Statement = [merge(
+      { Effect = "Allow", Principal = { Service = var.service }, Action = "sts:AssumeRole" },
+      # Lambda says for no account that it asks; only who may pass the role can give it to a function.
+      [
+        for account in [data.aws_caller_identity.this.account_id] :
+        { Condition = { StringEquals = { "aws:SourceAccount" = account } } } if var.service == "ecs-tasks.amazonaws.com"
+      ]...
+    )]
   })
 }
 

@@ -2,7 +2,7 @@ output "ledger_url" {
   description = "ROTATOR_LEDGER of every worker. It holds no password."
   value = (
     var.postgres == null
-    ? "dynamodb://${local.region}/${one(aws_dynamodb_table.ledger[*].name)}"
+    ? "dynamodb://${one(aws_dynamodb_table.ledger[*].name)}?region=${local.region}"
     : format(
       "postgresql://%s@%s:%d/%s?aws_iam=%s&sslrootcert=%s",
       var.postgres.user, var.postgres.host, var.postgres.port, var.postgres.database, local.region,

@@ -23,6 +23,8 @@ locals {
     "dynamodb:Scan",
     "dynamodb:UpdateItem",
   ]
-  asking_index = ["dynamodb:Query"]
-  indexes      = ["due", "events"]
+  telling_bus     = ["events:PutEvents"]
+  telling_service = ["ecs:UpdateService"]
+  asking_index    = ["dynamodb:Query"]
+  indexes         = ["due", "events"]
 }

@@ -7,8 +7,8 @@ output "worker" {
     error_message = "A policy document has more than IAM's 6,144 characters: secrets' names are too long."
   }
   precondition {
-    condition     = alltrue([for store in values(local.stores) : !can(store.profile)])
-    error_message = "A store names a profile: there is none in a task or a function. Give it a role_arn instead."
+    condition     = alltrue([for each in concat(values(local.stores), local.buses, local.services) : !can(each.profile)])
+    error_message = "A store or consumer names a profile: there is none in a task or a function. Give it a role_arn instead."
   }
 }
 

@@ -8,21 +8,23 @@ locals {
     }
   }
 
-  spelled = {
-    for each in concat(local.rotated, local.owed, local.read) :
-    "${each.store} ${each.secret}" => (
-      !startswith(each.secret, "arn:")
-      ? format(
+  # By "STORE SECRET", in the file's own spelling.
+  named = merge([
+    for each in concat(local.rotated, local.owed, local.read) : { "${each.store} ${each.secret}" = each }
+  ]...)
+  arns = {
+    for key, each in local.named : key => (
+      can(regex("^arn:.*-[A-Za-z0-9]{6}$", each.secret)) ? each.secret :
+      startswith(each.secret, "arn:") ? "${each.secret}-??????" :
+      format(
         "arn:%s:secretsmanager:%s:%s:secret:%s-??????",
         local.accounts[each.store].partition,
         local.stores[each.store].region,
         local.accounts[each.store].account,
         each.secret,
       )
-      : can(regex("-[A-Za-z0-9]{6}$", each.secret)) ? each.secret : "${each.secret}-??????"
-    )...
+    )
   }
-  arns = { for named, found in local.spelled : named => found[0] }
 
   rotated_arns = {
     for holder in local.everybody : holder => sort(distinct([

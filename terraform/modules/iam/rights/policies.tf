@@ -16,8 +16,12 @@ locals {
   stores = { for name, store in try(local.main.stores, {}) : name => store if store.type == "aws-secrets-manager" }
 
   # Who has the rights on a store: the worker itself, or the role that it assumes.
-  holders   = { for name, store in local.stores : name => try(store.role_arn, "worker") }
-  everybody = distinct(concat(["worker"], values(local.holders)))
+  holders = { for name, store in local.stores : name => try(store.role_arn, "worker") }
+  everybody = distinct(concat(
+    ["worker"],
+    values(local.holders),
+    [for consumer in concat(local.buses, local.services) : try(consumer.role_arn, "worker")],
+  ))
 
   rotated = [
     for policy in local.policies : {
@@ -31,5 +35,13 @@ locals {
   ])
   admins  = [for provider in try(local.main.providers, {}) : provider.admin if can(provider.admin.store)]
   parents = [for policy in local.policies : policy["from"] if can(policy["from"].store)]
-  read    = [for each in concat(local.admins, local.parents) : each if contains(keys(local.stores), each.store)]
+  signers = [for consumer in values(local.consumers) : consumer.signing if can(consumer.signing.store)]
+  read = [
+    for each in concat(local.admins, local.parents, local.signers) : each if contains(keys(local.stores), each.store)
+  ]
+
+  # Who is told of new keys by way of AWS.
+  consumers = try(local.main.consumers, {})
+  buses     = [for consumer in values(local.consumers) : consumer if consumer.type == "eventbridge"]
+  services  = [for consumer in values(local.consumers) : consumer if consumer.type == "ecs"]
 }

@@ -66,7 +66,11 @@ locals {
     for holder in local.everybody : holder => [
       for statements in concat(
         local.on_secrets[holder],
-        [for others in [concat(local.on_keys[holder], holder == "worker" ? local.of_the_worker : [])] : others if length(others) > 0],
+        [
+          for others in [concat(
+            local.on_keys[holder], local.on_consumers[holder], holder == "worker" ? local.of_the_worker : [],
+          )] : others if length(others) > 0
+        ],
       ) : jsonencode({ Version = "2012-10-17", Statement = statements })
     ]
   }
