@@ -90,7 +90,7 @@ def declared() -> dict[str, set[str]]:
 
 def _declared() -> Iterator[tuple[str, set[str]]]:
     for path in sorted(ROOT.glob("rotator/**/*.py")) + sorted(ROOT.glob("jobs/*.py")):
-        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 found = {one.value for one in ast.walk(node.value) if isinstance(one, ast.Constant)}
