@@ -33,7 +33,7 @@ def work(desk: Desk, policy: Policy | None) -> datetime | None:
     ``policy`` is None once it was deleted: then debts are paid and a key that was issued is brought to
     its end, but nothing new begins, and the secret is looked at now and then.
     """
-    _acquainted(desk, policy)
+    acquainted(desk, policy)
     let_go(desk)
     for _ in range(_MOVES):
         answers = _once(desk, policy)
@@ -64,7 +64,7 @@ def digest(policy: Policy | None) -> str:
     return hashlib.sha256(repr(replace(policy, place="")).encode()).hexdigest() if policy else ""
 
 
-def _acquainted(desk: Desk, policy: Policy | None) -> None:
+def acquainted(desk: Desk, policy: Policy | None) -> None:
     """Note under which policy the secret is worked now: the state stays with the secret."""
     state = desk.state
     if state.digest == digest(policy) and state.gone == (policy is None):
@@ -119,7 +119,7 @@ def _go_on(desk: Desk, live: Rotation, orders: Mapping[str, Order], policy: Poli
         told = desk.event("withdrawn", "its policy is gone, and no key was issued yet", rotation=live)
         desk.write(rotation=ended, events=[told], frees=[live.attempt.token])
         return Ended()
-    run = orders.get("run")
+    live, run = in_force(live, policy), orders.get("run")
     if run is not None and live.phase is not Phase.CONFLICT:
         grace = live.grace if run.grace is None else run.grace
         live = replace(live, urgent=True, grace=grace, look_at=None)
@@ -132,6 +132,15 @@ def _go_on(desk: Desk, live: Rotation, orders: Mapping[str, Order], policy: Poli
         live = replace(live, look_at=None, looks=0)
         desk.write(rotation=live, orders_done=[renew])
     return rotation.advance(desk, live)
+
+
+def in_force(live: Rotation, policy: Policy | None) -> Rotation:
+    """A rotation under the trigger that its policy has now: the store answers for that one alone."""
+    if policy is None or live.policy.target.native == policy.target.native:
+        return live
+    native = policy.target.native
+    target = replace(live.policy.target, native=native)
+    return replace(live, policy=replace(live.policy, target=target), asked=live.asked if native else None)
 
 
 def _next(desk: Desk, policy: Policy, orders: Mapping[str, Order]) -> list[Again | Ended]:

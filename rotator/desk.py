@@ -103,6 +103,7 @@ class Desk:
         self.claim = claim
         self.state = state
         self.trouble = False
+        self.answering = False  # the store's own rotation waits for what is done here
         self._rotation: Rotation | None = None
         self._debts: dict[str, Debt] | None = None
         self._read = False

@@ -107,6 +107,8 @@ def late(policy: Policy, state: SecretState, now: datetime) -> timedelta | None:
 
 
 def _rotation(case: _Case) -> Due | None:
+    if case.policy.target.native:  # the store's own rotation begins each, and nobody else
+        return _first_look(case)
     return next((found for found in (check(case) for check in _REASONS) if found), None)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from rotator import safe_mode
 from rotator.desk import Desk, pushed
-from rotator.errors import Unknown
+from rotator.errors import NeedsPerson, Unknown
 from rotator.interfaces import Look, Stored
 from rotator.model import KeyRecord, Level, Policy, Rotation
 from rotator.owing import events_of, identify, replaced, strays_of
@@ -53,6 +53,12 @@ def seed(desk: Desk, rotation: Rotation) -> Rotation:
     That spends the attempt's token: a token names one version, and every one that leaves is committed.
     """
     spent = rotation.attempt
+    if rotation.policy.target.native:
+        raise NeedsPerson(
+            "no-version",
+            f"Secret {rotation.policy.target.secret} has no value yet, and its own rotation needs one.",
+            todo="Write one, an empty object ({}) will do: `aws secretsmanager put-secret-value`.",
+        )
     planned = replace(rotation, attempt=fresh_attempt(desk, spent.number))
     seeding = desk.event(
         "seeding", "the secret has no version yet: writing an empty object", rotation=planned
@@ -107,8 +113,14 @@ def must_be_unstaged(desk: Desk, rotation: Rotation) -> None:
     lost commits, and the key may be in service.
     """
     policy, push = rotation.policy, rotation.attempt.push
+    if any(one.attempt.push == push != rotation.attempt.token for one in _ended(desk)):
+        return  # an earlier rotation wrote under this name, which the store's own rotation drew
     if desk.store(policy).read(policy.target, push) is not None:
         doubt(desk, f"{policy.target.secret} has version {push}, which by this ledger was never staged")
+
+
+def _ended(desk: Desk) -> Sequence[Rotation]:
+    return [one for one in desk.world.ledger.rotations(desk.state.id) if one.phase.ended]
 
 
 def unspent(desk: Desk, rotation: Rotation, names: Sequence[str]) -> Rotation:
@@ -121,7 +133,8 @@ def unspent(desk: Desk, rotation: Rotation, names: Sequence[str]) -> Rotation:
         return rotation
     if attempt.issued_at is None:
         doubt(desk, f"{attempt.token} is in use, which by this ledger was never sent")
-    fresh = replace(rotation, attempt=fresh_attempt(desk, attempt.number))
+    push = attempt.push if rotation.policy.target.native else None
+    fresh = replace(rotation, attempt=fresh_attempt(desk, attempt.number, push))
     desk.write(rotation=fresh, frees=[attempt.token])
     return fresh
 

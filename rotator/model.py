@@ -225,7 +225,8 @@ class Target:
 
     ``id`` is canonical: two spellings of one secret (a name and an ARN) have the same one. ``fields`` maps
     our field names to the secret's; None means that a field is not written. ``format`` is ``json`` or
-    ``text`` (one plain value).
+    ``text`` (one plain value). ``native``: the store's own rotation begins each rotation of it, and draws
+    the id of its version.
     """
 
     id: str
@@ -233,6 +234,7 @@ class Target:
     secret: str
     fields: Mapping[str, str | None] = field(default_factory=dict)
     format: str = "json"
+    native: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,10 +253,11 @@ class Window:
 class Policy:
     """What is rotated, how often, and where it is kept.
 
-    Exactly one of ``every``, ``cron`` and ``renew`` is set; ``renew`` is for tokens that expire: how long
-    before, or at which share of their life left. A token is minted from ``parent``, the canonical id of
-    the secret that holds its parent credential; its provider's ``admin`` names the same secret. ``key``
-    holds the provider's own settings of a key (scopes, allow-lists). ``place`` is ``file:line``.
+    Exactly one of ``every``, ``cron`` and ``renew`` is set, and none where the target is ``native``;
+    ``renew`` is for tokens that expire: how long before, or at which share of their life left. A token is
+    minted from ``parent``, the canonical id of the secret that holds its parent credential; its provider's
+    ``admin`` names the same secret. ``key`` holds the provider's own settings of a key (scopes,
+    allow-lists). ``place`` is ``file:line``.
     """
 
     name: str
@@ -449,6 +452,7 @@ class Rotation:
     looks: int = 0  # looks since the last step forward, for back-off
     ended_at: datetime | None = None
     error: str | None = None  # kind of the last error
+    asked: Phase | None = None  # how far the store's own rotation asked to go; None: to the end, at once
 
 
 class DebtReason(StrEnum):

@@ -268,8 +268,18 @@ def in_service_again(desk: Desk, policy: Policy, current: CurrentKey) -> list[De
 def afresh(desk: Desk, policy: Policy) -> str:
     """What a person does to have the key of a secret replaced by another one."""
     if desk.provider(policy).traits.issues:
-        return f"rotator run-now {policy.name} --reason TEXT"
+        return run_again(policy)
     return f"have another one issued, and bring it: rotator submit {policy.name}"
+
+
+def run_again(policy: Policy) -> str:
+    """The command that rotates a secret now; its store's own rotation begins none beside one that it has."""
+    if policy.target.native:
+        return (
+            "take the label AWSPENDING off, if a version other than the current one has it; then: "
+            f"aws secretsmanager rotate-secret --secret-id {policy.target.secret}"
+        )
+    return f"rotator run-now {policy.name} --reason TEXT"
 
 
 def events_of(desk: Desk, debts: Iterable[Debt]) -> list[Event]:

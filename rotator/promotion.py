@@ -38,7 +38,9 @@ def promote(desk: Desk, rotation: Rotation) -> Step:
 
 
 def promote_held(desk: Desk, rotation: Rotation) -> Held | None:
-    """What holds the promotion: not the provider, which has no part in it."""
+    """What holds the promotion: not the provider, which has no part in it, but a store that has not asked."""
+    if rotation.asked not in (None, Phase.PROMOTED):
+        return Held("its store has not asked for it yet", desk.now())
     return desk.held(rotation.policy, urgent=rotation.urgent, admin=False)
 
 
@@ -97,6 +99,9 @@ def _written_by_others(desk: Desk, rotation: Rotation, current: Stored | None, *
     if current and candidate and holds_same(desk, policy, current, candidate):
         return _promoted(desk, rotation, current.version)
     if current and candidate and before and holds_same(desk, policy, current, before):
+        if policy.target.native:  # its version has the one name that the store will look for
+            why = "other fields of the secret changed: the store's own rotation begins anew on them"
+            return setbacks.supersede(desk, rotation, old_serves=True, why=why)
         return _restage(desk, rotation, candidate, onto=current)
     if asked_again:
         return setbacks.supersede(desk, rotation, old_serves=False)

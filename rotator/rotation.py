@@ -41,8 +41,13 @@ from rotator.verifying import Objection, counted, probed, repeats
 _UNSEEN = 2  # reads that may miss a version which was written, before its value counts as lost
 
 
-def begin(desk: Desk, policy: Policy, reason: str, orders: Sequence[Order] = ()) -> Rotation:
-    """Write down that a rotation has begun, by these orders; nothing outside has happened yet."""
+def begin(
+    desk: Desk, policy: Policy, reason: str, orders: Sequence[Order] = (), *, push: str | None = None
+) -> Rotation:
+    """Write down that a rotation has begun, by these orders; nothing outside has happened yet.
+
+    ``push`` names its version where the store's own rotation drew that; it goes as far as that asks.
+    """
     run = next((order for order in orders if order.kind == "run"), None)
     rotation = Rotation(
         id=desk.world.random_hex(),
@@ -51,7 +56,8 @@ def begin(desk: Desk, policy: Policy, reason: str, orders: Sequence[Order] = ())
         reason=reason,
         began_at=desk.now(),
         phase=Phase.PLANNED,
-        attempt=setbacks.fresh_attempt(desk, 1),
+        attempt=setbacks.fresh_attempt(desk, 1, push),
+        asked=None if push is None else Phase.STAGED,
         grace=run.grace if run and run.grace is not None else policy.grace,
         urgent=run is not None,
     )
@@ -76,7 +82,7 @@ def advance(desk: Desk, rotation: Rotation) -> Again | Ended:
         if rotation.look_at is not None and rotation.look_at > desk.now():
             return Again(rotation.look_at)
         try:
-            answer = steps[rotation.phase](desk, rotation)
+            answer = setbacks.unasked(desk, rotation) or steps[rotation.phase](desk, rotation)
         except (EffectError, NeedsPerson) as error:
             answer = setbacks.met(desk, desk.world.ledger.rotation(rotation.secret) or rotation, error)
         if isinstance(answer, Again):

@@ -9,7 +9,7 @@ import heapq
 import logging
 import threading
 import traceback
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,6 +34,9 @@ _LEDGER_PAUSE = timedelta(seconds=5)
 _BUSY_PAUSE = timedelta(seconds=2)
 
 log = logging.getLogger("rotator.pass")
+
+Act = Callable[[Desk, Policy | None], datetime | None]
+"""What is done at a secret's desk, and when to look at it again."""
 
 
 class Worker:
@@ -140,10 +143,10 @@ class Worker:
                     heapq.heappush(self._soon, (next_at, secret_id))
                 self._state.notify_all()
 
-    def work(self, secret_id: str) -> datetime | None:
+    def work(self, secret_id: str, act: Act = caseload.work) -> datetime | None:
         """Work one secret under a claim, in this thread; when to look again, None if another holds it.
 
-        Raises Fenced and LedgerUnusable.
+        ``act`` is what is done at its desk. Raises Fenced and LedgerUnusable.
         """
         ledger = self.world.ledger
         claim = ledger.claim(secret_id, self._holder, CLAIM)
@@ -159,7 +162,7 @@ class Worker:
             ledger.release(claim, next_at)
             return next_at
         try:
-            next_at = self._at_desk(claim, state, policy)
+            next_at = self._at_desk(claim, state, policy, act)
         finally:
             if lock is not None:
                 ledger.unlock(lock, name)
@@ -172,11 +175,11 @@ class Worker:
             return None
         return f"principal:{policy.provider.principal}"
 
-    def _at_desk(self, claim: Claim, state: SecretState, policy: Policy | None) -> datetime | None:
+    def _at_desk(self, claim: Claim, state: SecretState, policy: Policy | None, act: Act) -> datetime | None:
         """Work, and turn a fault of the program into an alarm of this one secret."""
         desk = Desk(self.world, self._memory, claim, state)
         try:
-            return caseload.work(desk, policy)
+            return act(desk, policy)
         except (Fenced, LedgerUnusable):
             raise
         except Exception as fault:  # noqa: BLE001  # the boundary: each policy apart

@@ -6,6 +6,7 @@ the rotation fails and the old key stays. Once promote was sent nothing is given
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from rotator import backoff
 from rotator.budgets import FLOOD
@@ -27,12 +28,13 @@ from rotator.model import (
     Rotation,
     token_for,
 )
-from rotator.owing import UNADOPTED, afresh, events_of, lives_on, owe, replaced
+from rotator.owing import UNADOPTED, afresh, events_of, lives_on, owe, replaced, run_again
 
 Step = Rotation | Again
 
 _NAMED = 20  # keys that a person is told of
 _AT_PROVIDER = {"not-as-asked", "not-verified", "wrong-account"}  # what a provider's keys turn out to be
+_UNASKED = timedelta(days=1)  # a rotation of the store's own that does not go on for so long is given up
 _STUCK = 9  # looks without a step forward, about half an hour, after which people are told
 
 
@@ -41,10 +43,25 @@ def token(desk: Desk) -> str:
     return token_for(desk.world.ledger.id, desk.world.random_hex())
 
 
-def fresh_attempt(desk: Desk, number: int) -> Attempt:
-    """An attempt under a new token; the same token names the version that it will write."""
+def fresh_attempt(desk: Desk, number: int, push: str | None = None) -> Attempt:
+    """An attempt under a new token; the same token names the version that it will write, unless the store's
+    own rotation drew one for that: ``push``.
+    """
     drawn = token(desk)
-    return Attempt(token=drawn, number=number, push=drawn)
+    return Attempt(token=drawn, number=number, push=push or drawn)
+
+
+def unasked(desk: Desk, rotation: Rotation) -> Step | None:
+    """What holds a rotation that the store began: how far it asked to go. Only at its call is a key issued;
+    what it does not go on with for a day is given up.
+    """
+    asked, phase = rotation.asked, rotation.phase
+    if phase is not asked and (asked is None or desk.answering or phase is not Phase.PLANNED):
+        return None
+    until = rotation.began_at + _UNASKED
+    if until > desk.now():
+        return Again(until)
+    return give_up(desk, rotation, "unasked", "the store's own rotation did not go on with it for a day")
 
 
 def met(desk: Desk, rotation: Rotation, error: EffectError | NeedsPerson) -> Again:
@@ -82,7 +99,7 @@ def push_held(desk: Desk, rotation: Rotation) -> Again | None:
 
 def correct(policy: Policy) -> str:
     """What to do about a request that can never succeed as it is."""
-    return f"correct the policy or the provider's settings, then: rotator run-now {policy.name} --reason TEXT"
+    return f"correct the policy or the provider's settings, then: {run_again(policy)}"
 
 
 def _blocked(desk: Desk, rotation: Rotation, error: NeedsPerson) -> Again:
@@ -117,8 +134,13 @@ def give_up(
     *,
     owed: Iterable[Debt] = (),
     blocked: NeedsPerson | None = None,
+    last: bool = False,
 ) -> Step:
-    """Give a candidate up: it becomes a debt; the next attempt is planned, or the rotation fails."""
+    """Give a candidate up: it becomes a debt; the next attempt is planned, or the rotation fails.
+
+    It fails where it is the ``last`` attempt: so is each at the call of a store's own rotation, which begins
+    the next.
+    """
     if kind in _AT_PROVIDER:
         desk.provider_fails(rotation.policy, kind)
     if rotation.attempt.promoted_at is not None:
@@ -127,7 +149,8 @@ def give_up(
     debts = [*owed, *_abandoned(desk, rotation)]
     tokens = {debt.token for debt in debts}
     frees = [] if rotation.attempt.token in tokens else [rotation.attempt.token]
-    if blocked is not None or rotation.attempt.number >= backoff.ATTEMPTS:
+    last = last or rotation.policy.target.native or rotation.attempt.number >= backoff.ATTEMPTS
+    if blocked is not None or last:
         return _fail(desk, rotation, kind, why, debts=debts, frees=frees, blocked=blocked)
     number = rotation.attempt.number + 1
     planned = replace(
@@ -181,7 +204,7 @@ def written_over(desk: Desk, rotation: Rotation) -> Step:
     why = (
         f"the pending version of {secret} holds another key than {rotation.attempt.key_id}, which was stored"
     )
-    todo = f"see who writes {secret}; then: rotator run-now {rotation.policy.name} --reason TEXT"
+    todo = f"see who writes {secret}; then: {run_again(rotation.policy)}"
     return give_up(
         desk, rotation, "written-over", why, blocked=NeedsPerson("written-over", f"{why}.", todo=todo)
     )
@@ -198,8 +221,11 @@ def _abandoned(desk: Desk, rotation: Rotation) -> list[Debt]:
         return []
     if attempt.version and current and lives_on(desk, rotation.policy, attempt.version, current.version):
         return []  # what was given up is a password: its key is the one in service
+    # It may be there all the same: then its value can be compared. But a version that the store's own
+    # rotation named may be written by the next rotation, with another key.
+    unseen = "" if rotation.policy.target.native else attempt.push
     key = CurrentKey(
-        attempt.version or attempt.push,  # it may be there all the same: then its value can be compared
+        attempt.version or unseen,
         attempt.key_id,
         Provenance.ISSUED,
         now,
@@ -254,7 +280,9 @@ def refused_before(desk: Desk, rotation: Rotation) -> Again:
     return conflict(desk, rotation, "not-verified", why, todo)
 
 
-def supersede(desk: Desk, rotation: Rotation, *, old_serves: bool) -> Rotation:
+def supersede(
+    desk: Desk, rotation: Rotation, *, old_serves: bool, why: str = "a person asked to rotate again"
+) -> Rotation:
     """A person asked to rotate again out of a conflict: the candidate is owed, the secret is looked at anew.
 
     So is the old key, unless the secret still holds it (``old_serves``).
@@ -265,7 +293,7 @@ def supersede(desk: Desk, rotation: Rotation, *, old_serves: bool) -> Rotation:
         if rotation.old is not None:
             debts.append(replaced(desk, rotation, rotation.old, not_before=desk.now() + rotation.grace))
     ended = replace(rotation, phase=Phase.FAILED, ended_at=desk.now(), look_at=None)
-    told = desk.event("superseded", "a person asked to rotate again", rotation=rotation)
+    told = desk.event("superseded", why, rotation=rotation)
     desk.write(state=state, rotation=ended, debts=debts, events=[told, *events_of(desk, debts)])
     return ended
 

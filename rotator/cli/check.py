@@ -61,6 +61,8 @@ def described(policy: Policy) -> dict[str, str | None]:
 
 def schedule(policy: Policy) -> str:
     """When a policy is due, in the words of its file."""
+    if policy.target.native:
+        return "when Secrets Manager calls"
     if isinstance(policy.renew, timedelta):
         return f"renewed {durations.text(policy.renew)} before it expires"
     if policy.renew is not None:

@@ -28,6 +28,7 @@ from rotator.incident.report import Found, Report, report
 from rotator.incident.waves import STUCK, Member, Standing, members, turn, width
 from rotator.interfaces import Ledger
 from rotator.model import Change, Event, Order, Phase, Policy
+from rotator.owing import run_again
 from rotator.people import Known, paused_until
 
 if TYPE_CHECKING:
@@ -253,6 +254,8 @@ def _for_a_person(world: "Wiring", policy: Policy) -> str | None:
 
     A credential that was brought before is hurried by an order, and so is a conflict about it.
     """
+    if policy.target.native:
+        return f"Secrets Manager's own rotation begins each rotation. To do: {run_again(policy)}"
     traits = world.provider(policy.provider).traits
     rotation = world.ledger.rotation(policy.target.id)
     if traits.issues or (rotation is not None and rotation.phase is not Phase.PLANNED):

@@ -94,6 +94,8 @@ def next_due(policy: Policy, known: Known | None, now: datetime) -> tuple[dateti
         held = "held, too many versions were written; " if known.rotation.error == budgets.FLOOD else ""
         why = f"{held}under way ({known.rotation.phase}): {known.rotation.reason}"
         return known.rotation.look_at or now, why
+    if policy.target.native:
+        return None, "when Secrets Manager calls: its own rotation says when"
     found = due.next_rotation(policy, known.state, known.orders, now)
     return (found.at, found.why) if found else (None, "nothing is planned until somebody changes something")
 

@@ -16,6 +16,8 @@ from rotator.policies.words import validate
 _When = tuple[timedelta | None, str | None]  # every, cron
 _RENEW = 0.25  # share of a token's life that is left when it is renewed, where the policy does not say
 _NOT_OF_TOKENS = ("every", "cron", "timezone", "windows", "jitter", "grace")
+_NOT_OF_NATIVE = ("every", "cron", "timezone", "windows", "jitter")
+_SCHEDULE = "schedule"
 _Key = tuple[dict[str, Any], str]  # settings, kind
 
 
@@ -117,11 +119,13 @@ class _Reader:
         if own is None:
             return None
         provider = self.entry.provider = self._of_kind(provider, own, given, made[1])
-        when = (None, None) if self._expires(provider) else self._schedule(own)
+        native = self._native(own, given, provider, store)
+        unscheduled = native or self._expires(provider)
+        when = (None, None) if unscheduled else self._schedule(own)
         target = self._target(own, store, secret_id, provider)
         if len(self.draft.findings) > before or not (provider and target):
             return None
-        if not any(when) and not self._expires(provider):
+        if not any(when) and not unscheduled:
             return None
         policy = self._made(own, provider, target, when, made)
         self._check(policy)
@@ -153,7 +157,7 @@ class _Reader:
     def _grace(self, own: PolicySection, when: _When) -> timedelta:
         """What is given; else a day, or half the time between two rotations where that is less."""
         given: timedelta = self._pick(own, "grace")
-        gap = when[0] or cron.shortest_gap(when[1] or "")
+        gap = when[0] or (cron.shortest_gap(when[1]) if when[1] else None)
         if "grace" in own.model_fields_set or self.common.gives("grace") or gap is None:
             return given
         return min(given, gap / 2)
@@ -220,6 +224,35 @@ class _Reader:
         if store is None:
             return None
         return replace(provider, admin=AdminRef(store, own.from_.secret), account="")
+
+    def _native(
+        self,
+        own: PolicySection,
+        given: dict[str, Any],
+        provider: ProviderRef | None,
+        store: StoreRef | None,
+    ) -> bool:
+        """Whether the store's own rotation says when: then no schedule of ours may be given."""
+        if own.trigger == _SCHEDULE:
+            return False
+        self._only(given, _NOT_OF_NATIVE, f"is not for trigger: {own.trigger}, whose own rotation says when")
+        if store is not None and self._trigger_of(store) != own.trigger:
+            self._wrong_trigger(own, f"store {shown(store.name)} of type {store.type} does not call rotator")
+        if provider is not None and not self._adapter(provider).traits.issues:
+            self._wrong_trigger(
+                own, f"at {shown(provider.name)} a person issues, and no call can wait for one"
+            )
+        elif self._expires(provider):
+            self._wrong_trigger(own, "a token is renewed before it expires, whenever that is")
+        return True
+
+    def _trigger_of(self, store: StoreRef) -> str | None:
+        """The trigger of secrets that a store rotates by calling us, where it does."""
+        found: str | None = getattr(self.refs.adapters.stores.adapter(store.type), "NATIVE", None)
+        return found
+
+    def _wrong_trigger(self, own: PolicySection, why: str) -> None:
+        self.draft.say((*self.path, "trigger"), f"trigger: {own.trigger} cannot be: {why}.", "Leave it out.")
 
     def _only(self, given: dict[str, Any], keys: tuple[str, ...], why: str) -> None:
         for key in keys:
@@ -297,7 +330,8 @@ class _Reader:
             return None
         traits: Traits = self._adapter(provider).traits
         written = spelling(self.draft, self.path, own, traits)
-        return None if written is None else Target(secret_id, store, own.secret, written, own.format)
+        native = own.trigger != _SCHEDULE
+        return None if written is None else Target(secret_id, store, own.secret, written, own.format, native)
 
     # --- whether it fits together ---
 

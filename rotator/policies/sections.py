@@ -257,6 +257,10 @@ class PolicySection(Common):
     format: Literal["json", "text"] = Field(
         default="json", description="text: the secret is one plain value."
     )
+    trigger: Literal["schedule", "secrets-manager"] = Field(
+        default="schedule",
+        description="secrets-manager: Secrets Manager's own rotation says when, and calls rotator's Lambda.",
+    )
 
 
 class StoreSection(Section):

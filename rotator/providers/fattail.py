@@ -78,6 +78,8 @@ class FatTail(Managed):
     def check(cls, policy: Policy) -> str | None:
         """An expiry that would end a key in use: it is a backstop, never the trigger."""
         days = policy.key.get("expires_in_days")
+        if policy.target.native:  # its schedule is not in the file
+            return None
         gap = policy.every or cron.longest_gap(policy.cron or "")
         if not isinstance(days, int) or gap is None:
             return None

@@ -42,8 +42,12 @@ def holder(labels: Labels, label: str) -> str | None:
     return next((version for version, its in labels.items() if label in its), None)
 
 
-def refuse(description: Mapping[str, Any], place: Place) -> None:
-    """Raise NeedsPerson for a secret that rotator must not write."""
+def refuse(description: Mapping[str, Any], place: Place, *, native: bool = False) -> None:
+    """Raise NeedsPerson for a secret that rotator must not write.
+
+    Secrets Manager's own rotation must be switched on where the policy says that it is (``native``), and off
+    where it does not.
+    """
     name = repr(place.name)
     if description.get("DeletedDate"):
         raise NeedsPerson(
@@ -57,11 +61,19 @@ def refuse(description: Mapping[str, Any], place: Place) -> None:
             f"Secret {name} is managed by the AWS service {owner}.",
             todo="Let that service rotate it, and take its policy out.",
         )
-    if description.get("RotationEnabled"):
+    if description.get("RotationEnabled") and not native:
         raise NeedsPerson(
             "rotated-natively",
             f"Secret {name} has Secrets Manager's own rotation switched on; two rotators would fight.",
-            todo="Switch one off: `aws secretsmanager cancel-rotate-secret`, or take the policy out.",
+            todo="Switch one off: `aws secretsmanager cancel-rotate-secret`, or take the policy out; or let "
+            "Secrets Manager call rotator: `trigger: secrets-manager`.",
+        )
+    if native and not description.get("RotationEnabled"):
+        raise NeedsPerson(
+            "not-rotated-natively",
+            f"Secret {name} has Secrets Manager's own rotation switched off, so nothing ever rotates it.",
+            todo="Switch it on: `aws secretsmanager rotate-secret` with --rotation-lambda-arn and "
+            "--rotation-rules; or let rotator keep the schedule: `trigger: schedule`.",
         )
     primary = description.get("PrimaryRegion")
     if primary and primary != place.region:

@@ -46,6 +46,7 @@ class AwsSecretsManager:
     Settings = aws_settings.Settings
     RIGHTS = RIGHTS
     CALLS = (5, 2)  # of a rotation up to promotion, and of a revocation, when nothing fails
+    NATIVE = "secrets-manager"  # the trigger of secrets that the store rotates by calling us
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class AwsSecretsManager:
         """One DescribeSecret. ``replicated`` says that there are replicas, not that they show anything."""
         where = self._place(target.secret)
         description = self._calls().describe(where)
-        refuse(description, where)
+        refuse(description, where, native=target.native)
         labels = labels_in(description)
         return Look(
             current=holder(labels, CURRENT),

@@ -23,10 +23,10 @@ def refusal(code: str, operation: str, message: str = "") -> ClientError:
 
 @dataclass(eq=False)
 class Version:
-    """One version; ``id`` is the token that it was written with."""
+    """One version; ``id`` is the token that it was written with. RotateSecret makes one without a value."""
 
     id: str
-    value: str | bytes
+    value: str | bytes | None
     created: datetime
     labels: set[str] = field(default_factory=set)
 
@@ -126,6 +126,8 @@ class Secret:
         version = self.versions.get(wanted) if wanted else self.holder(label or CURRENT)
         if version is None:
             raise no_value(f"VersionId: {wanted}" if wanted else f"staging label: {label or CURRENT}")
+        if version.value is None:
+            raise no_value(f"VersionId: {version.id}")
         if wanted and label and label not in version.labels:
             raise refusal(
                 "InvalidRequestException",

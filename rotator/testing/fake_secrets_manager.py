@@ -14,7 +14,16 @@ from typing import Any
 
 from rotator.interfaces import Clock
 from rotator.stores.aws_secrets_manager import AwsSecretsManager
-from rotator.testing.fake_secret import BYTES_MAX, CURRENT, LABELS_MAX, Replica, Secret, Version, refusal
+from rotator.testing.fake_secret import (
+    BYTES_MAX,
+    CURRENT,
+    LABELS_MAX,
+    PENDING,
+    Replica,
+    Secret,
+    Version,
+    refusal,
+)
 
 ACCOUNT = "123456789012"
 _TOKEN = range(32, 65)  # characters of a ClientRequestToken (API reference, PutSecretValue)
@@ -152,9 +161,9 @@ class FakeSecretsManager:
         if len(token) not in _TOKEN:
             raise refusal("InvalidParameterException", "PutSecretValue")
         known = secret.versions.get(token)
-        if known is not None and known.value != value:
+        if known is not None and known.value not in (None, value):
             raise refusal("ResourceExistsException", "PutSecretValue")
-        if known is None:
+        if known is None or known.value is None:
             now = self._clock.now()
             known = Version(token, value, now)
             secret.add(known, labels, now)
@@ -208,8 +217,22 @@ class FakeSecretsManager:
         return self._describe_secret(region, request)
 
     def _rotate_secret(self, region: str, request: Request) -> Answer:
+        """As far as the secret goes: whoever calls the rotation function then is the test's own."""
         secret = self._find(region, request, "RotateSecret", write=True)
         secret.rotation = True
+        pending = secret.holder(PENDING)
+        if not request.get("RotateImmediately", True):
+            return _named(secret)
+        if pending is not None and CURRENT not in pending.labels:
+            text = "A previous rotation isn't complete. That rotation will be reattempted."
+            raise refusal("InvalidRequestException", "RotateSecret", text)
+        token = request.get("ClientRequestToken") or self._draw()
+        secret.add(Version(token, None, self._clock.now()), [PENDING], self._clock.now())
+        return {**_named(secret), "VersionId": token}
+
+    def _cancel_rotate_secret(self, region: str, request: Request) -> Answer:
+        secret = self._find(region, request, "CancelRotateSecret", write=True)
+        secret.rotation = False
         return _named(secret)
 
     def _draw(self) -> str:
@@ -221,6 +244,7 @@ _EVEN_IF_DELETED = frozenset({"DescribeSecret", "RestoreSecret", "ListSecretVers
 
 _OPERATIONS = frozenset(
     {
+        "cancel_rotate_secret",
         "create_secret",
         "delete_secret",
         "describe_secret",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from rotator.errors import EffectError, LedgerUnusable, Refused, Unknown
 from rotator.interfaces import Ledger, Provider, SecretStore
@@ -113,20 +113,25 @@ class Sim:
     held_elsewhere: set[str] = field(default_factory=set)  # keys that another secret holds as well
     left_at: dict[str, datetime] = field(default_factory=dict)
     outside: Callable[["Sim", str], None] = lambda _sim, _name: None
+    first: ClassVar[str] = "v0"  # the version that was there before us
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
         self.clock = ManualClock()
         self.provider = FakeProvider(self.clock, self.rng)
-        self.store = FakeStore(self.clock)
+        self.store = self.make_store()
         self.told = Told()
         self.old = self.provider.add("made by hand")
         self.foreign = self.provider.add("of somebody else")
         held = {"key_id": self.old.key_id, "secret": self.old.secret, "note": "theirs"}
-        self.store.put(SECRET, "v0", held, current=True)
+        self.store.put(SECRET, self.first, held, current=True)
         self.current_key: str | None = self.old.key_id
         self.ledger = self._opened()
         self._enroll()
+
+    def make_store(self) -> FakeStore:
+        """Where the secret is."""
+        return FakeStore(self.clock)
 
     def _opened(self) -> Ledger:
         return open_ledger(f"sqlite:///{self.folder / 'ledger.sqlite'}", self.clock)
@@ -135,7 +140,7 @@ class Sim:
         now = self.clock.now()
         state = SecretState(TARGET.id, "one", PROVIDER.principal, now, looked_at=now, rotated_at=now)
         if self.adopted:
-            known = CurrentKey("v0", self.old.key_id, Provenance.ADOPTED, now)
+            known = CurrentKey(self.first, self.old.key_id, Provenance.ADOPTED, now)
             state = replace(state, current=known)
         self.ledger.enroll([state])
 

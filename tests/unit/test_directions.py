@@ -25,10 +25,11 @@ STORIES = (
     "desk",
     "breaker",
     "caseload",
+    "native",
 )
 WORDS = ("interfaces", "errors", "model")
 FACTS = ("records",)
-HOLDS = ("budgets", "blocks", "safe_mode")
+HOLDS = ("budgets", "blocks", "safe_mode", "stopping")
 CALENDAR = ("due", "backoff", "durations", "cron", "windows")
 
 
@@ -101,7 +102,7 @@ ROOMS: dict[str, Room] = {
     "cli": Room(
         (*WORDS, *CALENDAR, "people", "policies", "audit", "ledger", "telemetry", "wiring", "run_pass",
          "jobs", "lab", "version", "doctor", "reconcile", "safe_mode", "capabilities", "submitting",
-         "rotation", "desk", "stopping", "budgets", "keeping", "breaker", "incident"),
+         "rotation", "desk", "stopping", "budgets", "keeping", "breaker", "incident", "owing"),
         "a command is where everything meets; lab for the command demo alone, and the story for submit: its "
         "first step is taken while the person waits",
     ),
