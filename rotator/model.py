@@ -505,7 +505,6 @@ class Debt:
     look_at: datetime | None = None
     looks: int = 0
     block: Block | None = None
-    alarmed: bool = False
 
 
 class Level(StrEnum):

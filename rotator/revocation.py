@@ -10,30 +10,28 @@ lists it, and not before.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotator import backoff, byhand, permits
+from rotator import byhand, permits
 from rotator.desk import Desk
-from rotator.errors import EffectError, NeedsPerson, RotatorError, Scope, Unknown
+from rotator.errors import EffectError, NeedsPerson, RotatorError, Unknown
 from rotator.interfaces import Stored
 from rotator.keeping import left_by, let_go
 from rotator.kinship import in_use_below, keeps_admin, renew_children
 from rotator.looking import keys_listed, witness
 from rotator.model import (
     Again,
-    Block,
     Debt,
     DebtPhase,
     DebtReason,
     Ended,
     Event,
     KeyRecord,
-    Level,
     Provenance,
     Verdict,
     token_in,
 )
 from rotator.owing import afresh, holds_same, is_of, keeps, needs_adoption
+from rotator.undying import blocked, later, reminded_of
 
-_PATIENCE = timedelta(hours=1)  # from the first revoke until people are told that a key will not die
 _PROBE_LOOKS = 5  # looks without a clear baseline, after which the provider's list decides alone
 
 
@@ -67,9 +65,9 @@ def advance(desk: Desk, debt: Debt) -> Again | Ended:
         wait = _waits(desk, debt)
         return wait if wait is not None else _pay(desk, debt)
     except NeedsPerson as error:
-        return _blocked(desk, _latest(desk, debt), error)
+        return blocked(desk, _latest(desk, debt), error)
     except EffectError as error:
-        return _later(desk, _latest(desk, debt), error.message, error)
+        return later(desk, _latest(desk, debt), error.message, error)
 
 
 def _latest(desk: Desk, debt: Debt) -> Debt:
@@ -185,7 +183,7 @@ def _send(desk: Desk, debt: Debt, evidence: Evidence) -> Again | Ended:
         raise
     if proof is not None:
         return _dead(desk, debt, proof, told)
-    return _later(desk, debt, f"key {debt.key_id} is not proven dead yet", None, told)
+    return later(desk, debt, f"key {debt.key_id} is not proven dead yet", None, told)
 
 
 def _recheck(desk: Desk, debt: Debt) -> Evidence:
@@ -296,7 +294,7 @@ def _revoking(desk: Desk, debt: Debt, baseline: datetime | None) -> Debt:
         phase=DebtPhase.REVOKING,
         baseline_at=baseline,
         revoked_at=debt.revoked_at or desk.now(),
-        block=None,
+        block=reminded_of(debt),
     )
     desk.write(state=permits.taken(desk, debt), debts=[revoking])
     return revoking
@@ -336,47 +334,3 @@ def _dead(desk: Desk, debt: Debt, proof: str, *before: Event) -> Ended:
     desk.write(state=state, debts=[dead], events=[*before, told], frees=frees)
     let_go(desk)
     return Ended()
-
-
-# --- setbacks --------------------------------------------------------------------------------------------
-
-
-def _later(desk: Desk, debt: Debt, why: str, error: EffectError | None, *before: Event) -> Again:
-    """Not dead yet: look again, later each time; people are told once when it will not die."""
-    now = desk.now()
-    look_at = max(now + backoff.after_looks(debt.looks), (error and error.retry_at) or now)
-    late = now - (debt.revoked_at or debt.not_before or debt.since) >= _PATIENCE and not debt.alarmed
-    waiting = replace(debt, looks=debt.looks + 1, look_at=look_at, alarmed=debt.alarmed or late)
-    text = f"key {debt.key_id} will not die: {why}" if late else f"{why}; looking again"
-    told = desk.event(
-        "will-not-die" if late else "retry",
-        text,
-        level=Level.ALARM if late else Level.INFO,
-        debt=debt,
-        error=error.kind if error else "not-proven",
-    )
-    desk.write(debts=[waiting], events=[*before, told])
-    return Again(look_at)
-
-
-def _blocked(desk: Desk, debt: Debt, error: NeedsPerson) -> Again:
-    """A person must act before this key may die: told once."""
-    waiting = replace(debt, looks=debt.looks + 1, look_at=None)
-    if error.scope is Scope.PROVIDER:
-        again, news = desk.block_provider(debt.policy, error)
-    else:
-        block, news = desk.block_of(error, debt.block)
-        again = Again(desk.now() + _until_done(desk, debt, block))
-        waiting = replace(waiting, look_at=again.at, block=block)
-    text = f"{error.message} To do: {error.todo}"
-    told = desk.event("blocked", text, level=Level.ALARM, debt=debt, error=error.kind)
-    desk.trouble = True
-    desk.write(debts=[waiting], events=[told] if news else [])
-    return again
-
-
-def _until_done(desk: Desk, debt: Debt, asked: Block) -> timedelta:
-    """How long until we look whether a person has acted: one who revokes at once sees the proof at once."""
-    if asked.kind == byhand.ASKED:
-        return backoff.while_asked(desk.now() - asked.since)
-    return backoff.while_blocked(debt.looks)

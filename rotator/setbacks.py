@@ -324,7 +324,7 @@ def _can_die(desk: Desk, debt: Debt) -> bool:
     or whose secret holds somebody else's key.
     """
     ledger = desk.world.ledger
-    if debt.block is not None or debt.alarmed:
+    if debt.block is not None:
         return False
     if debt.reason is not DebtReason.REPLACED or ledger.rotation(debt.secret) is None:
         return True

@@ -76,9 +76,7 @@ def _nothing_to_adopt(current: CurrentKey | None, debts: tuple[Debt, ...], key_i
 
 
 def _adopt_debt(state: SecretState, debt: Debt, key_id: str, said: Declaration) -> Change:
-    adopted = replace(
-        debt, key_id=key_id, provenance=Provenance.ADOPTED, block=None, alarmed=False, look_at=None, looks=0
-    )
+    adopted = replace(debt, key_id=key_id, provenance=Provenance.ADOPTED, block=None, look_at=None, looks=0)
     return Change(state, debts=(adopted,), events=(_said(state, "adopted", key_id, said, debt),))
 
 

@@ -202,7 +202,7 @@ def alarms() -> set[str]:
                 named = [one.value for one in node.keywords if one.arg == "kind"]
                 said = [*node.args[:1], *named]
                 found |= {str(one.value) for one in said if isinstance(one, ast.Constant)}
-        for word in re.findall(r'"(stuck|will-not-die)" if', path.read_text()):
+        for word in re.findall(r'"(stuck)" if', path.read_text()):
             found.add(word)
     return found | {f"{thing}-failed" for thing in ("policies", "pass", "reconcile")}
 

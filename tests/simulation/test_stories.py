@@ -467,6 +467,29 @@ def test_a_revoke_that_is_said_but_not_done_is_no_death(sim: Sim) -> None:
     assert alarms(sim) == ["will-not-die"]
 
 
+@pytest.mark.parametrize("how", ["revoke does nothing", "probe is silent"])
+def test_people_are_reminded_of_a_key_that_will_not_die(sim: Sim, how: str) -> None:
+    """After an hour, a day, and two more, over restarts; a revoke that is sent again tells nothing anew."""
+    probe = sim.provider.probe
+
+    def silent(credential: Credential) -> Probe:
+        if credential.get("secret") == sim.old.secret:
+            return Probe(Verdict.UNKNOWN, "no answer")
+        return probe(credential)
+
+    bend(sim.provider, "revoke", lambda _: None)
+    if how == "probe is silent":
+        bend(sim.provider, "probe", silent)
+    sim.order()
+    until(sim, lambda: "will-not-die" in kinds(sim), steps=600)
+    since = sim.clock.now()
+    until(sim, lambda: sim.clock.now() >= since + timedelta(days=3, hours=1), steps=900)
+    assert [event.kind for event in sim.ledger.untold()] == ["will-not-die"] * 3
+    (debt,) = sim.ledger.debts()
+    assert debt.block is not None
+    assert "rotator history one" in debt.block.todo
+
+
 def test_no_answer_is_no_death(sim: Sim) -> None:
     """A probe that is silent after the revoke proves nothing, though the list says gone."""
     probe, revoked = sim.provider.probe, sim.provider.revoked

@@ -19,6 +19,7 @@ STORIES = (
     "byhand",
     "keeping",
     "permits",
+    "undying",
     "kinship",
     "setbacks",
     "verifying",
