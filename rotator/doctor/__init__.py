@@ -79,10 +79,11 @@ def _of_providers(
                 groups.append((policy.provider, [policy]))
             else:
                 group.append(policy)
+    names = {policy.target.id: policy.name for policy in policies}
     return [
         (
             f"provider {ref.name}" + (f" ({ref.kind})" if ref.kind else ""),
-            partial(check_provider, world, Asked(ref, tuple(those), known, now)),
+            partial(check_provider, world, Asked(ref, tuple(those), known, now, names)),
         )
         for ref, those in groups
     ]

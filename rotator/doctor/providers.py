@@ -1,7 +1,7 @@
 """What ``doctor`` asks of one provider, and of one kind of its credentials. Changes nothing there."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from rotator import due
@@ -18,12 +18,15 @@ _SOON = timedelta(hours=1)  # a secret that is new to the ledger may be overdue:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A provider, its policies, what the ledger knows of their secrets, and the time."""
+    """A provider, its policies, what the ledger knows of their secrets, and the time; ``names`` are of all
+    policies, by secret.
+    """
 
     ref: ProviderRef
     policies: tuple[Policy, ...]
     known: Mapping[str, Known]
     now: datetime
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_provider(world: World, asked: Asked) -> Iterator[Finding]:
@@ -144,7 +147,7 @@ def _by_login(world: World, asked: Asked, provider: Provider) -> Iterator[Findin
         yield Finding(Grade.OK, "", "reachable")
     traits = provider.traits
     if asked.ref.admin is not None:
-        yield from _parent(world, asked.ref.admin, traits, ", ".join(each.name for each in asked.policies))
+        yield from _parent(world, asked, asked.ref.admin, traits)
     if not (traits.control or traits.expires):
         yield Finding(Grade.OK, "", "no login was tried: each one counts against the account")
         return
@@ -152,21 +155,27 @@ def _by_login(world: World, asked: Asked, provider: Provider) -> Iterator[Findin
         yield _credential(world, policy, provider)
 
 
-def _parent(world: World, parent: AdminRef, traits: Traits, names: str) -> Iterator[Finding]:
-    """Whether the secret from which tokens are minted holds what a login needs; none is tried."""
+def _parent(world: World, asked: Asked, parent: AdminRef, traits: Traits) -> Iterator[Finding]:
+    """Whether the secret from which tokens are minted holds what a login needs; none is tried. One that a
+    policy rotates waits for a person at first, which is no mistake.
+    """
+    names = ", ".join(each.name for each in asked.policies)
+    brings = next((name for each in asked.policies if (name := asked.names.get(each.parent or ""))), None)
+    missing = f"secret {parent.secret}, the parent of {names}, holds no credential yet"
     try:
         held = parent.read(world.store(parent.store).raw(parent.secret))
     except (EffectError, NeedsPerson) as error:
         if error.kind == "no-version":
-            todo = "Bring it by `rotator submit NAME`, of the policy that rotates it, or write it there."
-            text = f"secret {parent.secret}, the parent of {names}, holds no credential yet"
-            yield Finding(Grade.WARNING, "", text, todo)
+            todo = f"rotator submit {brings}" if brings else "Write it there, or have a policy rotate it."
+            yield Finding(Grade.WARNING, "", missing, todo)
             return
         todo = error.todo if isinstance(error, NeedsPerson) else "See that the store is up, then ask again."
         yield Finding(Grade.ERROR, "", f"the parent of {names} cannot be read: {error.message}", todo)
         return
     lacking = [name for name in traits.admin_fields if not held.get(name)]
-    if lacking:
+    if brings and len(lacking) == len(traits.admin_fields):
+        yield Finding(Grade.WARNING, "", missing, f"rotator submit {brings}")
+    elif lacking:
         text = f"secret {parent.secret}, the parent of {names}, has no {' and no '.join(lacking)}"
         todo = f"Correct `from` in the policy of {names}, or bring the credential into that secret."
         yield Finding(Grade.ERROR, "", text, todo)

@@ -314,6 +314,17 @@ def test_a_token_needs_a_parent(tokens: PeopleRig, secret: str, said: str) -> No
     assert any(said in one["text"] for one in findings if one["level"] == "error")
 
 
+def test_a_parent_that_nobody_brought_yet_is_no_error(tokens: PeopleRig) -> None:
+    """It waits for a person, as every first credential of its kind: a warning that names the command."""
+    tokens.service.client().put_secret_value(
+        SecretId="prod/client", SecretString="{}", ClientRequestToken="emptied".ljust(40, "-")
+    )
+    code, findings = found(tokens, "--provider", "figure")
+    (one,) = [each for each in findings if each["level"] == "warning"]
+    assert (code, one["todo"]) == (0, "rotator submit client")
+    assert "holds no credential yet" in one["text"]
+
+
 # --- rights at Vault -------------------------------------------------------------------------------------
 
 
