@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from rotator import cron
 from rotator.policies.entries import Entry
 from rotator.policies.problems import shown
 from rotator.policies.references import References
@@ -35,7 +36,9 @@ def check_secrets(entries: Iterable[Entry]) -> None:
 
 
 def check_limits(entries: Iterable[Entry], refs: References) -> None:
-    """An account needs a free key for every rotation: one policy fewer than it may have live keys."""
+    """An account needs a free key for every rotation: one policy fewer than it may have live keys, and no
+    more old keys in grace at any time than it has room for, or rotations fall behind for ever.
+    """
     accounts: dict[tuple[str, str, str], list[Entry]] = {}
     for entry in entries:
         if entry.provider:
@@ -51,3 +54,18 @@ def check_limits(entries: Iterable[Entry], refs: References) -> None:
                 "live keys, and a rotation needs a free one.",
                 f"Keep at most {limit - 1} of them on this account.",
             )
+        elif limit is not None and (graces := sum(map(_in_grace, together))) > limit - len(together):
+            entry = max(together, key=_in_grace)
+            entry.draft.say(
+                (*entry.path, "provider"),
+                f"provider: {len(together)} policies share one account of {kind}, which may have {limit} "
+                f"live keys; their old keys, in grace, would take {graces:.1f} more at any time.",
+                "Shorten the grace, or rotate less often.",
+            )
+
+
+def _in_grace(entry: Entry) -> float:
+    """The share of time in which a policy's old key lives beside its new one; 0 where that is not known."""
+    policy = entry.policy
+    gap = policy and (policy.every or (cron.shortest_gap(policy.cron) if policy.cron else None))
+    return policy.grace / gap if policy and gap else 0.0

@@ -301,6 +301,23 @@ def test_key_limit(tmp_path: Path) -> None:
     assert "Keep at most 2" in problem
 
 
+def test_old_keys_in_grace_take_room_too(tmp_path: Path) -> None:
+    """Two policies leave one of three live keys: old ones may take it, and no more than that."""
+
+    def of(*settings: dict[str, str]) -> list[str]:
+        named = (
+            {"name": f"p{n}", "secret": f"s{n}", "provider": "fan", **own} for n, own in enumerate(settings)
+        )
+        return problems(tmp_path, "".join(_with(**own) for own in named))
+
+    half, more = {"every": "20m", "grace": "10m"}, {"every": "20m", "grace": "11m"}
+    assert of(half, half) == []
+    assert of(more) == []
+    (problem,) = of(half, more)
+    assert "p1: provider: 2 policies share one account of fancy" in problem
+    assert "Shorten the grace, or rotate less often." in problem
+
+
 def test_credentials_are_not_shown(tmp_path: Path) -> None:
     """A password in a URL, and what stands where no value was expected, are not repeated."""
     for head in (
