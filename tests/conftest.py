@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from rotator.ledger import need_not_last
 from tests.embedded import dynamodb
 from tests.embedded.server import Server, a_database
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _need_not_last(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What tests keep need not last: they also run in a container's own layer."""
+    need_not_last(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")

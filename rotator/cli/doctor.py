@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -78,7 +79,10 @@ def _world(options: Options) -> Iterator["Wiring"]:
         with session.world(options, create=False) as world:
             yield world
         return
+    from rotator.ledger import need_not_last  # noqa: PLC0415 - as in session: heavy parts come late
+
     with tempfile.TemporaryDirectory(prefix="rotator-") as folder:
+        need_not_last(Path(folder))
         empty = Options(options.policies, f"sqlite:///{folder}/ledger.sqlite", options.log_level)
         with session.world(empty) as world:
             yield world

@@ -26,6 +26,7 @@ from rotator.lab.cast import (
 )
 from rotator.lab.example import write_policies
 from rotator.lab.stores import LocalStores
+from rotator.ledger import need_not_last
 
 _PATIENCE = 40.0  # seconds for a worker to end between effects
 _HIDDEN = ("AWS_", "VAULT_", "ROTATOR_", "SENTRY_")  # what the user's shell says of real systems
@@ -83,6 +84,7 @@ class Scene:
     def __enter__(self) -> Self:
         with ExitStack() as made:
             self.folder = Path(made.enter_context(tempfile.TemporaryDirectory(prefix="rotator-demo-")))
+            need_not_last(self.folder)
             made.enter_context(self.lab)
             self.stores = LocalStores(made, self.folder)
             self._furnish()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from rotator.audit.keys import KeyRing
 from rotator.errors import LedgerUnusable
 from rotator.interfaces import Clock, Ledger
-from rotator.ledger import files
+from rotator.ledger import files, lasting
+from rotator.ledger.lasting import need_not_last
 
 if TYPE_CHECKING:
     from rotator.ledger.database import Database
@@ -36,18 +37,19 @@ def open_ledger(url: str, clock: Clock, *, create: bool = True, patience: float 
     ``clock``. ``postgresql://…`` is a database and ``dynamodb://…`` a table that many hosts share, by the
     database's clock. ``patience`` is in seconds: how long to wait for another process that writes. The key of
     the audit trail is where ROTATOR_AUDIT_KEY_FILE says, else in PATH.audit-key; for a shared ledger in the
-    user's state folder. Raises LedgerUnusable.
+    user's state folder. A file is refused where its disk does not last, unless it is only read: ``create`` is
+    False. Raises LedgerUnusable.
     """
     _must_hold_no_password(url)
     if url.startswith(_POSTGRES):
         postgres = _postgres()
         time = postgres.DatabaseTime(clock.monotonic)
         database, ledger_id = postgres.at(url, time, patience, create=create)
-        return _begun(database, time, ledger_id, audit_keys(url))
+        return _begun(database, time, ledger_id, _shared_keys(url, create=create))
     if url.startswith(_DYNAMODB):
         from rotator.ledger.dynamodb import ledger as dynamodb  # noqa: PLC0415 - botocore takes long to load
 
-        return dynamodb.at(url, clock, patience, audit_keys(url), _process(), create=create)
+        return dynamodb.at(url, clock, patience, _shared_keys(url, create=create), _process(), create=create)
     return _in_sqlite(_path(url), clock, patience, create=create)
 
 
@@ -58,6 +60,8 @@ def _in_sqlite(where: Path | None, clock: Clock, patience: float, *, create: boo
     if where is None:
         database, ledger_id = sqlite.in_memory(clock.now(), patience)
     else:
+        if create:
+            lasting.must_last(where)
         database, ledger_id = sqlite.in_file(where, clock.now(), patience, create=create)
     return _begun(database, HostTime(clock), ledger_id, _ring(where))
 
@@ -86,6 +90,14 @@ def audit_keys(url: str) -> KeyRing:
         if url.startswith(schemes):
             return _ring(files.default_path().with_name(name))
     return _ring(_path(url))
+
+
+def _shared_keys(url: str, *, create: bool) -> KeyRing:
+    """The same, for a ledger that may begin its trail now: a key that would be made must last."""
+    ring = audit_keys(url)
+    if create and ring.path is not None and not ring.path.exists():
+        lasting.must_last(ring.path, lasting.KEY)
+    return ring
 
 
 def _ring(ledger: Path | None) -> KeyRing:
@@ -126,4 +138,4 @@ def _path(url: str) -> Path | None:
     return None if path in ("", ":memory:") else Path(path).expanduser().absolute()
 
 
-__all__ = ["PATIENCE", "audit_keys", "default_url", "open_ledger"]
+__all__ = ["PATIENCE", "audit_keys", "default_url", "need_not_last", "open_ledger"]

@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from rotator.ledger import need_not_last
 from rotator.model import Verification
 from rotator.providers.buildmarkets import Buildmarkets
 from tests.bench import fleet, four_steps, idle, starts, tables
@@ -113,6 +114,7 @@ def _ours(
         tempfile.TemporaryDirectory() as folder,
         _verified_over(wait),
     ):
+        need_not_last(Path(folder))
         return fleet.rotate(outside, Path(folder), over_http=over_http, threads=threads)
 
 

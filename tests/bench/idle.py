@@ -16,7 +16,7 @@ from typing import TypeVar
 from sqlalchemy import bindparam, update
 
 from rotator import caseload
-from rotator.ledger import open_ledger
+from rotator.ledger import need_not_last, open_ledger
 from rotator.ledger.codec import SECRET
 from rotator.ledger.instants import instant
 from rotator.ledger.schema import SECRETS
@@ -138,4 +138,5 @@ def _memory() -> int:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
+        need_not_last(Path(folder))
         sys.stdout.write(json.dumps(asdict(_measured(int(sys.argv[1]), Path(folder)))))

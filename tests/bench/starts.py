@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rotator.ledger import open_ledger
+from rotator.ledger import need_not_last, open_ledger
 from rotator.policies import load
 from rotator.providers.network import Network, Surroundings
 from rotator.run_pass import Worker
@@ -32,6 +32,7 @@ def measure(policies: Sequence[int], times: int) -> list[Start]:
     """``--version``, then ``status`` with so many policies each."""
     with tempfile.TemporaryDirectory() as named:
         folder = Path(named)
+        need_not_last(folder)
         starts = [Start("rotator --version", 0, _median(folder, times, "--version"))]
         for count in policies:
             policy_file(folder / "rotator.yaml", count)
