@@ -5,11 +5,12 @@ that two requests at once would undo each other's writes. One after the other, a
 at AWS. What moto never says by itself (that it is busy, that two transactions met) ``hook`` says for it.
 """
 
+import copy
+import io
 import json
 import logging
 import secrets
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -17,6 +18,7 @@ from typing import Any, Self
 
 import botocore.session
 from botocore.config import Config
+from moto.dynamodb.models import table as moto_table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
@@ -24,8 +26,21 @@ from rotator.ledger.dynamodb import TABLE
 
 REGION = "eu-west-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+_HEADERS = [("Content-Type", "application/x-amz-json-1.0")]
 Answer = tuple[str, Mapping[str, Any]]
 Hook = Callable[[str], Answer | None]
+
+
+_copies: dict[int, moto_table.Table] = {}
+
+
+def _copied(table: moto_table.Table, memo: dict[int, Any]) -> moto_table.Table:
+    """A table as it is before a transaction. moto copies it once for each member, and needs one copy."""
+    if id(table) not in _copies:
+        made: moto_table.Table = object.__new__(type(table))
+        vars(made).update(copy.deepcopy(vars(table), memo))
+        _copies[id(table)] = made
+    return _copies[id(table)]
 
 
 class Server:
@@ -34,11 +49,13 @@ class Server:
     def __init__(self) -> None:
         self._app = DomainDispatcherApplication(create_backend_app)
         self._turn = threading.Lock()
-        self.seen: deque[str] = deque(maxlen=10_000)
-        self.hook: Hook | None = None
+        self._transactions: set[str] = set()  # that were done, by their tokens
+        self.hook: Hook | None = None  # what is answered instead of doing what is asked
+        self.lose: Callable[[str], bool] | None = None  # whether an answer is lost to what was done
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
     def __enter__(self) -> Self:
+        moto_table.Table.__deepcopy__ = _copied  # type: ignore[attr-defined]
         self._server = make_server("127.0.0.1", 0, self._answered, threaded=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
@@ -75,23 +92,42 @@ class Server:
         try:
             yield name
         finally:
-            self.hook = None
+            self.hook = self.lose = None
             self.client.delete_table(TableName=name)
 
     def _answered(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
         with self._turn:
-            self.seen.append(operation)
-            if self.hook is not None:
-                told = self.hook(operation)
-                if told is not None:
-                    return _refused(told, start)
-            return list(self._app(environ, start))
+            told = self.hook(operation) if self.hook else None
+            if told is not None:
+                return _refused(told, start)
+            return self._done(operation, environ, start)
+
+    def _done(self, operation: str, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        """What moto answers. It would do a transaction anew that it did under this token; AWS does not."""
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        token = json.loads(body or b"{}").get("ClientRequestToken")
+        if token in self._transactions:
+            start("200 OK", _HEADERS)
+            return [b"{}"]
+        statuses: list[str] = []
+
+        def begun(status: str, headers: Any, *more: Any) -> Any:
+            statuses.append(status)
+            lost = self.lose is not None and self.lose(operation)
+            return start("500 Internal Server Error" if lost else status, headers, *more)
+
+        _copies.clear()
+        answer = list(self._app(environ, begun))
+        if token is not None and statuses[0].startswith("200"):
+            self._transactions.add(token)
+        return answer
 
 
 def _refused(told: Answer, start: Callable[..., Any]) -> Iterable[bytes]:
     code, more = told
     kind = f"com.amazonaws.dynamodb.v20120810#{code}"
     status = "500 Internal Server Error" if code == "InternalServerError" else "400 Bad Request"
-    start(status, [("Content-Type", "application/x-amz-json-1.0")])
+    start(status, _HEADERS)
     return [json.dumps({"__type": kind, "message": "as the test says", **more}).encode()]

@@ -50,6 +50,7 @@ RIGHTS = frozenset(
         "dynamodb:BatchGetItem",
         "dynamodb:DeleteItem",
         "dynamodb:GetItem",
+        "dynamodb:PutItem",
         "dynamodb:Query",
         "dynamodb:Scan",  # `rotator audit` alone: whose items there are
         "dynamodb:UpdateItem",

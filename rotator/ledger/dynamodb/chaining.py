@@ -16,7 +16,7 @@ from rotator.audit.chain import OWN, Entry, Pen
 from rotator.audit.keys import AuditKey, KeyRing
 from rotator.ledger.dynamodb import EVENTS, places
 from rotator.ledger.dynamodb.errors import Beaten, unusable
-from rotator.ledger.dynamodb.items import NEW, Item, Key, Write
+from rotator.ledger.dynamodb.items import NEW, Item, Key, Write, put
 from rotator.ledger.dynamodb.table import Table
 from rotator.ledger.instants import instant
 from rotator.ledger.rows import Written
@@ -193,7 +193,7 @@ def _linked(records: Sequence[Record], step: Step, end: End, seq: int) -> Iterat
     for place, (record, entry) in enumerate(zip(records, step.entries, strict=True), seq):
         yield from recorded(record, entry, place)
     if step.entries[0].what != "heads":  # what anchors wrote themselves moves nothing
-        yield Write(places.moved(last.secret), {"number": last.number, "mac": last.mac})
+        yield put(places.moved(last.secret), {"number": last.number, "mac": last.mac})
 
 
 def recorded(record: Record, entry: Entry, seq: int) -> Iterator[Write]:
@@ -201,6 +201,6 @@ def recorded(record: Record, entry: Entry, seq: int) -> Iterator[Write]:
     told = {"at": instant(record.at), "event": record.event, "seq": seq}
     link = {"number": record.number, "trail": record.trail, "key": record.key, "mac": record.mac}
     shown = {"log": EVENTS} if record.event else {}
-    yield Write(places.record(record.secret, record.number), {**told, **link, **shown}, when=NEW)
+    yield put(places.record(record.secret, record.number), {**told, **link, **shown}, when=NEW)
     if entry.alarm:
-        yield Write(places.alarm(seq), told, when=NEW)
+        yield put(places.alarm(seq), told, when=NEW)

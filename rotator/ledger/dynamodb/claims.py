@@ -10,7 +10,7 @@ from rotator.ledger.codec import ORDER
 from rotator.ledger.dynamodb import places
 from rotator.ledger.dynamodb.chaining import Chained, End, Step
 from rotator.ledger.dynamodb.errors import Beaten, unusable
-from rotator.ledger.dynamodb.items import NEW, Item, Write
+from rotator.ledger.dynamodb.items import NEW, Item, Write, gone, put
 from rotator.ledger.dynamodb.secrets import lead, queued
 from rotator.ledger.instants import EPOCH, MICROSECOND, instant
 from rotator.ledger.rows import Row
@@ -59,7 +59,7 @@ class Claims(Chained):
             done = self._ended_orders(change)
             entries = committed(claim, change, rows, [row["kind"] for row in done])
             state = self._prolonged(claim, now, self._becomes(end, rows))
-            orders = [Write(places.order(row["secret"], row["kind"]), gone=True) for row in done]
+            orders = [gone(places.order(row["secret"], row["kind"])) for row in done]
             others = [
                 *_documents(rows, seq),
                 *_leads(end, claim.secret, rows),
@@ -130,7 +130,7 @@ class Claims(Chained):
                     self.renew(claim)
                     return room
                 now, taking = self._now(), _slots(principal, kept, {**taken, token: None})
-                slot = Write(places.slot(token), {"principal": principal})
+                slot = put(places.slot(token), {"principal": principal})
                 try:
                     self._table.together([self._prolonged(claim, now, {}), taking, slot])
                 except Beaten:
@@ -160,7 +160,7 @@ class Claims(Chained):
             taken |= {token: learned[token] for token in its if token in taken and token in learned}
             freed = [token for token in its if token in change.frees]
             yield _slots(principal, before, {one: key for one, key in taken.items() if one not in freed})
-            yield from (Write(places.slot(token), gone=True) for token in freed)
+            yield from (gone(places.slot(token)) for token in freed)
 
 
 def _held(claim: Claim, now: int) -> dict[str, object]:
@@ -177,7 +177,7 @@ def _slots(principal: str, before: Item, taken: Mapping[str, object]) -> Write:
     known = before.get("version", 0)
     same = "#version = :known" if known else NEW
     values = {"known": known} if known else {}
-    return Write(
+    return put(
         places.slots(principal), {"taken": dict(taken), "version": known + 1}, when=same, values=values
     )
 
@@ -186,11 +186,11 @@ def _documents(rows: Mapping[str, list[Row]], seq: int) -> Iterator[Write]:
     """What a commit writes besides the secret; each keeps the place that it had when it was new."""
     for row in rows["rotations"]:
         key = places.rotation(row["secret"], row["began_at"], row["id"])
-        yield Write(key, {name: row[name] for name in ("id", "secret", "live", "began_at", "doc")})
+        yield put(key, {name: row[name] for name in ("id", "secret", "live", "began_at", "doc")})
     for place, row in enumerate(rows["debts"], seq * 100):
         yield Write(places.debt(row["secret"], row["id"]), row, once={"place": place})
     for row in rows["attempts"]:
-        yield Write(places.attempt(row["secret"], row["token"]), row)
+        yield put(places.attempt(row["secret"], row["token"]), row)
 
 
 def _leads(end: End, secret: str, rows: Mapping[str, list[Row]]) -> Iterator[Write]:
@@ -198,11 +198,11 @@ def _leads(end: End, secret: str, rows: Mapping[str, list[Row]]) -> Iterator[Wri
     (state,) = rows["secrets"]
     found_by = places.found_by(secret, state)
     yield from (lead(key, secret) for key in sorted(found_by - end.leads))
-    yield from (Write(key, gone=True) for key in sorted(end.leads - found_by))
+    yield from (gone(key) for key in sorted(end.leads - found_by))
     yield from (lead(places.by_token(row["token"]), secret) for row in rows["attempts"])
     for row in rows["debts"]:
         if row["id"] not in end.owed:
             yield lead(places.by_debt(row["id"]), secret)
         if row["open"] != (row["id"] in end.owed):
             key = places.owed(row["since"], row["id"])
-            yield Write(key, {"of": secret, "debt": row["id"]} if row["open"] else {}, gone=not row["open"])
+            yield put(key, {"of": secret, "debt": row["id"]}) if row["open"] else gone(key)

@@ -7,7 +7,7 @@ from itertools import islice
 from rotator.ledger.codec import DEBT, EVENT, ROTATION
 from rotator.ledger.dynamodb import EVENTS, places
 from rotator.ledger.dynamodb.chaining import Chained
-from rotator.ledger.dynamodb.items import Item, Key, Write
+from rotator.ledger.dynamodb.items import Item, Key, gone
 from rotator.ledger.instants import moment
 from rotator.model import Debt, Event, Rotation
 
@@ -76,7 +76,7 @@ class History(Chained):
     def told(self, seqs: Iterable[int]) -> None:
         """Mark alarms as told. May be called twice."""
         for seq in seqs:
-            self._table.write(Write(places.alarm(seq), gone=True))
+            self._table.write(gone(places.alarm(seq)))
 
 
 def _event(item: Item) -> Event:

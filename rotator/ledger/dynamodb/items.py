@@ -7,6 +7,7 @@ Names in expressions are always ``#name`` and values ``:value``, since many of o
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 Key = tuple[str, str]
@@ -69,13 +70,20 @@ def expressed(values: Mapping[str, object], **texts: str) -> dict[str, Any]:
     return found
 
 
+class How(StrEnum):
+    """What is done to an item, as the members of a transaction call it."""
+
+    UPDATE = "Update"  # the attributes that are not named stay; made where there is none
+    PUT = "Put"  # the whole item
+    DELETE = "Delete"
+
+
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What one item becomes, if it is as ``when`` demands. The item is made where there is none.
+    """What one item becomes, if it is as ``when`` demands: a condition as DynamoDB writes it, with ``values``.
 
     ``sets`` are attributes; one that is None is taken away. ``once`` are set where there are none yet, and
     ``sums`` to what another attribute is and a number.
-    ``when`` is a condition in DynamoDB's notation, with ``values``. ``gone``: the item is removed.
     """
 
     key: Key
@@ -84,13 +92,16 @@ class Write:
     sums: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     when: str = ""
     values: Mapping[str, object] = field(default_factory=dict)
-    gone: bool = False
+    how: How = How.UPDATE
 
     def request(self) -> dict[str, Any]:
-        """As UpdateItem, DeleteItem and the members of a transaction take it, but for the table's name."""
+        """As UpdateItem, PutItem, DeleteItem and the members of a transaction take it, but for the table."""
         condition = {"ConditionExpression": self.when} if self.when else {}
-        if self.gone:
+        if self.how is How.DELETE:
             return {"Key": addressed(self.key), **expressed(self.values, **condition)}
+        if self.how is How.PUT:
+            there = {name: value for name, value in self.sets.items() if value is not None}
+            return {"Item": {**addressed(self.key), **closed(there)}, **expressed(self.values, **condition)}
         values = dict(self.values)
         text = " ".join(self._clauses(values))
         return {"Key": addressed(self.key), **expressed(values, UpdateExpression=text, **condition)}
@@ -108,6 +119,18 @@ class Write:
             yield f"SET {', '.join(sets)}"
         if taken:
             yield f"REMOVE {', '.join(taken)}"
+
+
+def put(
+    key: Key, sets: Mapping[str, object], when: str = "", values: Mapping[str, object] | None = None
+) -> Write:
+    """An item becomes this, whatever it was."""
+    return Write(key, sets, when=when, values=values or {}, how=How.PUT)
+
+
+def gone(key: Key, when: str = "", values: Mapping[str, object] | None = None) -> Write:
+    """An item is removed."""
+    return Write(key, when=when, values=values or {}, how=How.DELETE)
 
 
 NEW = "attribute_not_exists(#pk)"

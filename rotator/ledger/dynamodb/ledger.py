@@ -15,7 +15,7 @@ from rotator.ledger.dynamodb.claims import Claims
 from rotator.ledger.dynamodb.clock import ServerTime
 from rotator.ledger.dynamodb.errors import Beaten, unusable
 from rotator.ledger.dynamodb.history import History
-from rotator.ledger.dynamodb.items import NEW, Item, Write
+from rotator.ledger.dynamodb.items import NEW, Item, put
 from rotator.ledger.dynamodb.notes import Notes
 from rotator.ledger.dynamodb.table import Table, client
 from rotator.ledger.dynamodb.trail import Trail
@@ -86,7 +86,7 @@ def _made(table: Table, now: datetime, ring: KeyRing, by: str) -> Item:
     head = {"number": record.number, "mac": record.mac, "seq": seq}
     own = {"schema": SCHEMA, "ledger_id": ledger_id, "made_at": seq, "anchored": 0}
     try:
-        table.together([Write(places.state(OWN), {**own, **head}, when=NEW), *recorded(record, entry, seq)])
+        table.together([put(places.state(OWN), {**own, **head}, when=NEW), *recorded(record, entry, seq)])
     except Beaten:
         own, head = table.get(places.state(OWN)) or {}, {}
     return {**own, **head}

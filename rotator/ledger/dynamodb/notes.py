@@ -10,7 +10,7 @@ from rotator.ledger.codec import ORDER
 from rotator.ledger.dynamodb import places
 from rotator.ledger.dynamodb.chaining import End, Step
 from rotator.ledger.dynamodb.errors import Beaten
-from rotator.ledger.dynamodb.items import Write
+from rotator.ledger.dynamodb.items import Write, gone, put
 from rotator.ledger.dynamodb.secrets import Secrets, nudged
 from rotator.ledger.instants import MICROSECOND
 from rotator.ledger.rows import FACT
@@ -26,7 +26,7 @@ class Notes(Secrets):
     def give(self, secret_id: str, order: Order) -> None:
         """Write an order (at most one of a kind) and make the secret due."""
         row = order_row(secret_id, order)
-        write = Write(places.order(secret_id, order.kind), row)
+        write = put(places.order(secret_id, order.kind), row)
 
         def plan(end: End, seq: int) -> Step:
             del seq
@@ -43,7 +43,7 @@ class Notes(Secrets):
             del seq
             if self._table.get(key) is None:
                 return None
-            return Step([withdrawn(kind, self._by)], self._made_due(secret_id, end), [Write(key, gone=True)])
+            return Step([withdrawn(kind, self._by)], self._made_due(secret_id, end), [gone(key)])
 
         found = self._record(chain_of(secret_id), plan, afresh=True) is not None
         if not found:
@@ -99,7 +99,7 @@ class Notes(Secrets):
             same = self._value(key) == before
             return Entry(what, self._by, docs={FACT + key: digest(after)}) if same else None
 
-        return self._record_own(entry, Write(places.fact(key), {"key": key, "value": after}))
+        return self._record_own(entry, put(places.fact(key), {"key": key, "value": after}))
 
     def forget(self, key: str) -> bool:
         """Remove a fact; whether it was there."""
@@ -108,20 +108,20 @@ class Notes(Secrets):
             there = self._value(key) is not None
             return Entry("forgotten", self._by, docs={FACT + key: None}) if there else None
 
-        return self._record_own(entry, Write(places.fact(key), gone=True))
+        return self._record_own(entry, gone(places.fact(key)))
 
     def lock(self, name: str, holder: str, ttl: timedelta) -> bool:
         """Take or prolong a named lock until now + ttl; False if another holds it."""
         now = self._now()
         sets = {"holder": holder, "until": now + ttl // MICROSECOND}
         try:
-            self._table.write(Write(places.lock(name), sets, when=_OURS, values={"now": now, "by": holder}))
+            self._table.write(put(places.lock(name), sets, when=_OURS, values={"now": now, "by": holder}))
         except Beaten:
             return False
         return True
 
     def unlock(self, name: str, holder: str) -> None:
         """Give a lock back; silent if it is not ours."""
-        ours = Write(places.lock(name), when="#holder = :by", values={"by": holder}, gone=True)
+        ours = gone(places.lock(name), "#holder = :by", {"by": holder})
         with suppress(Beaten):
             self._table.write(ours)

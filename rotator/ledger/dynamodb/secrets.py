@@ -9,7 +9,7 @@ from rotator.ledger.codec import SECRET
 from rotator.ledger.dynamodb import DUE, places
 from rotator.ledger.dynamodb.chaining import Chained, End, recorded
 from rotator.ledger.dynamodb.errors import Beaten
-from rotator.ledger.dynamodb.items import NEW, THERE, Item, Key, Write
+from rotator.ledger.dynamodb.items import NEW, THERE, Item, Key, Write, put
 from rotator.ledger.dynamodb.table import MOST_ITEMS
 from rotator.ledger.instants import moment
 from rotator.ledger.rows import digest_of, secret_row
@@ -54,9 +54,9 @@ class Secrets(Chained):
         seq = self._numbers(End(START))
         unclaimed = {**queued(self._now()), "epoch": 0, "ttl": 0, "nudges": 0}
         head = {"number": record.number, "mac": record.mac, "seq": seq}
-        yield Write(places.state(state.id), {**row, **unclaimed, **head, "owed": {}}, when=NEW)
+        yield put(places.state(state.id), {**row, **unclaimed, **head, "owed": {}}, when=NEW)
         yield from recorded(record, entry, seq)
-        yield Write(places.moved(state.id), {"number": record.number, "mac": record.mac})
+        yield put(places.moved(state.id), {"number": record.number, "mac": record.mac})
         for key in (places.roster(state.id), *places.found_by(state.id, row)):
             yield lead(key, state.id)
 
@@ -139,4 +139,4 @@ def nudged(key: Key, item: Item, now: int) -> Write:
 
 def lead(key: Key, secret: str) -> Write:
     """An item by which a secret is found."""
-    return Write(key, {"of": secret})
+    return put(key, {"of": secret})

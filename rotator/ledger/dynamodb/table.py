@@ -20,7 +20,7 @@ from rotator.interfaces import Clock
 from rotator.ledger.dynamodb import PK, SK
 from rotator.ledger.dynamodb.address import Address
 from rotator.ledger.dynamodb.errors import Again, sorted_out, unusable
-from rotator.ledger.dynamodb.items import Item, Key, Write, addressed, expressed, opened
+from rotator.ledger.dynamodb.items import How, Item, Key, Write, addressed, expressed, opened
 from rotator.ledger.rules import closed
 from rotator.quiet import hush
 from rotator.stores.aws_wire import bound
@@ -139,9 +139,9 @@ class Table:
     # writing
 
     def write(self, write: Write) -> Item:
-        """Write one item; what it is now. Raises Beaten if it is not as its condition demands."""
-        if write.gone:
-            self._call("delete_item", **write.request())
+        """Write one item; what an update made of it. Raises Beaten if it is not as its condition demands."""
+        if write.how is not How.UPDATE:
+            self._call(f"{write.how.lower()}_item", **write.request())
             return {}
         answer = self._call("update_item", **write.request(), ReturnValues="ALL_NEW")
         return opened(answer["Attributes"])
@@ -150,10 +150,7 @@ class Table:
         """Write all of these or none. Raises Beaten if one is not as its condition demands."""
         if len(writes) > MOST_ITEMS:
             raise unusable(self.where, "size")
-        members = [
-            {"Delete" if one.gone else "Update": {"TableName": self.where.table, **one.request()}}
-            for one in writes
-        ]
+        members = [{one.how: {"TableName": self.where.table, **one.request()}} for one in writes]
         token = secrets.token_hex(16)
         self._call("transact_write_items", TransactItems=members, ClientRequestToken=token, table=False)
 
@@ -161,10 +158,10 @@ class Table:
 
     def tries(self) -> Iterator[None]:
         """Try something again while others are faster, each time a little later, until patience is over."""
-        end = self._clock.monotonic() + self.patience
+        end = time.monotonic() + self.patience
         for pause in pauses():
             yield
-            if self._clock.monotonic() + pause > end:
+            if time.monotonic() + pause > end:
                 raise unusable(self.where, "busy")
             time.sleep(pause)
 
@@ -173,13 +170,13 @@ class Table:
         if not self._open:
             raise closed(self.where.name)
         named = {"TableName": self.where.table} if table else {}
-        end, doubtful = self._clock.monotonic() + self.patience, False
+        end, doubtful = time.monotonic() + self.patience, False
         for pause in pauses():
             try:
                 return self._sent(operation, named | request)
             except Again as again:
                 doubtful = doubtful or again.kind == "in-doubt"
-                if self._clock.monotonic() + pause > end:
+                if time.monotonic() + pause > end:
                     raise unusable(self.where, "in-doubt" if doubtful else again.kind) from None
             time.sleep(pause)
         raise AssertionError("there is always another pause")

@@ -8,7 +8,7 @@ from rotator.audit.chain import OWN, digest
 from rotator.ledger.dynamodb import places
 from rotator.ledger.dynamodb.chaining import Chained, End, Step
 from rotator.ledger.dynamodb.errors import Beaten, unusable
-from rotator.ledger.dynamodb.items import Item, Write
+from rotator.ledger.dynamodb.items import Item, Write, gone
 from rotator.ledger.dynamodb.table import MOST_ITEMS
 from rotator.ledger.instants import moment
 from rotator.ledger.rows import ANCHORED, FACT, anchored, digest_of, named
@@ -141,7 +141,7 @@ class Trail(Chained):
 
 def _forgotten(item: Item) -> Write:
     same = {"mac": item["mac"]}
-    return Write((item["pk"], item["sk"]), when="#mac = :mac", values=same, gone=True)
+    return gone((item["pk"], item["sk"]), "#mac = :mac", same)
 
 
 def _documents(items: Iterable[Item]) -> dict[str, str]:
