@@ -80,7 +80,7 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What one item becomes, if it is as ``when`` demands: a condition as DynamoDB writes it, with ``values``.
+    """What one item becomes, if it is as ``when`` demands: a condition as DynamoDB has it, with ``values``.
 
     ``sets`` are attributes; one that is None is taken away. ``once`` are set where there are none yet, and
     ``sums`` to what another attribute is and a number.
