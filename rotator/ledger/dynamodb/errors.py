@@ -76,7 +76,7 @@ _SAID = {
         "refuses what would break one of its rules, such as a second live rotation of one secret. Nothing of "
         "this step was written. This is a defect in rotator: please report it."
     ),
-    "region": "is in no region: say which, with ?region= in the address or AWS_REGION.",
+    "region": "is in no region: say which, with ?region= in its address, or in AWS_DEFAULT_REGION.",
 }
 _PASSING = frozenset({"busy", "down", "in-doubt"})
 
