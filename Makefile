@@ -43,7 +43,7 @@ bench: $(READY)  ## calls, CPU, rotations a second, idle ticks, memory; compared
 	@$(BIN)/python -m tests.bench
 
 lock: $(BIN)/uv  ## draw the locked requirements anew
-	@$(BIN)/uv pip compile pyproject.toml --extra postgres --universal --python-version 3.11 \
+	@$(BIN)/uv pip compile pyproject.toml --extra postgres --extra notify --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --quiet --output-file requirements/run.txt
 	@$(BIN)/uv pip compile --group pyproject.toml:build --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --quiet --output-file requirements/build.txt

@@ -7,15 +7,19 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from rotator import ledger as ledgers
 from rotator import providers, stores
 from rotator.interfaces import Clock, Ledger, Provider, SecretStore
 from rotator.model import AdminRef, Credential, ProviderRef, StoreRef, Traits
+from rotator.notices import Channel
 from rotator.providers.admin import Admin
 from rotator.providers.network import Network, Surroundings
+from rotator.telemetry.everybody import Everybody
 from rotator.telemetry.sentry import Alarms, QuietNotifier, SentryNotifier
+from rotator.telemetry.services import Service
 
 _Ref = TypeVar("_Ref", ProviderRef, StoreRef)
 _Adapter = TypeVar("_Adapter")
@@ -197,9 +201,19 @@ def holder() -> str:
 
 
 def notifier(clock: Clock, tick: timedelta) -> Alarms:
-    """Who tells people: Sentry where SENTRY_DSN is set, else the log. Flush and close it at the end.
-
-    Raises ValueError for a DSN that is none.
+    """Who tells people besides channels: Sentry where SENTRY_DSN is set, else the log. Flush and close it at
+    the end. Raises ValueError for a DSN that is none.
     """
     dsn, environment = os.environ.get("SENTRY_DSN"), os.environ.get("SENTRY_ENVIRONMENT")
     return SentryNotifier(dsn, clock=clock, tick=tick, environment=environment) if dsn else QuietNotifier()
+
+
+def everybody(world: Wiring, tick: timedelta) -> Everybody:
+    """All who tell people; which channels there are it is told by its ``use``. Raises as :func:`notifier`."""
+    first = notifier(world.clock, tick)
+    return Everybody(first, world.ledger, world.clock, partial(service, world), holder())
+
+
+def service(world: Wiring, channel: Channel) -> Service:
+    """What is behind a channel; its address is read from its store when it is used."""
+    return Service(channel, lambda: world.store(channel.store).raw(channel.secret))

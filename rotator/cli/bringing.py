@@ -66,7 +66,7 @@ def bring(options: Options, book: "Book", wish: Wish) -> Brought:
     errors of either.
     """
     credential = _read(wish.policy)
-    with session.world(options) as world, session.notifier(world.clock) as tells:
+    with session.world(options) as world, session.notifier(world, book) as tells:
         must_not_be_stopped(world.ledger)
         worker = Worker(world, book, tells, holder=holder())
         try:

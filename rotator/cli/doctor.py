@@ -1,11 +1,8 @@
 """``doctor``: can every provider and store be reached, with the rights that are needed and no more."""
 
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +10,7 @@ import click
 from rotator import safe_mode
 from rotator.capabilities import Finding, Grade
 from rotator.cli import output, session
+from rotator.cli.notify import looked_at
 from rotator.cli.options import Options, Wrong, json_option
 from rotator.cli.overall import overall, show
 from rotator.cli.reading import read_all
@@ -20,7 +18,7 @@ from rotator.cli.select import near
 from rotator.model import Policy
 
 if TYPE_CHECKING:
-    from rotator.wiring import Wiring
+    pass
 
 
 @click.command(
@@ -40,15 +38,18 @@ def doctor(options: Options, *, provider: str | None, store: str | None, as_json
     """
     from rotator.doctor import examine  # noqa: PLC0415 - the whole machine
 
-    policies = session.book(options).policies
+    book = session.book(options)
+    policies = book.policies
     _known_to_policies("provider", provider, sorted({policy.provider.name for policy in policies}))
     _known_to_policies("store", store, sorted({name for policy in policies for name in _stores(policy)}))
     with session.reading(options) as ledger:
         known, now = (read_all(ledger), ledger.now()) if ledger else ({}, datetime.now(UTC))
         holds = overall(ledger)
-    with _world(options) as world:
+    with session.outside(options) as world:
         found = examine(world, policies, known, now, provider=provider, store=store)
         doubt = safe_mode.current(world.ledger)
+        if provider is None and store is None:
+            found += looked_at(world, book.notices.channels.values())
     if doubt is not None:
         found.append(Finding(Grade.ERROR, "ledger", str(doubt), doubt.todo))
     if as_json:
@@ -68,24 +69,6 @@ def _stores(policy: Policy) -> set[str]:
 def _known_to_policies(what: str, name: str | None, names: Sequence[str]) -> None:
     if name is not None and name not in names:
         raise Wrong(f"No policy uses a {what} {name!r}. {near(name, names)}")
-
-
-@contextmanager
-def _world(options: Options) -> Iterator["Wiring"]:
-    """Everything outside. Where there is no ledger yet, none is made: an empty one stands in for it."""
-    with session.reading(options) as ledger:
-        missing = ledger is None
-    if not missing:
-        with session.world(options, create=False) as world:
-            yield world
-        return
-    from rotator.ledger import need_not_last  # noqa: PLC0415 - as in session: heavy parts come late
-
-    with tempfile.TemporaryDirectory(prefix="rotator-") as folder:
-        need_not_last(Path(folder))
-        empty = Options(options.policies, f"sqlite:///{folder}/ledger.sqlite", options.log_level)
-        with session.world(empty) as world:
-            yield world
 
 
 def _counts(found: Sequence[Finding]) -> dict[str, int]:

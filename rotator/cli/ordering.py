@@ -57,7 +57,7 @@ def carry_out(options: Options, book: "Book", wish: Wish) -> Report:
     from rotator.run_pass import Worker  # noqa: PLC0415 - the whole machine
     from rotator.wiring import holder  # noqa: PLC0415
 
-    with session.world(options) as world, session.notifier(world.clock) as tells:
+    with session.world(options) as world, session.notifier(world, book) as tells:
         must_not_be_stopped(world.ledger)
         worker = Worker(world, book, tells, holder=holder())
         incident = _incident(world, wish)

@@ -3,6 +3,7 @@
 import getpass
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -19,7 +20,7 @@ from rotator.model import Change
 
 if TYPE_CHECKING:
     from rotator.policies import Book
-    from rotator.telemetry.sentry import Alarms
+    from rotator.telemetry.everybody import Everybody
     from rotator.wiring import Wiring
 
 T = TypeVar("T")
@@ -104,6 +105,24 @@ def reading(options: Options, *, tell: bool = False) -> Iterator[Ledger | None]:
         ledger.close()
 
 
+@contextmanager
+def outside(options: Options) -> Iterator["Wiring"]:
+    """Everything outside. Where there is no ledger yet, none is made: an empty one stands in for it."""
+    with reading(options) as ledger:
+        missing = ledger is None
+    if not missing:
+        with world(options, create=False) as wiring:
+            yield wiring
+        return
+    from rotator.ledger import need_not_last  # noqa: PLC0415 - heavy parts come late
+
+    with tempfile.TemporaryDirectory(prefix="rotator-") as folder:
+        need_not_last(Path(folder))
+        empty = Options(options.policies, f"sqlite:///{folder}/ledger.sqlite", options.log_level)
+        with world(empty) as wiring:
+            yield wiring
+
+
 def heartbeat(options: Options) -> Path:
     """The file by which a worker shows that it lives: beside its ledger, or in the user's state folder."""
     return _beside(options, "heartbeat")
@@ -130,15 +149,18 @@ def _beside(options: Options, what: str) -> Path:
 
 
 @contextmanager
-def notifier(clock: Clock, tick: timedelta = timedelta(minutes=1)) -> Iterator["Alarms"]:
-    """Who tells people. Raises Wrong where SENTRY_DSN is not one."""
+def notifier(
+    world: "Wiring", told_by: "Book", tick: timedelta = timedelta(minutes=1)
+) -> Iterator["Everybody"]:
+    """Who tells people, by the routes of the policies. Raises Wrong where SENTRY_DSN is not one."""
     from rotator import wiring  # noqa: PLC0415
 
     try:
-        made = wiring.notifier(clock, tick)
+        made = wiring.everybody(world, tick)
     except ValueError as error:
         raise Wrong(str(error)) from None
     try:
+        made.use(told_by.notices, told_by.policies)
         yield made
     finally:
         made.flush(LAST_WORDS)

@@ -4,11 +4,16 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rotator.cli import output, session
 from rotator.cli.options import NotDone, Options, Wrong, duration, json_option
+
+if TYPE_CHECKING:
+    from rotator.run_pass import Worker
+    from rotator.telemetry.everybody import Everybody
 
 TICK = "15s"
 SHORTEST, LONGEST = timedelta(seconds=1), timedelta(hours=1)
@@ -54,13 +59,13 @@ def daemon(options: Options, beat: timedelta) -> int:
 
     harden()
     # Looked at before the first reading: a change in between is taken over at the first tick.
-    reload = WhenChanged(lambda: stamp(Path(options.policies)), lambda: worker.use(session.book(options)))
+    reload = WhenChanged(lambda: stamp(Path(options.policies)), lambda: _take_over(options, worker, tells))
     book, heartbeat = session.book(options), session.heartbeat(options)
     opened = partial(waiting.opened, stop=stop, heartbeat=heartbeat)
     try:
         with (
             session.world(options, level="info", opened=opened) as world,
-            session.notifier(world.clock, beat) as tells,
+            session.notifier(world, book, beat) as tells,
         ):
             worker = Worker(world, book, tells, holder=holder())
             return clock.run(
@@ -76,6 +81,13 @@ def daemon(options: Options, beat: timedelta) -> int:
             )
     except waiting.Ended:
         return 0
+
+
+def _take_over(options: Options, worker: "Worker", tells: "Everybody") -> None:
+    """Work, and tell people, by the policies as they are now. Raises PolicyError, with nothing changed."""
+    book = session.book(options)
+    worker.use(book)
+    tells.use(book.notices, book.policies)
 
 
 @click.command(short_help="Make one pass over what is due, then end.", epilog="Example: rotator tick")
@@ -98,7 +110,7 @@ def tick(options: Options) -> int:
 
     harden()
     book = session.book(options)
-    with session.world(options, level="info") as world, session.notifier(world.clock) as tells:
+    with session.world(options, level="info") as world, session.notifier(world, book) as tells:
         worker = Worker(world, book, tells, holder=holder())
         try:
             return clock.run(

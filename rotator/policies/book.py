@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from rotator.model import Policy, ProviderRef, StoreRef
+from rotator.notices import Notices
 
 
 class Table(Protocol):
@@ -44,6 +45,7 @@ class Book:
     stores: Mapping[str, StoreRef] = field(default_factory=dict)
     providers: Mapping[str, ProviderRef] = field(default_factory=dict)
     policies: tuple[Policy, ...] = ()
+    notices: Notices = field(default_factory=Notices)
 
     @cached_property
     def by_secret(self) -> Mapping[str, Policy]:

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from rotator.policies.book import Adapters, Table
 from rotator.policies.loading import installed
+from rotator.policies.notify import SECTION, NotifySection
 from rotator.policies.sections import FileSection, ProviderSection, StoreSection
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -22,6 +23,7 @@ def json_schema(adapters: Adapters | None = None) -> Schema:
     definitions["StoreSection"] = _choice(tables.stores, "Settings", StoreSection, definitions)
     definitions["ProviderSection"] = _choice(tables.providers, "Options", ProviderSection, definitions)
     definitions["PolicySection"]["properties"]["key"] = _key(tables.providers, definitions)
+    schema["properties"][SECTION] = _schema(NotifySection, definitions, SECTION)
     return {"$schema": _DRAFT, **schema, "title": "rotator policy file"}
 
 

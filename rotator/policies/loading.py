@@ -13,6 +13,7 @@ from rotator.policies.checks import check_limits, check_names, check_secrets
 from rotator.policies.drafts import Draft, draft
 from rotator.policies.entries import Entry, defaults, entries
 from rotator.policies.files import read_all
+from rotator.policies.notify import notices
 from rotator.policies.references import References, references
 
 
@@ -45,6 +46,7 @@ def _book(drafts: list[Draft], adapters: Adapters) -> Book:
     main = drafts[0]
     refs = references(main, adapters)
     common = defaults(main)
+    told = notices(main, refs)
     found = [entry for each in drafts if not each.tree.broken for entry in entries(each, refs, common)]
     _check(found, refs)
     policies = tuple(entry.policy for entry in found if entry.policy)
@@ -53,6 +55,7 @@ def _book(drafts: list[Draft], adapters: Adapters) -> Book:
         refs.stores,
         {name: _spelled(provider, names) for name, provider in refs.providers.items()},
         tuple(replace(policy, provider=_spelled(policy.provider, names)) for policy in policies),
+        told,
     )
 
 

@@ -46,6 +46,8 @@ LIBRARIES = (  # they write headers, bodies and URLs below WARNING
     "hvac",
     "httpcore",
     "httpx",
+    "oauthlib",
+    "requests_oauthlib",
     "s3transfer",
     "sentry_sdk",
     "sqlalchemy",

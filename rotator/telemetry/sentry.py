@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rotator.interfaces import Clock, Notifier
 from rotator.model import Event, Level
+from rotator.notices import IDS, TAGS
 from rotator.telemetry.logs import clean
 
 if TYPE_CHECKING:
@@ -22,10 +23,9 @@ log = logging.getLogger("rotator.alarms")
 
 CHECKIN_EVERY = timedelta(minutes=1)
 MONITOR = "rotator-tick"
-TAGS = ("policy", "provider", "owner", "step", "error", "key_id", "where")  # of an event's data
 LONGEST_TAG = 200  # Sentry drops longer ones
 _KEPT = ("event_id", "timestamp", "platform", "level", "release", "environment", "fingerprint")
-_KEPT_TAGS = frozenset({*TAGS, "secret", "kind", "rotation", "debt"})
+_KEPT_TAGS = frozenset({*TAGS, *IDS})
 
 
 class Alarms(Notifier, Protocol):

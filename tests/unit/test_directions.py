@@ -54,6 +54,7 @@ ROOMS: dict[str, Room] = {
     "backoff": Room(),
     "cron": Room(),
     "windows": Room(("model",)),
+    "notices": Room(("model",)),
     "records": Room(("errors",), "how anything is read from a ledger, whoever wrote it"),
     "likeness": Room((*FACTS, "backoff", "interfaces", "model")),
     "budgets": Room((*FACTS, "backoff", "cron", "interfaces", "model")),
@@ -79,9 +80,9 @@ ROOMS: dict[str, Room] = {
         (*WORDS, *FACTS, *CALENDAR, "audit", "quiet", "stores", "version"),
         "of stores: how calls to AWS end in time; AWS is told which one calls",
     ),
-    "telemetry": Room((*WORDS, *CALENDAR)),
+    "telemetry": Room((*WORDS, *CALENDAR, "notices")),
     "policies": Room(
-        (*WORDS, *CALENDAR, "addresses", "providers", "stores"),
+        (*WORDS, *CALENDAR, "addresses", "notices", "providers", "stores"),
         "their two tables, by name: each adapter declares the settings that a file may give it",
     ),
     "doctor": Room((*WORDS, "capabilities", "due", "people")),
@@ -90,7 +91,7 @@ ROOMS: dict[str, Room] = {
         "it looks as the stories do, under the same claims, and leaves every revocation to them",
     ),
     "incident": Room((*WORDS, "audit", "due", "durations", "people"), "of audit the certificates, values"),
-    "wiring": Room((*WORDS, "ledger", "providers", "stores", "telemetry")),
+    "wiring": Room((*WORDS, "ledger", "notices", "providers", "stores", "telemetry")),
     "lab": Room(
         (*WORDS, "people", "ledger", "wiring"), "the demo reads the ledger as a person does, beside a daemon"
     ),
@@ -103,7 +104,7 @@ ROOMS: dict[str, Room] = {
     "cli": Room(
         (*WORDS, *CALENDAR, "people", "policies", "audit", "ledger", "telemetry", "wiring", "run_pass",
          "jobs", "lab", "version", "doctor", "reconcile", "safe_mode", "capabilities", "submitting",
-         "rotation", "desk", "stopping", "budgets", "keeping", "breaker", "incident", "owing"),
+         "rotation", "desk", "stopping", "budgets", "keeping", "breaker", "incident", "owing", "notices"),
         "a command is where everything meets; lab for the command demo alone, and the story for submit: its "
         "first step is taken while the person waits",
     ),

@@ -1,4 +1,4 @@
-"""A local Sentry: takes envelopes over real HTTP and keeps them."""
+"""A local Sentry, or any other service that is posted to: takes bodies over real HTTP and keeps them."""
 
 import json
 import threading
@@ -18,6 +18,8 @@ class Ingest:
     port: int = 0
     status: int = 200
     retry_after: str | None = None
+    location: str | None = None
+    answer: bytes = b"{}"
     raw: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     go_on: threading.Event = field(default_factory=threading.Event)
@@ -59,9 +61,11 @@ def ingest() -> Iterator[Ingest]:
             self.send_response(status)
             if state.retry_after:
                 self.send_header("Retry-After", state.retry_after)
-            self.send_header("Content-Length", "2")
+            if state.location:
+                self.send_header("Location", state.location)
+            self.send_header("Content-Length", str(len(state.answer)))
             self.end_headers()
-            self.wfile.write(b"{}")
+            self.wfile.write(state.answer)
 
         def log_message(self, *args: object) -> None:
             """Quiet."""
