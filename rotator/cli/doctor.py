@@ -1,40 +1,48 @@
-"""``doctor``: can every provider and store be reached, with the rights that are needed and no more."""
+"""``doctor``: can everybody be reached, with the rights that are needed and no more."""
 
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import click
 
 from rotator import safe_mode
 from rotator.capabilities import Finding, Grade
 from rotator.cli import output, session
-from rotator.cli.notify import looked_at
+from rotator.cli.channels import looked_at, tried
 from rotator.cli.options import Options, Wrong, json_option
 from rotator.cli.overall import overall, show
 from rotator.cli.reading import read_all
 from rotator.cli.select import near
 from rotator.model import Policy
 
-if TYPE_CHECKING:
-    pass
-
 
 @click.command(
     short_help="Reach every provider and store, and say what is missing.",
-    epilog="\b\nExamples: rotator doctor\n          rotator doctor --provider build --json",
+    epilog="\b\nExamples: rotator doctor\n          rotator doctor --provider build --json\n"
+    "          rotator doctor --notify",
 )
 @click.option("--provider", metavar="P", help="Only this provider.")
 @click.option("--store", metavar="S", help="Only this store.")
+@click.option("--channel", metavar="C", help="Only this channel for alarms.")
+@click.option("--notify", is_flag=True, help="Send channels a test message.")
 @json_option
 @click.pass_obj
-def doctor(options: Options, *, provider: str | None, store: str | None, as_json: bool) -> int:
-    """Reach every provider and store of the policies, and change nothing.
+def doctor(
+    options: Options,
+    *,
+    provider: str | None,
+    store: str | None,
+    channel: str | None,
+    notify: bool,
+    as_json: bool,
+) -> int:
+    """Reach every provider, store and channel of the policies, and change nothing.
 
     It says which rights are missing or more than needed, whether clocks agree, whether there is room for
     new keys, which secrets cannot be rotated and why, and which admin credentials will expire too early.
-    Of a credential that a person issued, one login may be tried. The exit code is 1 if there is an error.
+    Of a credential that a person issued, one login may be tried. Channels of alarms are sent a message only
+    with --notify. The exit code is 1 if there is an error.
     """
     from rotator.doctor import examine  # noqa: PLC0415 - the whole machine
 
@@ -42,14 +50,23 @@ def doctor(options: Options, *, provider: str | None, store: str | None, as_json
     policies = book.policies
     _known_to_policies("provider", provider, sorted({policy.provider.name for policy in policies}))
     _known_to_policies("store", store, sorted({name for policy in policies for name in _stores(policy)}))
+    channels = book.notices.channels
+    if channel is not None and channel not in channels:
+        raise Wrong(f"There is no channel {channel!r}. {near(channel, sorted(channels))}")
+    if notify and not channels:
+        raise Wrong("The policies name no channel; their section notify does.")
+    asked = [each for name, each in channels.items() if channel in (None, name)]
+    whole = provider is None and store is None
     with session.reading(options) as ledger:
         known, now = (read_all(ledger), ledger.now()) if ledger else ({}, datetime.now(UTC))
         holds = overall(ledger)
     with session.outside(options) as world:
-        found = examine(world, policies, known, now, provider=provider, store=store)
+        found = []
+        if channel is None or not whole:
+            found += examine(world, policies, known, now, provider=provider, store=store)
+        if channel is not None or whole:
+            found += (tried if notify else looked_at)(world, asked)
         doubt = safe_mode.current(world.ledger)
-        if provider is None and store is None:
-            found += looked_at(world, book.notices.channels.values())
     if doubt is not None:
         found.append(Finding(Grade.ERROR, "ledger", str(doubt), doubt.todo))
     if as_json:

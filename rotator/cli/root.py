@@ -13,7 +13,6 @@ COMMANDS: Final = {  # name: module that holds it, in the order in which a newco
     "schema": "check",
     "validate": "check",
     "doctor": "doctor",
-    "notify": "notify",
     "reconcile": "reconcile",
     "plan": "plan",
     "status": "show",

@@ -149,7 +149,7 @@ def _sentence(channel: str, failing: Failing, error: EffectError | NeedsPerson) 
     todo = (
         error.todo
         if isinstance(error, NeedsPerson)
-        else f"see whether its service is up, and try it: rotator notify {channel}"
+        else f"see whether its service is up, and try it: rotator doctor --notify --channel {channel}"
     )
     since = f"{failing.since:%Y-%m-%d %H:%M} UTC"
     return (

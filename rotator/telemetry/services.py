@@ -104,8 +104,7 @@ def _address_in(name: str, found: Credential) -> _Address:
     url = (found.get(_URL) or "").strip()
     if not url:
         said = f"The secret of channel {name} has no field {_URL}."
-        todo = f"write the Apprise URL of {name} into its field {_URL}; then: rotator notify {name}"
-        raise NeedsPerson("no-address", said, todo=todo)
+        raise NeedsPerson("no-address", said, todo=_correct(name))
     parts = {str(number): part for number, part in enumerate(_secret_parts(url))}
     return _Address(url, Credential(parts))
 
@@ -203,7 +202,8 @@ def _understood(name: str, address: _Address) -> Any:
 
 
 def _correct(name: str) -> str:
-    return f"correct the field {_URL} of its secret; then: rotator notify {name}"
+    again = f"rotator doctor --notify --channel {name}"
+    return f"write an Apprise URL into the field {_URL} of its secret; then: {again}"
 
 
 def _deliver(name: str, address: _Address, message: Message) -> None:

@@ -45,7 +45,7 @@ def typed(text: str) -> Iterator[list[str]]:
 
 
 def _takes_value(word: str) -> bool:
-    return word in ("--provider", "--admin", "--policies", "--html", "--issued-before")
+    return word in ("--admin", "--channel", "--html", "--issued-before", "--policies", "--provider")
 
 
 def _is_part(group: str, word: str) -> bool:

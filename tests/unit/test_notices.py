@@ -23,10 +23,12 @@ DESK = policy("orders", tags={"team": "a", "tier": "prod"}, owner="desk-a")
 
 
 def alarm(kind: str = "blocked", text: str = "It is blocked. To do: see.", **data: str) -> Event:
+    """An alarm of the policy ``orders``."""
     return Event("aws|orders", kind, text, Level.ALARM, data=data)
 
 
 def notices(*routes: Route) -> Notices:
+    """Routes with all their channels, and one for the rest."""
     names = {name for route in routes for name in route.to} | {"rest"}
     return Notices({name: Channel(name, STORE, f"url/{name}") for name in names}, routes, ("rest",))
 
@@ -74,7 +76,7 @@ def test_a_severity_follows_from_the_kind(kind: str, expected: str) -> None:
 
 
 def test_our_words_say_what_and_about_which() -> None:
-    """A title of one line; the sentence, and below it the names that people search by, no data beside them."""
+    """A title of one line; the sentence, and below it the names that people search by, and no more."""
     told = message(
         Channel("c", STORE, "s"),
         fields_of(alarm(policy="orders", provider="build", headers="x-secret", where="rotator/desk.py:7")),
