@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rotator.capabilities import Finding, Grade
 from rotator.cli import session
 from rotator.errors import EffectError, NeedsPerson
-from rotator.model import Event, Level
+from rotator.model import Event
 from rotator.notices import Channel, fields_of, message
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def tried(world: "Wiring", channels: Sequence[Channel]) -> list[Finding]:
     def sent(service: "Service", channel: Channel) -> str:
         kind = service.kind()
         text = f"A test by {session.person()}: alarms of rotator that are meant for {channel.name} come here."
-        service.send(message(channel, fields_of(Event("", "test", text, Level.ALARM))))
+        service.send(message(channel, fields_of(Event("", "test", text))))
         Outbox(world.ledger, channel.name, "").fails(None)
         return f"{kind} took a test message: see whether it came"
 

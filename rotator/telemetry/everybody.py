@@ -91,7 +91,7 @@ class Everybody:
     def _warn(self, channel: str, kind: str, text: str) -> None:
         """Tell by all other ways that a channel fails."""
         data = {"step": "notify", "error": kind}
-        event = Event("", "channel-fails", text, Level.ALARM, data=data, at=self._clock.now())
+        event = Event(secret="", kind="channel-fails", text=text, level=Level.ALARM, data=data)
         self._first.tell(event)
         others = self._notices.channels_of(event, None)
         self._hand(event, [name for name in others if name != channel])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rotator.cli.root import COMMANDS
+from rotator.notices import severity
 from rotator.policies import json_schema
 from tests.docs.pages import PAGES, ROOT, anchors, blocks, column, links, prose
 from tests.simulation.checker import RULES
@@ -13,6 +14,7 @@ from tests.simulation.test_guards import GUARDS
 
 README = ROOT / "README.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
+NOTIFICATIONS = ROOT / "docs" / "notifications.md"
 RELIABILITY = ROOT / "docs" / "reliability.md"
 PAGE = 120  # lines
 
@@ -210,6 +212,15 @@ def alarms() -> set[str]:
 def test_every_alarm_is_told() -> None:
     """The table of alarms has each kind of event that is told to people."""
     assert set(column(OPERATIONS, "alarm")) == alarms()
+
+
+def test_severities_are_as_they_are_told() -> None:
+    """The page on who is told names the alarms of each severity; all others are warnings."""
+    rows = re.findall(r"^\| `(critical|info)` \| (.+) \|$", prose(NOTIFICATIONS), re.MULTILINE)
+    named = {kind: level for level, those in rows for kind in re.findall(r"`([^`]+)`", those)}
+    assert {kind: str(severity(kind)) for kind in alarms()} == {
+        kind: named.get(kind, "warning") for kind in alarms()
+    }
 
 
 # --- reliability ------------------------------------------------------------------------------------------
