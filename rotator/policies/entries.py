@@ -164,11 +164,7 @@ class _Reader:
 
     def _token(self, own: PolicySection, provider: ProviderRef, target: Target, made: _Key) -> Policy:
         """A token has no schedule, no windows and no grace: it is renewed before it expires."""
-        assert provider.admin is not None, "a token without a parent was said"
-        parent = self.refs.canonical(
-            self.draft, (*self.path, "from", "secret"), provider.admin.store, provider.admin.secret
-        )
-        provider = replace(provider, account=parent or "")
+        parent = provider.account
         if parent == target.id:
             self.draft.say(
                 (*self.path, "from"), "from: it is the token's own secret.", "Keep the two in two secrets."
@@ -223,7 +219,10 @@ class _Reader:
         store = self.refs.store(self.draft, (*self.path, "from", "store"), own.from_.store)
         if store is None:
             return None
-        return replace(provider, admin=AdminRef(store, own.from_.secret), account="")
+        parent = self.refs.canonical(self.draft, (*self.path, "from", "secret"), store, own.from_.secret)
+        if parent is None:
+            return None
+        return replace(provider, admin=AdminRef(store, own.from_.secret), account=parent)
 
     def _native(
         self,
