@@ -4,9 +4,10 @@ FOR ?= 10m
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SCAN := $(VENV)/scan
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check soak bench lock clean
+.PHONY: help demo test lint scan types check soak bench lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +32,15 @@ lint: $(READY)  ## ruff: rules and format; hadolint: the image
 	@$(BIN)/ruff format --check .
 	@$(BIN)/hadolint Dockerfile
 
+scan: $(SCAN)/.ready  ## checkov: Terraform; in an environment of its own, with a hundred packages
+	@$(SCAN)/bin/checkov --directory terraform --framework terraform --quiet --compact --skip-download
+
+$(SCAN)/.ready: requirements/scan.txt $(READY)
+	@echo "making the scanner's environment in $(SCAN) (a minute, once)"
+	@$(PYTHON) -m venv $(SCAN)
+	@$(SCAN)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/scan.txt
+	@touch $@
+
 types: $(READY)  ## mypy, strict
 	@$(BIN)/mypy
 
@@ -50,6 +60,8 @@ lock: $(BIN)/uv  ## draw the locked requirements anew
 	@$(BIN)/uv pip compile pyproject.toml --group pyproject.toml:dev --extra demo --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 		--constraints requirements/run.txt --constraints requirements/build.txt --output-file requirements/dev.txt
+	@$(BIN)/uv pip compile --group pyproject.toml:scan --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet --output-file requirements/scan.txt
 
 $(BIN)/uv:
 	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv

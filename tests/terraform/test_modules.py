@@ -1,6 +1,7 @@
 """Every file of Terraform's: it can be read, is formatted, and refers to nothing that is not there."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import hcl2
 import pytest
 
 from rotator.ledger import dynamodb
+from tests.docs.pages import ROOT
 from tests.terraform.blocks import FOLDERS, LIBRARY, META, module
 from tests.terraform.tool import FILES, MODULES, TERRAFORM, needs_terraform, run
 
@@ -106,3 +108,29 @@ def test_the_ledger_is_hard_to_lose() -> None:
     assert made["server_side_encryption"] == [{"enabled": True, "kms_key_arn": "${aws_kms_key.this.arn}"}]
     assert made["lifecycle"] == [{"prevent_destroy": True}]
     assert module(MODULES / "state").blocks["resource"]["aws_kms_key.this"]["enable_key_rotation"] is True
+
+
+CHECKOV = ROOT / ".venv" / "scan" / "bin" / "checkov"
+
+
+@pytest.mark.skipif(not CHECKOV.exists(), reason="there is no scanner: `make scan` installs it, and runs it")
+def test_the_scanner_finds_nothing() -> None:
+    """Checkov's rules hold for every resource, but for the exceptions that say why."""
+    words = [
+        "--directory",
+        str(TERRAFORM),
+        "--framework",
+        "terraform",
+        "--quiet",
+        "--compact",
+        "--skip-download",
+    ]
+    ran = subprocess.run([CHECKOV, *words], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_every_exception_says_why() -> None:
+    """A rule of the scanner's that is left out is followed by a reason."""
+    found = [line.strip() for file in FILES for line in file.read_text().splitlines() if "checkov:" in line]
+    assert found
+    assert [line for line in found if not re.fullmatch(r"#checkov:skip=CKV2?_AWS_\d+:\w.{20,}", line)] == []
