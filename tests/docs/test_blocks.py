@@ -21,7 +21,15 @@ from tests.docs.pages import ROOT, Block, blocks
 EXAMPLE = next(block for block in blocks("yaml") if block.page.name == "policies.md")
 """The file that the shorter blocks are parts of, as docs/policies.md says."""
 
-TOOLS = {"docker", "kubectl", "make", "openssl", "pip"}  # what blocks may call besides rotator
+TOOLS = {
+    "aws",
+    "docker",
+    "kubectl",
+    "make",
+    "openssl",
+    "pip",
+    "terraform",
+}  # what blocks may call besides rotator
 OFFLINE = {"validate", "schema", "plan", "status", "history", "health"}  # and run-now --dry-run
 
 
@@ -193,5 +201,5 @@ def test_commands_that_need_no_network_work(
 
 
 def test_every_block_has_a_language_that_is_checked() -> None:
-    """A block is YAML, JSON or shell, which are tried, or text that is only read."""
-    assert {block.language for block in blocks()} <= {"yaml", "json", "sh", "text"}
+    """A block is YAML, JSON, HCL or shell, which are tried, or text that is only read."""
+    assert {block.language for block in blocks()} <= {"yaml", "json", "hcl", "sh", "text"}

@@ -10,6 +10,7 @@ resource "aws_scheduler_schedule" "this" {
   }
 
   target {
+    input    = jsonencode({ rotator = "tick" })
     arn      = aws_lambda_function.this.arn
     role_arn = aws_iam_role.scheduler.arn
 
