@@ -104,6 +104,15 @@ class Wiring:
         """32 hexadecimal digits from the system's generator."""
         return secrets.token_hex(16)
 
+    def rest(self) -> None:
+        """Before the process is frozen, for how long nobody knows: forget admin credentials, and close
+        connections to providers, which may be gone when it goes on. The next call makes both anew.
+        """
+        with self._making:
+            for _, admin in self._admins:
+                admin.forget()
+        self._network.close()
+
     def close(self) -> None:
         """Let go of the ledger, of every connection, and of tokens that stores logged in for. May be called
         twice.
@@ -168,6 +177,15 @@ def traits(provider_type: str, kind: str | None = None) -> Traits:
 def pace(ref: ProviderRef) -> float | None:
     """How many requests a second we send to a provider's account; None where no limit is known."""
     return providers.pace(ref)
+
+
+def canonical(ref: StoreRef, secret: str) -> str | None:
+    """The one id of a secret in a store, however it is spelled; None for a spelling that is no secret's."""
+    try:
+        found: str = stores.adapter(ref.type).canonical(ref.settings, secret)
+    except ValueError:
+        return None
+    return found
 
 
 def misshapen(ref: ProviderRef, fields: Mapping[str, Any]) -> str | None:

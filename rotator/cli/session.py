@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -167,8 +168,24 @@ def notifier(
         made.close()
 
 
+_PERSON: ContextVar[str | None] = ContextVar("person", default=None)
+
+
+@contextmanager
+def as_person(name: str) -> Iterator[None]:
+    """For who asks in another way than by typing: ``name`` stands in the history."""
+    before = _PERSON.set(name)
+    try:
+        yield
+    finally:
+        _PERSON.reset(before)
+
+
 def person() -> str:
     """Who types: the name of the operating system's user."""
+    named = _PERSON.get()
+    if named is not None:
+        return named
     with suppress(OSError, KeyError, ImportError):
         return getpass.getuser()
     return f"uid {os.getuid()}"

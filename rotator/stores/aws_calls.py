@@ -65,13 +65,13 @@ class Calls:
             return None
         return _value(answer, place, version)
 
-    def put_pending(self, place: Place, token: str, text: str) -> None:
-        """PutSecretValue under AWSPENDING; ``token`` becomes the version's id. May be called twice."""
-        answer = self._call(
-            "PutSecretValue",
-            place,
-            {"ClientRequestToken": token, "SecretString": text, "VersionStages": [PENDING]},
-        )
+    def put_pending(self, place: Place, token: str, text: str, proof: str | None = None) -> None:
+        """PutSecretValue under AWSPENDING; ``token`` becomes the version's id, ``proof`` is what Secrets
+        Manager's own rotation gave to show, if it did. May be called twice.
+        """
+        shown = {} if proof is None else {"RotationToken": proof}
+        written = {"ClientRequestToken": token, "SecretString": text, "VersionStages": [PENDING], **shown}
+        answer = self._call("PutSecretValue", place, written)
         if answer.get("VersionId") != token:
             raise _garbage("PutSecretValue", place)
 

@@ -62,6 +62,7 @@ class AwsSecretsManager:
         self._clients = clients
         self._lock = threading.Lock()
         self._made: Calls | None = None
+        self._vouched: tuple[str, Credential | None] = ("", None)
 
     @staticmethod
     def canonical(settings: Mapping[str, Any], secret: str) -> str:
@@ -73,6 +74,12 @@ class AwsSecretsManager:
         with self._lock:
             if self._made is not None:
                 self._made.close()
+
+    def vouch(self, push: str, proof: Credential | None) -> None:
+        """Keep what Secrets Manager's own rotation proves its call with, in memory alone: the write under
+        this token shows it (``RotationToken``), without which a role of another account may not write.
+        """
+        self._vouched = (push, proof)
 
     @effect
     def look(self, target: Target) -> Look:
@@ -111,7 +118,9 @@ class AwsSecretsManager:
         """One PutSecretValue under the token, one GetSecretValue by the id, and a comparison of the whole."""
         where = self._place(target.secret)
         text = secret_text.written(target, credential, onto.whole.reveal()[""])
-        self._calls().put_pending(where, push, text)
+        named, proof = self._vouched
+        shown = proof.get("rotation_token") if proof is not None and named == push else None
+        self._calls().put_pending(where, push, text, shown)
         value = self._read_back(where, push)
         if value is None or not secret_text.same(value.text, text):
             raise Unknown("read-back", f"Version {push} of secret {where.name!r} is not what was written.")
