@@ -11,6 +11,7 @@ from typing import Any, cast
 from rotator.errors import Fenced, LedgerUnusable
 from rotator.interfaces import Ledger, Provider, SecretStore
 from rotator.ledger import open_ledger
+from rotator.ledger.rows import Written
 from rotator.ledger.times import HostTime
 from rotator.model import CurrentKey, Order, Policy, Provenance, ProviderRef, SecretState, StoreRef, Target
 from rotator.policies import Book
@@ -285,7 +286,7 @@ def _connection(ledger: Ledger) -> sqlite3.Connection:
 def _as_new(ledger: Ledger, clock: LedgerClock) -> Ledger:
     """The same ledger as another process opens it: nothing is remembered but what the database holds."""
     opened = copy.copy(ledger)
-    vars(opened).update(_time=HostTime(clock), _attempts={}, _learned={})
+    vars(opened).update(_time=HostTime(clock), _written=Written())
     return opened
 
 
