@@ -14,6 +14,7 @@ from rotator.errors import RotatorError
 from rotator.model import Credential
 
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
+_CLOCKS = ("aws.events", "aws.scheduler")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32,64}")  # Secrets Manager API, ClientRequestToken
 _SECRET = re.compile(r"[\w/+=.@:-]{1,2048}", re.ASCII)
 _POSSIBLE = (
@@ -57,7 +58,7 @@ def understood(event: object) -> Asked:
         raise WrongEvent(f"The event is not a JSON object. {_POSSIBLE}")
     if "Step" in event:
         return _step(event)
-    if event.get("source") == "aws.events" and "rotator" not in event:
+    if event.get("source") in _CLOCKS and "rotator" not in event:
         return Tick()
     given = {name: value for name, value in event.items() if name != "rotator"}
     match event.get("rotator"):

@@ -14,7 +14,7 @@ from rotator import durations
 from rotator.cli import root, session
 from rotator.cli.run_now import run_now
 
-_NOT_OURS = ("json",)  # given always
+_NOT_OURS = ("json", "html")  # the first is given always; a function's files go with it
 _ALWAYS = ("--json",)
 
 

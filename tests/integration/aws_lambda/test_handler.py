@@ -38,9 +38,10 @@ def test_with_twenty_seconds_left_nothing_begins_and_the_next_event_goes_on(stag
     assert stage.issued() == 1
 
 
-def test_a_rule_of_eventbridge_needs_no_input(stage: Stage) -> None:
-    """Its own event is a tick."""
-    sent = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "id": "1"}
+@pytest.mark.parametrize("source", ["aws.events", "aws.scheduler"])
+def test_eventbridge_needs_no_input(stage: Stage, source: str) -> None:
+    """What it, or its Scheduler, sends by itself is a tick."""
+    sent = {"source": source, "detail-type": "Scheduled Event", "detail": {}, "id": "1"}
     assert stage.send(sent)["rotator"] == "tick"
 
 
