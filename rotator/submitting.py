@@ -18,6 +18,7 @@ from rotator.owing import holds_same
 from rotator.setbacks import supersede
 
 NOT_COMPARED = "not-compared"
+NOT_TAKEN = "not-taken"  # the error of a rotation that was begun for what a person brought, and withdrawn
 _UNFIT = ("incomplete", "malformed")  # what an adapter says of what it does not even send
 
 
@@ -75,7 +76,7 @@ def _begun(desk: Desk, policy: Policy, by: str) -> Rotation:
 
 def _withdrawn(desk: Desk, begun: Rotation) -> None:
     """Nobody had asked for this rotation but the person whose credential was not taken: it waits for none."""
-    ended = replace(begun, phase=Phase.FAILED, ended_at=desk.now(), look_at=None, error="not-taken")
+    ended = replace(begun, phase=Phase.FAILED, ended_at=desk.now(), look_at=None, error=NOT_TAKEN)
     told = desk.event("not-taken", "what a person brought was not taken: the old one stays", rotation=ended)
     desk.write(rotation=ended, events=[told], frees=[begun.attempt.token])
 

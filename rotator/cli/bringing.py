@@ -21,7 +21,8 @@ from rotator.cli.overall import must_not_be_stopped
 from rotator.cli.reading import read_one
 from rotator.desk import Desk, Memory
 from rotator.incident.coverage import Asked, Coverage, Outcome
-from rotator.model import Credential, DebtReason, Phase, Policy, Rotation
+from rotator.model import Credential, DebtReason, Phase, Policy, Provenance, Rotation
+from rotator.owing import holds_same
 from rotator.people import paused_until
 from rotator.rotation import advance
 from rotator.run_pass import CLAIM, Worker
@@ -136,13 +137,14 @@ def _take(world: "Wiring", wish: Wish, credential: Credential) -> datetime:
 
 def _done(desk: Desk, policy: Policy, credential: Credential) -> datetime | None:
     """Since when an earlier submit, whose end nobody saw, has this very one in service; None if none has."""
-    last = next(iter(desk.world.ledger.rotations(desk.state.id, 1)), None)
-    if last is None or last.phase is not Phase.PROMOTED or last.ended_at is None:
-        return None
-    if desk.now() - last.ended_at > _UNSEEN or not is_candidate(desk, policy, credential, last):
+    known = desk.state.current
+    ours = known is not None and known.provenance is Provenance.ISSUED
+    if known is None or not ours or desk.now() - known.since > _UNSEEN:
         return None
     stored = desk.store(policy).read(policy.target)
-    return last.ended_at if stored is not None and stored.version == last.attempt.version else None
+    if stored is None or stored.version != known.version:
+        return None
+    return known.since if holds_same(desk, policy, replace(stored, credential=credential), stored) else None
 
 
 def _left_over(world: "Wiring", desk: Desk) -> Rotation | None:

@@ -319,3 +319,11 @@ def test_a_kill_before_its_tokens_are_told_leaves_none_behind(
     assert [one.code for one in said] == [0, 0]
     tokens.say("tick")
     assert tokens.read("prod/token") != before
+
+
+def test_what_is_in_service_may_be_brought_again_though_another_was_refused_since(people: PeopleRig) -> None:
+    """Whoever did not see the end of a submit repeats it: a wrong credential in between changes nothing."""
+    fresh = people.figure.issue_by_hand()
+    assert people.bring(fresh).code == 0
+    assert people.bring({**fresh, "client_secret": "mistyped-by-hand"}).code == 1
+    assert people.bring(fresh).code == 0
