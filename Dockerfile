@@ -19,7 +19,7 @@ RUN /opt/build/bin/python -m pip wheel --no-deps --no-index --no-build-isolation
 # What runs has no pip, not even the one that Python brings along.
 FROM ${PYTHON}
 RUN python -m pip uninstall --yes --root-user-action ignore pip \
-    && rm -r /usr/local/lib/python3*/ensurepip \
+    && rm -rf /usr/local/lib/python3*/ensurepip \
     && install --directory --owner 65532 --group 65532 --mode 0700 /var/lib/rotator
 COPY --from=build /opt/rotator /opt/rotator
 ENV PATH=/opt/rotator/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \

@@ -82,7 +82,7 @@ def _wrong_folder(path: Path) -> list[Problem]:
     """A folder that anybody may write to, or whose files would be passed over in silence."""
     problems = []
     try:
-        if path.stat().st_mode & modes.S_IWOTH and not _read_only(path):
+        if path.stat().st_mode & modes.S_IWOTH and not _kept_by_kubernetes(path):
             problems.append(
                 Problem(
                     str(path),
@@ -102,11 +102,17 @@ def _wrong_folder(path: Path) -> list[Problem]:
     return problems
 
 
-def _read_only(path: Path) -> bool:
-    """Whether nobody may write there whatever its mode: Kubernetes mounts each ConfigMap so, with mode 0777
-    (kubernetes, pkg/volume/emptydir: ``perm os.FileMode = 0777``).
+def _kept_by_kubernetes(path: Path) -> bool:
+    """Whether this is a mounted ConfigMap. Its folder has mode 0777, whatever was asked for (kubernetes,
+    pkg/volume/emptydir), and lies where the node lets root alone in; the mount is read-only, and all in it is
+    reached by a link that root made. Another folder may be read-only for us and open to others outside.
     """
-    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    try:
+        link = (path / "..data").lstat()
+    except FileNotFoundError:
+        return False
+    read_only = bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return read_only and modes.S_ISLNK(link.st_mode) and link.st_uid in (0, os.geteuid())
 
 
 def _read(name: Path) -> str | Problem:

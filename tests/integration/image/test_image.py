@@ -1,7 +1,9 @@
 import json
+import os
 import shutil
 import signal
 import subprocess
+import sys
 import sysconfig
 import time
 from pathlib import Path
@@ -66,6 +68,27 @@ def mounted(folder: Path) -> None:
     (data / "rotator.yaml").write_text(POLICIES)
     (folder / "..data").symlink_to(data.name)
     (folder / "rotator.yaml").symlink_to(Path("..data") / "rotator.yaml")
+
+
+def test_a_folder_that_is_open_to_others_is_refused_though_it_is_read_only_here(tmp_path: Path) -> None:
+    """Others may write to it outside the container; only of a ConfigMap it is known that they cannot."""
+    if not possible(tmp_path):
+        pytest.skip("no user namespaces: nothing can be mounted")
+    plain, config_map, state = (tmp_path / name for name in ("plain", "config-map", "state"))
+    for folder in (plain, config_map, state):
+        folder.mkdir()
+    (plain / "rotator.yaml").write_text(POLICIES)
+    mounted(config_map)
+    codes = []
+    for folder in (plain, config_map):
+        folder.chmod(0o777)
+        words = [sys.executable, "-m", "rotator", "--policies", str(folder), "validate"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            command(words, tmp_path, state), env=environment, capture_output=True, text=True, check=False
+        )
+        codes.append((done.returncode, "Run: chmod o-w" in done.stderr))
+    assert codes == [(2, True), (0, False)]
 
 
 def run(image: Image, stage: Stage, *words: str) -> subprocess.CompletedProcess[str]:

@@ -56,6 +56,11 @@ def test_the_secret_has_the_files_that_a_worker_reads() -> None:
     assert put == read
 
 
+def test_the_oldest_release_that_is_promised_is_judged_by() -> None:
+    """The page names the release whose schemas every object is held against."""
+    assert re.findall(r"Kubernetes (1\.\d+)\s+or later", PAGE.read_text()) == [VERSIONS[0]]
+
+
 def test_a_job_of_ones_own_changes_what_is_there() -> None:
     """The place that the page's patch replaces holds the command of a Job that the CronJob makes."""
     (found,) = re.findall(r'"path": "([^"]+)"', PAGE.read_text())
