@@ -164,8 +164,7 @@ class _Reader:
 
     def _token(self, own: PolicySection, provider: ProviderRef, target: Target, made: _Key) -> Policy:
         """A token has no schedule, no windows and no grace: it is renewed before it expires."""
-        parent = provider.account
-        if parent == target.id:
+        if provider.account == target.id:
             self.draft.say(
                 (*self.path, "from"), "from: it is the token's own secret.", "Keep the two in two secrets."
             )
@@ -174,7 +173,7 @@ class _Reader:
             provider=provider,
             target=target,
             renew=own.renew_before or _RENEW,
-            parent=parent,
+            parent=provider.account,
             grace=timedelta(0),
             key=made[0],
             kind=made[1],
@@ -217,10 +216,9 @@ class _Reader:
             )
             return None
         store = self.refs.store(self.draft, (*self.path, "from", "store"), own.from_.store)
-        if store is None:
-            return None
-        parent = self.refs.canonical(self.draft, (*self.path, "from", "secret"), store, own.from_.secret)
-        if parent is None:
+        at = (*self.path, "from", "secret")
+        parent = self.refs.canonical(self.draft, at, store, own.from_.secret) if store else None
+        if store is None or parent is None:
             return None
         return replace(provider, admin=AdminRef(store, own.from_.secret), account=parent)
 

@@ -189,12 +189,11 @@ def test_a_change_concerns_the_claimed_secret(ledger: SqlLedger) -> None:
     "damage",
     [
         "UPDATE facts SET value = CAST(x'ff' AS TEXT)",
-        'UPDATE facts SET value = \'{"at": "20\'',
         "ALTER TABLE facts RENAME COLUMN value TO valve",
     ],
 )
 def test_damage_is_called_damage(path: Path, ledger: SqlLedger, damage: str) -> None:
-    """A text, a fact or a table that is not as it was written is told as that, with its remedy."""
+    """A text or a table that is not as it was written is told as that, with its remedy."""
     ledger.remember("made", '{"at": "2026"}')
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute(damage)

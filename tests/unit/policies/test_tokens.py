@@ -56,6 +56,7 @@ def test_a_token_has_a_parent_and_a_time_before_its_end(tmp_path: Path, given: s
         (f"{TOKEN}, from: {{store: aws, secret: token}}}}", "it is the token's own secret"),
         (f"{TOKEN}, from: {{store: aws, secret: 'cl*ent'}}}}", "secret: "),
         (f"{TOKEN}, from: {{store: awz, secret: client}}}}", "there is no store"),
+        (f"{TOKEN}, from: {{store: aws, secret: no name}}}}", "secret: "),
         ("  - {name: b, provider: figure, secret: b, renew_before: 10m}", "renew_before is for tokens"),
         ("  - {name: b, provider: fts, kind: tokn, secret: b}", "has no"),
     ],
