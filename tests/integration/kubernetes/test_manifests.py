@@ -10,8 +10,9 @@ from jobs import daemon, tick
 from rotator.interfaces import EFFECT_SECONDS
 from rotator.ledger.dynamodb import address
 from rotator.policies import load
+from tests.docs.pages import column
 from tests.docs.test_blocks import parsed
-from tests.docs.test_pages import variables
+from tests.docs.test_pages import OPERATIONS
 from tests.integration.image.dockerfile import stages
 from tests.integration.kubernetes.manifests import (
     FOLDER,
@@ -187,7 +188,7 @@ def test_paths_are_those_of_the_image(way: Overlay) -> None:
     assert told["ROTATOR_LEDGER"] == "postgresql://?service=rotator"
     writable = [one for one in way.container()["volumeMounts"] if not one.get("readOnly")]
     assert [one["name"] for one in writable] == ["state"]
-    assert {name for name in told if name.startswith("ROTATOR_")} <= variables()
+    assert {name for name in told if name.startswith("ROTATOR_")} <= set(column(OPERATIONS, "variable"))
 
 
 @each
