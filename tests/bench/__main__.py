@@ -1,6 +1,6 @@
 """``python -m tests.bench``: what rotations, ticks, memory and starts cost, and the four steps beside them.
 
-About four minutes on two cores. ``--quick`` tries every part in small, and its figures mean nothing;
+About ten minutes on two cores. ``--quick`` tries every part in small, and its figures mean nothing;
 ``--json`` prints one document instead of tables.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 from rotator.ledger import need_not_last
 from rotator.model import Verification
 from rotator.providers.buildmarkets import Buildmarkets
-from tests.bench import fleet, four_steps, idle, starts, tables
+from tests.bench import fleet, four_steps, idle, incident, starts, tables
 from tests.bench.fleet import Run
 from tests.bench.outside import Outside, Size
 
@@ -35,10 +35,13 @@ class Scale:
     sizes: tuple[int, ...] = idle.SIZES
     times: int = 7
     listed: tuple[int, ...] = (10, 1_000)
+    incident: int = 1_000
     wait: float = 5.0
 
 
-QUICK = Scale(each=2, many=4, per_account=2, threads=(4,), sizes=(10,), times=1, listed=(10,), wait=0.2)
+QUICK = Scale(
+    each=2, many=4, per_account=2, threads=(4,), sizes=(10,), times=1, listed=(10,), wait=0.2, incident=4
+)
 PROVIDER, STORE = 0.050, 0.010  # seconds
 
 
@@ -62,15 +65,26 @@ def main() -> int:
     idles = [idle.measure(size) for size in scale.sizes]
     _told("starts")
     begun = starts.measure(scale.listed, scale.times)
+    _told("an incident")
+    incidents = incident.measure(scale.incident, min(10, scale.incident // 2), (PROVIDER, STORE))
     if asked.json:
         document: dict[str, Any] = {"machine": tables.machine(), "quick": asked.quick}
         document |= {"each": {name: asdict(run) for name, run in each.items()}}
         document |= {"many": [{"what": what, **asdict(run)} for what, run, _ in many]}
         document |= {"idle": [asdict(one) for one in idles], "starts": [asdict(one) for one in begun]}
+        document |= {"incidents": [asdict(one) for one in incidents]}
         sys.stdout.write(json.dumps(document) + "\n")
         return 0
     sys.stdout.write(f"{tables.machine()}\n\n")
-    tables.show([tables.calls(*each.values()), tables.speed(many), tables.idle(idles), tables.starts(begun)])
+    tables.show(
+        [
+            tables.calls(*each.values()),
+            tables.speed(many),
+            tables.idle(idles),
+            tables.starts(begun),
+            tables.incidents(incidents),
+        ]
+    )
     return 0
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from tests.bench.fleet import Run
 from tests.bench.idle import Idle
+from tests.bench.incident import Incident
 from tests.bench.starts import Start
 
 MIB = 1024 * 1024
@@ -152,4 +153,26 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left")
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left")
+    return table
+
+
+def incidents(rows: Sequence[Incident]) -> Table:
+    """Every key of a fleet by one command, against the bound of limits and latencies."""
+    table = _table(
+        "An incident: run-now --all --revoke-now",
+        "",
+        "secrets",
+        "accounts",
+        "requests a second, each",
+        "covered",
+        "keys issued",
+        "bound, s",
+        "wall, s",
+        "of the bound",
+        "most memory, MiB",
+    )
+    for one in rows:
+        figures = (one.secrets, one.accounts, f"{one.rate:g}", one.covered, one.issued)
+        times = (f"{one.bound:.1f}", f"{one.wall:.1f}", f"{one.wall / one.bound:.2f}", f"{one.memory:.0f}")
+        table.add_row(one.what, *map(str, figures), *times)
     return table

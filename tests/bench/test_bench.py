@@ -36,4 +36,4 @@ def test_a_rotation_makes_fewer_store_calls_than_four_steps(
 
 def test_every_part_measures_something(document: dict[str, object]) -> None:
     """No table is empty."""
-    assert all(document[part] for part in ("each", "many", "idle", "starts", "machine"))
+    assert all(document[part] for part in ("each", "many", "idle", "starts", "incidents", "machine"))
