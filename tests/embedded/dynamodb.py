@@ -13,6 +13,8 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,7 +22,7 @@ import botocore.session
 from botocore.config import Config
 from moto.dynamodb.models import table as moto_table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from rotator.ledger.dynamodb import TABLE
 
@@ -52,11 +54,22 @@ class Server:
         self._transactions: set[str] = set()  # that were done, by their tokens
         self.hook: Hook | None = None  # what is answered instead of doing what is asked
         self.lose: Callable[[str], bool] | None = None  # whether an answer is lost to what was done
+        self.ahead = timedelta(0)  # of the true time is what the server says
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
     def __enter__(self) -> Self:
         moto_table.Table.__deepcopy__ = _copied  # type: ignore[attr-defined]
-        self._server = make_server("127.0.0.1", 0, self._answered, threaded=True)
+        server = self
+
+        class Handler(WSGIRequestHandler):
+            """Says what time it is as the test wants it."""
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                """The Date of an answer."""
+                del timestamp
+                return format_datetime(datetime.now(UTC) + server.ahead, usegmt=True)
+
+        self._server = make_server("127.0.0.1", 0, self._answered, threaded=True, request_handler=Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         session = botocore.session.Session()
@@ -93,6 +106,7 @@ class Server:
             yield name
         finally:
             self.hook = self.lose = None
+            self.ahead = timedelta(0)
             self.client.delete_table(TableName=name)
 
     def _answered(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:

@@ -25,6 +25,7 @@ from rotator.model import Head, Record
 
 _MOST = 10_000  # ends that are remembered
 _TURNS = 64
+_A_WRITE = 5_000_000  # microseconds: longer than one takes, and much shorter than a claim lasts
 _RESERVED = 100  # numbers that one transaction may use: it has no more items
 
 
@@ -83,6 +84,14 @@ class Chained:
 
     def _now(self) -> int:
         return instant(self._clock())
+
+    def _was_frozen(self, before: int) -> bool:
+        """Whether more time is over than one write takes.
+
+        Who is frozen with its steady clock (a function between two events, a virtual machine) believes in an
+        earlier time until the next answer, and may have prolonged a claim until a time that is over.
+        """
+        return self._now() - before > _A_WRITE
 
     def _signing(self) -> AuditKey:
         """The key of new records. Raises LedgerUnusable where others of this ledger use another one."""

@@ -68,16 +68,23 @@ class Claims(Chained):
             ]
             return Step(entries, state, others)
 
+        began = self._now()
         if self._record(claim.secret, plan) is None:
             raise fenced(claim)
         self._written.remember(change)
+        if self._was_frozen(began):
+            self.renew(claim)
 
     def renew(self, claim: Claim) -> None:
         """Prolong a claim by its first time to live, before an effect. Raises Fenced."""
-        try:
-            self._table.write(self._prolonged(claim, self._now(), {}))
-        except Beaten:
-            raise fenced(claim) from None
+        for _ in self._table.tries():
+            now = self._now()
+            try:
+                self._table.write(self._prolonged(claim, now, {}))
+            except Beaten:
+                raise fenced(claim) from None
+            if not self._was_frozen(now):
+                return
 
     def release(self, claim: Claim, next_at: datetime | None) -> None:
         """Give a claim back and set the next action's time. Silent if fenced."""
@@ -136,6 +143,8 @@ class Claims(Chained):
                 except Beaten:
                     self.renew(claim)  # where it was not the claim that is lost, another took a slot
                 else:
+                    if self._was_frozen(now):
+                        self.renew(claim)
                     return True
         raise AssertionError("tries end with an error")
 

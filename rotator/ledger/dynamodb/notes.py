@@ -112,13 +112,16 @@ class Notes(Secrets):
 
     def lock(self, name: str, holder: str, ttl: timedelta) -> bool:
         """Take or prolong a named lock until now + ttl; False if another holds it."""
-        now = self._now()
-        sets = {"holder": holder, "until": now + ttl // MICROSECOND}
-        try:
-            self._table.write(put(places.lock(name), sets, when=_OURS, values={"now": now, "by": holder}))
-        except Beaten:
-            return False
-        return True
+        for _ in self._table.tries():
+            now = self._now()
+            sets = {"holder": holder, "until": now + ttl // MICROSECOND}
+            try:
+                self._table.write(put(places.lock(name), sets, _OURS, {"now": now, "by": holder}))
+            except Beaten:
+                return False
+            if not self._was_frozen(now):
+                return True
+        raise AssertionError("tries end with an error")
 
     def unlock(self, name: str, holder: str) -> None:
         """Give a lock back; silent if it is not ours."""

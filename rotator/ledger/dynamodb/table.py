@@ -36,6 +36,7 @@ _CONFIG = Config(
     user_agent=f"rotator/{rotator.__version__}",
 )
 _MOST_BYTES = 40 * 1024 * 1024  # BatchGetItem answers 16 MB of items at most, each quote in them escaped
+_WRITES = frozenset({"put_item", "update_item", "delete_item", "transact_write_items"})
 _PAGE = 1_000  # items asked for at once, where not all are wanted
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 Answered = Callable[[str, float, float], None]
@@ -177,7 +178,8 @@ class Table:
             except Again as again:
                 doubtful = doubtful or again.kind == "in-doubt"
                 if time.monotonic() + pause > end:
-                    raise unusable(self.where, "in-doubt" if doubtful else again.kind) from None
+                    kind = again.kind if not doubtful else "in-doubt" if operation in _WRITES else "down"
+                    raise unusable(self.where, kind) from None
             time.sleep(pause)
         raise AssertionError("there is always another pause")
 

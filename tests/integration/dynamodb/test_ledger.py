@@ -75,6 +75,21 @@ def test_a_claim_ends_by_the_servers_clock(ledger: DynamoLedger, dynamo: Server,
     assert ledger.claim("one", "third", MINUTE) is None
 
 
+def test_a_worker_that_was_frozen_renews_nothing(ledger: DynamoLedger, dynamo: Server) -> None:
+    """A worker whose steady clock stood still learns by its own write that its claim is over."""
+    claim = claimed(ledger)
+    dynamo.ahead = timedelta(minutes=10)
+    with pytest.raises(Fenced):
+        ledger.renew(claim)
+    dynamo.ahead = timedelta(0)
+    ledger.fact("the time goes back")
+    again = claimed(ledger, "four")
+    dynamo.ahead = timedelta(minutes=10)
+    with pytest.raises(Fenced):
+        ledger.commit(again, Change(a_state("four", failures=1)))
+    dynamo.ahead = timedelta(0)
+
+
 # --- many at once -------------------------------------------------------------------------------------------
 
 
