@@ -10,7 +10,7 @@ from rotator.ledger.codec import ORDER
 from rotator.ledger.dynamodb import places
 from rotator.ledger.dynamodb.chaining import Chained, End, Step
 from rotator.ledger.dynamodb.errors import Beaten, unusable
-from rotator.ledger.dynamodb.items import NEW, Item, Write, gone, put
+from rotator.ledger.dynamodb.items import NEW, Item, Key, Write, gone, put
 from rotator.ledger.dynamodb.secrets import lead, queued
 from rotator.ledger.instants import EPOCH, MICROSECOND, instant
 from rotator.ledger.rows import Row
@@ -34,6 +34,7 @@ class Claims(Chained):
         item, now = self._table.get(places.state(secret_id)), self._now()
         if item is None or item.get("claimed_until", 0) > now:
             return None
+        left = "claimed_until" in item  # by whoever held it last: not given back
         ticket, time_to_live = secrets.token_hex(8), ttl // MICROSECOND
         claimed = {"epoch": item["epoch"] + 1, "holder": holder, "ticket": ticket, "ttl": time_to_live}
         sets = claimed | queued(min(item.get("next_at", now), now)) | {"claimed_until": now + time_to_live}
@@ -44,7 +45,10 @@ class Claims(Chained):
             item = self._table.get(places.state(secret_id)) or {}
             if item.get("ticket") != ticket:  # else it was done, and its answer lost
                 return None
-        self._saw(secret_id, End.of(secret_id, item))
+        end = End.of(secret_id, item)
+        self._saw(secret_id, end)
+        if left:
+            self._table.settled([*_documents_of(secret_id, end)])
         return Claim(secret_id, item["epoch"], EPOCH + now * MICROSECOND + ttl, item["nudges"], holder)
 
     def commit(self, claim: Claim, change: Change) -> None:
@@ -59,7 +63,7 @@ class Claims(Chained):
             done = self._ended_orders(change)
             entries = committed(claim, change, rows, [row["kind"] for row in done])
             state = self._prolonged(claim, now, self._becomes(end, rows))
-            orders = [gone(places.order(row["secret"], row["kind"])) for row in done]
+            orders = [gone((row["pk"], row["sk"]), "#doc = :doc", {"doc": row["doc"]}) for row in done]
             others = [
                 *_documents(rows, seq),
                 *_leads(end, claim.secret, rows),
@@ -170,6 +174,13 @@ class Claims(Chained):
             freed = [token for token in its if token in change.frees]
             yield _slots(principal, before, {one: key for one, key in taken.items() if one not in freed})
             yield from (gone(places.slot(token)) for token in freed)
+
+
+def _documents_of(secret: str, end: End) -> Iterator[Key]:
+    """What the last step of the one who held a secret before may still be writing."""
+    if end.live is not None:
+        yield places.home(secret), end.live
+    yield from (places.debt(secret, debt_id) for debt_id in end.owed)
 
 
 def _held(claim: Claim, now: int) -> dict[str, object]:

@@ -7,7 +7,7 @@ from itertools import islice
 from rotator.ledger.codec import DEBT, EVENT, ROTATION
 from rotator.ledger.dynamodb import EVENTS, places
 from rotator.ledger.dynamodb.chaining import Chained
-from rotator.ledger.dynamodb.items import Item, Key, gone
+from rotator.ledger.dynamodb.items import Item, gone
 from rotator.ledger.instants import moment
 from rotator.model import Debt, Event, Rotation
 
@@ -17,9 +17,14 @@ class History(Chained):
 
     def rotation(self, secret_id: str) -> Rotation | None:
         """The live rotation of a secret; there is at most one."""
-        state = self._table.get(places.state(secret_id)) or {}
-        item = self._table.get((places.home(secret_id), state["live"])) if state.get("live") else None
-        return ROTATION.decode(item["doc"]) if item and item.get("live") else None
+        for _ in self._table.tries():  # a step that is just being written may be seen in part
+            state = self._table.get(places.state(secret_id)) or {}
+            if not state.get("live"):
+                return None
+            item = self._table.get((places.home(secret_id), state["live"]))
+            if item is not None and item.get("live"):
+                return ROTATION.decode(item["doc"])
+        raise AssertionError("tries end with an error")
 
     def rotations(self, secret_id: str, limit: int = 20) -> Sequence[Rotation]:
         """Rotations of a secret, newest first."""
@@ -37,8 +42,12 @@ class History(Chained):
 
     def debts(self, secret_id: str | None = None, *, ended: bool = False) -> Sequence[Debt]:
         """Debts that are open, of one secret or of all, oldest first; with ``ended`` the paid ones too."""
-        if not ended:
-            rows = [row for row in self._table.several(self._owed(secret_id)).values() if row["open"]]
+        if not ended and secret_id is not None:
+            rows = self._open(secret_id)
+        elif not ended:
+            leads = self._table.within(places.OWED)
+            found = self._table.several([places.debt(item["of"], item["debt"]) for item in leads])
+            rows = [row for row in found.values() if row["open"]]
         elif secret_id is not None:
             rows = list(self._table.within(places.home(secret_id), places.DEBT))
         else:
@@ -47,12 +56,15 @@ class History(Chained):
         rows.sort(key=lambda row: (row["since"], row["place"]))
         return [DEBT.decode(row["doc"]) for row in rows]
 
-    def _owed(self, secret_id: str | None) -> list[Key]:
-        """Where the debts lie that are open."""
-        if secret_id is None:
-            return [places.debt(item["of"], item["debt"]) for item in self._table.within(places.OWED)]
-        state = self._table.get(places.state(secret_id)) or {}
-        return [places.debt(secret_id, debt_id) for debt_id in state.get("owed", {})]
+    def _open(self, secret_id: str) -> list[Item]:
+        """The debts of a secret that are open: each that its item tells of, none left out."""
+        for _ in self._table.tries():  # as above
+            state = self._table.get(places.state(secret_id)) or {}
+            keys = [places.debt(secret_id, debt_id) for debt_id in state.get("owed", {})]
+            rows = list(self._table.several(keys).values())
+            if len(rows) == len(keys) and all(row["open"] for row in rows):
+                return rows
+        raise AssertionError("tries end with an error")
 
     def debt(self, debt_id: str) -> Debt | None:
         """One debt."""

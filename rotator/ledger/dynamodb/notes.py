@@ -10,7 +10,7 @@ from rotator.ledger.codec import ORDER
 from rotator.ledger.dynamodb import places
 from rotator.ledger.dynamodb.chaining import End, Step
 from rotator.ledger.dynamodb.errors import Beaten
-from rotator.ledger.dynamodb.items import Write, gone, put
+from rotator.ledger.dynamodb.items import NEW, THERE, Write, gone, put
 from rotator.ledger.dynamodb.secrets import Secrets, nudged
 from rotator.ledger.instants import MICROSECOND
 from rotator.ledger.rows import FACT
@@ -99,7 +99,8 @@ class Notes(Secrets):
             same = self._value(key) == before
             return Entry(what, self._by, docs={FACT + key: digest(after)}) if same else None
 
-        return self._record_own(entry, put(places.fact(key), {"key": key, "value": after}))
+        same, values = (NEW, {}) if before is None else ("#value = :known", {"known": before})
+        return self._record_own(entry, put(places.fact(key), {"key": key, "value": after}, same, values))
 
     def forget(self, key: str) -> bool:
         """Remove a fact; whether it was there."""
@@ -108,7 +109,7 @@ class Notes(Secrets):
             there = self._value(key) is not None
             return Entry("forgotten", self._by, docs={FACT + key: None}) if there else None
 
-        return self._record_own(entry, gone(places.fact(key)))
+        return self._record_own(entry, gone(places.fact(key), THERE))
 
     def lock(self, name: str, holder: str, ttl: timedelta) -> bool:
         """Take or prolong a named lock until now + ttl; False if another holds it."""

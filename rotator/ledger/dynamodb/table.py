@@ -101,6 +101,20 @@ class Table:
                 wanted = answer.get("UnprocessedKeys", {}).get(self.where.table, {}).get("Keys", [])
         return found
 
+    def settled(self, keys: Sequence[Key]) -> None:
+        """Wait until no transaction that was begun is still being written to these.
+
+        It is written item by item, and whoever reads meanwhile may see one as it was before and another as
+        it is after (DynamoDB developer guide, "Transaction isolation levels"); a read in a transaction of its
+        own is refused meanwhile.
+        """
+        for start in range(0, len(keys), MOST_ITEMS):
+            asked = [
+                {"Get": {"TableName": self.where.table, "Key": addressed(key)}}
+                for key in keys[start : start + MOST_ITEMS]
+            ]
+            self._call("transact_get_items", TransactItems=asked, table=False)
+
     def within(
         self, pk: str, begins: str = "", *, newest: bool = False, most: int | None = None
     ) -> Iterator[Item]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 
-from rotator.audit.chain import OWN, digest
+from rotator.audit.chain import OWN, digest, trail_of
 from rotator.ledger.dynamodb import places
 from rotator.ledger.dynamodb.chaining import Chained, End, Step
 from rotator.ledger.dynamodb.errors import Beaten, unusable
@@ -16,6 +16,7 @@ from rotator.ledger.rules import heads
 from rotator.model import EVERYBODY, Anchor, Chain, Head, Record
 
 _MOST = 5_000  # heads that one transaction names: it may be 4 MB large
+_LOOKS = 5  # a third of a second between the first and the last
 _KINDS = (
     (places.STATE, "secrets", "secret"),
     (places.ROTATION, "rotations", "rotation"),
@@ -38,19 +39,24 @@ class Trail(Chained):
         yield from sorted(found - {OWN})
 
     def chain(self, secret: str) -> Chain:
-        """Everything about one secret, as it is at one moment: whatever changes it moves its head."""
-        before = self._table.get(places.state(secret))
-        for _ in self._table.tries():
-            items = list(self._table.within(places.home(secret)))
-            docs = self._apart(secret, items)
-            after = self._table.get(places.state(secret))
-            if _mac(before) == _mac(after):
+        """Everything about one secret, as it is at one moment.
+
+        It is read in several answers, and a step that is written meanwhile may be seen in part: where it does
+        not fit together it is read again, some times, before it is told as it is.
+        """
+        for _ in islice(self._table.tries(), _LOOKS):
+            chain = self._read(secret)
+            if _fits(chain):
                 break
-            before = after
+        return chain
+
+    def _read(self, secret: str) -> Chain:
+        items = list(self._table.within(places.home(secret)))
+        state = next((item for item in items if item["sk"] == places.STATE), None)
         records = [_record_of(secret, item) for item in items if item["sk"].startswith(places.RECORD)]
         records.sort(key=lambda record: (record.number, record.seq))
-        head = None if after is None else Head(_count(after.get("number")), _text(after.get("mac")))
-        return Chain(secret, head, records, docs)
+        head = None if state is None else Head(_count(state.get("number")), _text(state.get("mac")))
+        return Chain(secret, head, records, self._apart(secret, items))
 
     def _apart(self, secret: str, items: Iterable[Item]) -> dict[str, str]:
         """The digests of all that there is of one secret; of the ledger's own chain, the facts too."""
@@ -157,8 +163,18 @@ def _documents(items: Iterable[Item]) -> dict[str, str]:
     return found
 
 
-def _mac(item: Item | None) -> object:
-    return None if item is None else item.get("mac")
+def _fits(chain: Chain) -> bool:
+    """Whether a chain ends at its head, and its documents are those that its records tell of."""
+    last = chain.records[-1] if chain.records else None
+    said: dict[str, str | None] = {}
+    try:
+        for record in chain.records:
+            said |= trail_of(record).get("docs", {})
+    except (ValueError, TypeError):
+        return False
+    told = {name: of for name, of in said.items() if of is not None}
+    ends = chain.head == (Head(last.number, last.mac) if last else None)
+    return ends and told == chain.documents
 
 
 _NO_TEXT = "\N{REPLACEMENT CHARACTER}"  # no item was ever written with it, so no MAC is of it

@@ -67,7 +67,7 @@ resource "aws_kms_alias" "this" {
   target_key_id = aws_kms_key.this.key_id
 }
 
-# Keys and indexes are those of rotator/ledger/dynamodb.py; a test compares them.
+# Keys and indexes are those of rotator/ledger/dynamodb/__init__.py; a test compares them.
 resource "aws_dynamodb_table" "ledger" {
   count = var.postgres == null ? 1 : 0
 

@@ -47,6 +47,24 @@ def test_a_refusal_for_now_is_tried_again(
     assert len(ledger.chain("one").records) == 2
 
 
+def test_a_claim_waits_for_the_last_step_of_the_one_before(
+    ledger: DynamoLedger, dynamo: Server, table: str
+) -> None:
+    """Who takes over what was not given back waits until nothing of its last step is being written any more."""
+    claim = claimed(ledger)
+    ledger.commit(claim, Change(a_state(), a_rotation(), (a_debt(),)))
+    put(dynamo, table, places.state("one"), claimed_until=1)
+    asked: list[str] = []
+
+    def hook(operation: str) -> tuple[str, dict[str, Any]] | None:
+        asked.append(operation)
+        return CONFLICT if operation == "TransactGetItems" and asked.count(operation) < 3 else None
+
+    dynamo.hook = hook
+    assert ledger.claim("one", "another", HOUR)
+    assert asked.count("TransactGetItems") == 3
+
+
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [(CONFLICT, "busy"), (BUSY, "busy"), (("InternalServerError", {}), "in-doubt")],
