@@ -67,7 +67,7 @@ def notices(draft: Draft, refs: References) -> Notices:
     """Who is told; what is wrong with it is in the draft."""
     path: Path = (SECTION,)
     data = draft.section(SECTION)
-    if not data:
+    if not isinstance(draft.tree.data.get(SECTION), dict):
         return Notices()
     section, findings = validate(NotifySection, data, path)
     draft.say_all(findings)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from rotator.errors import EffectError, LedgerUnusable, NeedsPerson
 from rotator.interfaces import Clock
 from rotator.notices import together
+from rotator.telemetry.logs import error_text
 from rotator.telemetry.outbox import Failing, Outbox
 from rotator.telemetry.services import Service
 
@@ -74,11 +75,10 @@ class Courier:
     def _round(self) -> float:
         """Send what can be sent now; seconds until the next look."""
         try:
-            self.outbox.give_up(self._clock.now())
             while (wait := self._next()) is None:
                 pass
         except Exception as error:  # noqa: BLE001 - the boundary: a fault here must not end the telling
-            log.error("A channel's alarms could not be sent", extra={"error": type(error).__name__})  # noqa: TRY400
+            log.error("%s could not be told", self.outbox.channel, extra={"error": error_text(error)})  # noqa: TRY400
             return _LONGEST
         finally:
             self._service.forget()
@@ -86,21 +86,20 @@ class Courier:
 
     def _next(self) -> float | None:
         """Send a few; None where more may wait, else seconds until the next look."""
+        self._recall()
+        wait = self._until_next_try()
+        if wait > 0:
+            return min(wait, _LONGEST)
         if self._ended or not self.outbox.waiting(self._clock.now()):
             return _AGAIN
         with self.outbox.alone() as ours:
-            if not ours:
-                return _OTHER
-            self._recall()
-            wait = self._until_next_try()
-            if wait > 0:
-                return min(wait, _LONGEST)
-            self._send()
-            return None
+            if ours:
+                self._send()
+        return None if ours else _OTHER
 
     def _send(self) -> None:
         """One message of what waits longest."""
-        waiting = self.outbox.waiting(self._clock.now())
+        waiting = self.outbox.give_up(self._clock.now())
         if not waiting:  # another process was faster
             return
         message, count = together([one.message for one in waiting])

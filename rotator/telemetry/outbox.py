@@ -3,19 +3,21 @@
 While the ledger is away it is kept in memory: that the ledger is away is worth telling too.
 """
 
-import json
 import logging
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Self
+
+from pydantic import TypeAdapter
 
 from rotator import backoff
 from rotator.errors import LedgerUnusable
 from rotator.interfaces import Ledger
-from rotator.notices import Message, Severity
+from rotator.notices import Message
+from rotator.records import Codec
 
 log = logging.getLogger(__name__)
 
@@ -48,36 +50,28 @@ class Failing:
             return person or now - self.since >= PATIENCE
         return now - self.told_at >= backoff.until_reminder(self.told)
 
-    def text(self) -> str:
-        """As the ledger keeps it."""
-        return json.dumps({name: _plain(value) for name, value in asdict(self).items()})
-
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """As it was kept."""
-        kept = json.loads(text)
-        return cls(**{**kept, **{name: _time(kept[name]) for name in ("since", "look_at", "told_at")}})
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A message with its place in the outbox."""
+class Kept:
+    """A message as it is kept."""
 
-    key: str
     message: Message
     since: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting(Kept):
+    """The same with its place in the outbox."""
+
+    key: str
+
+
+_FAILING = Codec("failing channel", TypeAdapter(Failing))
+_KEPT = Codec("message to a channel", TypeAdapter(Kept))
+
+
 class Outbox:
-    """One channel's; threads share it. No method raises where the ledger is away."""
+    """One channel's; threads share it."""
 
     def __init__(self, ledger: Ledger, channel: str, holder: str) -> None:
         self.channel = channel
@@ -96,7 +90,7 @@ class Outbox:
     def add(self, name: str, message: Message, now: datetime) -> None:
         """Take a message. ``name`` tells alarms apart: one that waits already is not taken twice."""
         key = f"{self._prefix}{name}"
-        text = json.dumps({**asdict(message), "since": now.isoformat()})
+        text = _KEPT.encode(Kept(message, now))
         try:
             self._ledger.remember(key, text)
         except LedgerUnusable:
@@ -104,25 +98,32 @@ class Outbox:
                 self._memory[key] = text
 
     def waiting(self, now: datetime) -> list[Waiting]:
-        """What is to be sent, oldest first."""
-        return [one for one in self._all() if now - one.since < OLDEST][-MOST:]
+        """What is to be sent, oldest first. Raises LedgerUnusable, but for what is in memory alone."""
+        return _fresh(self._all(), now)
 
-    def give_up(self, now: datetime) -> None:
-        """Remove what is too old or too much."""
-        fresh = {one.key for one in self.waiting(now)}
-        lost = [one.key for one in self._all() if one.key not in fresh]
+    def give_up(self, now: datetime) -> list[Waiting]:
+        """Remove what is too old or too much; what is left. Raises as :meth:`waiting`."""
+        found = self._all()
+        fresh = _fresh(found, now)
+        lost = found[: len(found) - len(fresh)]
         if lost:
             log.error("%d alarms were given up: %s does not take them", len(lost), self.channel)
-            self.remove(lost)
+            self.remove(one.key for one in lost)
+        return fresh
 
     def _all(self) -> list[Waiting]:
-        texts: dict[str, str] = {}
-        with suppress(LedgerUnusable):
-            texts.update(self._ledger.facts(self._prefix))
         with self._state:
-            texts.update(self._memory)
-        found = (_waiting(key, text) for key, text in texts.items())
-        return sorted(found, key=lambda one: (one.since, one.key))
+            memory = dict(self._memory)
+        try:
+            texts = {**self._ledger.facts(self._prefix), **memory}
+        except LedgerUnusable:
+            if not memory:
+                raise
+            texts = memory
+        found = [(key, _KEPT.decode(text)) for key, text in texts.items()]
+        return sorted(
+            (Waiting(one.message, one.since, key) for key, one in found), key=lambda one: (one.since, one.key)
+        )
 
     def remove(self, keys: Iterable[str]) -> None:
         """These are sent, or given up."""
@@ -135,13 +136,13 @@ class Outbox:
     def failing(self) -> Failing | None:
         """Whether the channel takes nothing, as any process found. Raises LedgerUnusable."""
         text = self._ledger.fact(self._fails)
-        return None if text is None else Failing.read(text)
+        return None if text is None else _FAILING.decode(text)
 
     def fails(self, failing: Failing | None) -> None:
         """Write down that the channel fails, or that it works. Raises LedgerUnusable."""
         before = self._ledger.fact(self._fails)
         if failing is not None:
-            self._ledger.swap(self._fails, before, failing.text())
+            self._ledger.swap(self._fails, before, _FAILING.encode(failing))
         elif before is not None:
             self._ledger.forget(self._fails)
 
@@ -159,7 +160,5 @@ class Outbox:
                     self._ledger.unlock(self._prefix, self._holder)
 
 
-def _waiting(key: str, text: str) -> Waiting:
-    kept: dict[str, Any] = json.loads(text)
-    message = Message(kept["title"], kept["body"], Severity(kept["severity"]))
-    return Waiting(key, message, datetime.fromisoformat(kept["since"]))
+def _fresh(oldest_first: list[Waiting], now: datetime) -> list[Waiting]:
+    return [one for one in oldest_first if now - one.since < OLDEST][-MOST:]

@@ -42,6 +42,11 @@ providers:
     base_url: https://buildmarkets.example.com
     admin: {{store: aws, secret: rotator/buildmarkets-admin}}
   figure: {{type: figure, base_url: "https://figure.example.com"}}
+notify:
+  channels:
+    desk: {{secret: {{store: aws, secret: rotator/notify/desk}}}}
+    other: {{secret: {{store: vault, secret: rotator/notify/other}}, template: "{{text}}"}}
+  otherwise: [desk, other]
 defaults: {{every: 30d, store: aws, provider: build, grace: 1h}}
 policies:
   - {{name: maker, secret: prod/maker, key: {{scopes: [accounts:read]}}}}
@@ -158,6 +163,9 @@ def expected(book: Book, role: str | None) -> tuple[set[str], set[str]]:
             rotated.add(pattern(policy.target.store, policy.target.secret))
         if admin and admin.store.type == TYPE and admin.store.settings.get("role_arn") == role:
             read.add(pattern(admin.store, admin.secret))
+    for channel in book.notices.channels.values():
+        if channel.store.type == TYPE and channel.store.settings.get("role_arn") == role:
+            read.add(pattern(channel.store, channel.secret))
     return rotated, read - rotated
 
 

@@ -80,7 +80,7 @@ ROOMS: dict[str, Room] = {
         (*WORDS, *FACTS, *CALENDAR, "audit", "quiet", "stores", "version"),
         "of stores: how calls to AWS end in time; AWS is told which one calls",
     ),
-    "telemetry": Room((*WORDS, *CALENDAR, "notices")),
+    "telemetry": Room((*WORDS, *FACTS, *CALENDAR, "notices")),
     "policies": Room(
         (*WORDS, *CALENDAR, "addresses", "notices", "providers", "stores"),
         "their two tables, by name: each adapter declares the settings that a file may give it",

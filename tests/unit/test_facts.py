@@ -12,7 +12,9 @@ from rotator.errors import LedgerUnusable, NeedsPerson, Scope
 from rotator.interfaces import Ledger
 from rotator.ledger import open_ledger
 from rotator.model import EVERYBODY, Order, Policy, ProviderRef, StoreRef, Target
+from rotator.notices import Message, Severity
 from rotator.reconcile import daily
+from rotator.telemetry.outbox import Failing, Outbox
 from rotator.testing.clock import BEGINNING, ManualClock
 
 TARGET = Target("fake|one", StoreRef("fake", "fake"), "one")
@@ -44,6 +46,12 @@ def trusted(ledger: Ledger) -> None:
     assert safe_mode.leave(ledger)
 
 
+def outbox(ledger: Ledger) -> Outbox:
+    """What waits for a channel."""
+    return Outbox(ledger, "desk", "test")
+
+
+MESSAGE = Message("title", "body", Severity.WARNING)
 Act = Callable[[Ledger], object]
 FACTS: dict[str, tuple[Act, Act]] = {
     "safe-mode": (lambda ledger: safe_mode.enter(ledger, "why"), safe_mode.current),
@@ -56,6 +64,14 @@ FACTS: dict[str, tuple[Act, Act]] = {
     "failing:": (paused, lambda ledger: people.provider_pauses(ledger.facts("failing:"))),
     "login:": (login, lambda ledger: breaker.failing(ledger, "parent")),
     "told:stop": (stopped, stopping.news),
+    "notice:": (
+        lambda ledger: outbox(ledger).add("1", MESSAGE, ledger.now()),
+        lambda ledger: outbox(ledger).waiting(ledger.now()),
+    ),
+    "notice-fails:": (
+        lambda ledger: outbox(ledger).fails(Failing(ledger.now(), "http-500")),
+        lambda ledger: outbox(ledger).failing(),
+    ),
     "policies:": (
         lambda ledger: likeness.must_be_told(ledger, ledger.now()),
         lambda ledger: likeness.must_be_told(ledger, ledger.now()),

@@ -20,7 +20,7 @@ from rotator.lab.wire import Answer, Request, Respond
 from tests.integration.front import Front, hooked
 from tests.integration.leaks.hostile import Hostility
 from tests.integration.leaks.needles import Canary
-from tests.unit.telemetry.ingest import Ingest
+from tests.unit.telemetry.ingest import Ingest, ingest
 
 ROOT = Path(__file__).parents[3]
 CHATTY = Path(__file__).with_name("chatty")
@@ -60,6 +60,7 @@ class Stage:
     seed: int
     tails: Sequence[str] = tuple(TAILS)
     heard: list[tuple[str, Request]] = field(default_factory=list)
+    hook: Ingest = field(default_factory=Ingest)  # what is behind the channels of alarms
     servers: dict[str, lab.LocalProvider] = field(default_factory=dict)
     given: dict[str, str] = field(default_factory=dict)  # canaries of which the test is the author
     done: list[Done] = field(default_factory=list)
@@ -77,6 +78,7 @@ class Stage:
                 Front(self.stores.addresses.aws, self._hook("aws", STRUCK, HOSTILE))
             )
             self._furnish(made)
+            self._channels(made)
             self._write()
             self._stack = made.pop_all()
         return self
@@ -165,6 +167,18 @@ class Stage:
         self.given[f"foreign field of {secret}"] = theirs
         self.stores.put(_plain(store), secret, {**fields, "theirs": theirs} if fields else {})
 
+    def _channels(self, made: ExitStack) -> None:
+        """One that works, one whose service repeats what it was sent and refuses it, one that is misspelt."""
+        self.hook, deaf = made.enter_context(ingest()), made.enter_context(ingest())
+        for name, port in (("desk", self.hook.port), ("deaf", deaf.port), ("lost", 9)):
+            password, token = (f"z{secrets.token_urlsafe(24)}" for _ in range(2))
+            self.given |= {f"password of channel {name}": password, f"token of channel {name}": token}
+            url = f"json://hook:{password}@127.0.0.1:{port}/{token}"
+            self.stores.put(
+                "aws", f"url/{name}", {"url": url.replace("json:", "jsn:") if name == "lost" else url}
+            )
+        deaf.status, deaf.answer = 403, " ".join(self.given.values()).encode()
+
     # --- the policy file ---------------------------------------------------------------------------------
 
     def _write(self) -> None:
@@ -195,7 +209,17 @@ class Stage:
             )
             for name, server in self.servers.items()
         }
-        document = {"version": 1, "stores": sections, "providers": providers, "defaults": {"grace": "2s"}}
+        channels = {
+            name: {"secret": {"store": "aws", "secret": f"url/{name}"}} for name in ("desk", "deaf", "lost")
+        }
+        notify = {"channels": channels, "otherwise": list(channels)}
+        document = {
+            "version": 1,
+            "notify": notify,
+            "stores": sections,
+            "providers": providers,
+            "defaults": {"grace": "2s"},
+        }
         self.policies.write_text(json.dumps({**document, "policies": self._policies}))
         self.policies.chmod(0o600)
 

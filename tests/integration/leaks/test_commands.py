@@ -36,12 +36,13 @@ def test_no_secret_is_anywhere(tmp_path: Path) -> None:
     with ingest() as sentry, Stage(tmp_path, sentry, SEED) as stage:
         places = worked(stage)
         places |= asked(stage)
-        places |= envelopes(sentry) | told(stage)
+        places |= envelopes(sentry) | messages(stage.hook) | told(stage)
         every = list(stage.canaries())
         hits = Search(every).hits(places) + misdirected(stage, every)
         assert not hits, f"seed {SEED}: {hits}"
         assert stage.struck > 40
         assert len(sentry.items("event")) > 5
+        assert len(stage.hook.raw) > 2
         assert loud_libraries(stage) >= {"httpcore", "urllib3", "botocore", "sqlalchemy"}
         assert not any(b"this is a fault in rotator" in done.err for done in stage.done)
 
@@ -168,7 +169,7 @@ def afterwards(stage: Stage) -> Iterator[Given]:
     """Every other command for people and for machines; one that is new here is tried as it is."""
     yield from (
         (f"{name}{form}", None)
-        for name in ("plan", "status", "doctor", "validate")
+        for name in ("plan", "status", "doctor", "doctor --notify", "validate")
         for form in ("", " --json")
     )
     yield "history build-calm --json", None
@@ -232,6 +233,11 @@ def envelopes(sentry: Ingest) -> dict[str, bytes]:
         found[f"envelope {number}"] = gzip.decompress(body) if packed else body
         found[f"headers of envelope {number}"] = json.dumps(headers).encode()
     return found
+
+
+def messages(hook: Ingest) -> dict[str, bytes]:
+    """What a channel of alarms was sent; its own credentials are in the header that is for them."""
+    return {f"message {number}": body for number, body in enumerate(hook.raw)}
 
 
 def misdirected(stage: Stage, every: list[Canary]) -> list[Hit]:

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from rotator.cli import session, work
+from rotator.cli.options import Options
+from rotator.errors import PolicyError
 from tests.unit.cli.conftest import Rig
 from tests.unit.telemetry.ingest import Ingest, ingest
 
@@ -122,3 +125,21 @@ def test_what_a_channel_did_not_take_is_seen_and_waits(told: Rig, hook: Ingest) 
     told.say("run-now", "quotes", "--reason", "leak", "--yes", "--wait", "1s")
     assert any("policy orders" in text for text in messages(hook)[before + 1 :])
     assert said(told, "--channel", "desk")[0] == 0
+
+
+def test_a_daemon_takes_over_who_is_told(told: Rig) -> None:
+    """A changed file changes the routes with the policies; one that is wrong changes neither."""
+    options = Options(str(told.folder / "rotator.yaml"), None, None)
+    used: list[object] = []
+
+    class Both:
+        def use(self, *given: object) -> None:
+            used.append(given)
+
+    work._take_over(options, Both(), Both())  # type: ignore[arg-type]
+    book = session.book(options)
+    assert used == [(book,), (book.notices, book.policies)]
+    (told.folder / "rotator.yaml").write_text("version: 1\npolicies: []\nnotify: {}\n")
+    with pytest.raises(PolicyError):
+        work._take_over(options, Both(), Both())  # type: ignore[arg-type]
+    assert len(used) == 2

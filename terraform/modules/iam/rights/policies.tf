@@ -35,9 +35,11 @@ locals {
   ])
   admins  = [for provider in try(local.main.providers, {}) : provider.admin if can(provider.admin.store)]
   parents = [for policy in local.policies : policy["from"] if can(policy["from"].store)]
+  told    = [for channel in try(local.main.notify.channels, {}) : channel.secret if can(channel.secret.store)]
   signers = [for consumer in values(local.consumers) : consumer.signing if can(consumer.signing.store)]
   read = [
-    for each in concat(local.admins, local.parents, local.signers) : each if contains(keys(local.stores), each.store)
+    for each in concat(local.admins, local.parents, local.signers, local.told) : each
+    if contains(keys(local.stores), each.store)
   ]
 
   # Who is told of new keys by way of AWS.
