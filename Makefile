@@ -1,13 +1,14 @@
 # `make test` and `make demo` need Python 3.11 or later and nothing else: each makes its own environment.
 PYTHON ?= python3
 FOR ?= 10m
+ARCH ?= arm64
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SCAN := $(VENV)/scan
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint scan types check soak bench lock clean
+.PHONY: help demo test lint scan types check soak bench lambda lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -51,6 +52,9 @@ soak: $(READY)  ## the simulation, on all cores, for as long as told: make soak 
 
 bench: $(READY)  ## calls, CPU, rotations a second, idle ticks, memory; compared with four-step functions
 	@$(BIN)/python -m tests.bench
+
+lambda: $(READY)  ## dist/lambda.zip for AWS Lambda: make lambda ARCH=x86_64 POLICIES=./policies
+	@$(BIN)/python -m tools.lambda_zip --arch $(ARCH) $(if $(POLICIES),--policies $(POLICIES))
 
 lock: $(BIN)/uv  ## draw the locked requirements anew
 	@$(BIN)/uv pip compile pyproject.toml --extra postgres --extra notify --universal --python-version 3.11 \

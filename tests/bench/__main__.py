@@ -64,7 +64,7 @@ def main() -> int:
     _told("idle ticks and memory")
     idles = [idle.measure(size) for size in scale.sizes]
     _told("starts")
-    begun = starts.measure(scale.listed, scale.times)
+    begun = [*starts.measure(scale.listed, scale.times), *starts.cold(scale.listed, scale.times)]
     _told("an incident")
     incidents = incident.measure(scale.incident, min(10, scale.incident // 2), (PROVIDER, STORE))
     if asked.json:

@@ -1,0 +1,1 @@
+"""What makes rotator's artefacts; no part of rotator."""
