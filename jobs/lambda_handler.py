@@ -40,8 +40,11 @@ def handler(event: object, context: "Context") -> Mapping[str, Any]:
 
 
 def _answer(asked: "Asked", context: "Context") -> Mapping[str, Any]:
+    from jobs import lambda_key  # noqa: PLC0415
     from jobs.lambda_events import NativeStep, RunNow  # noqa: PLC0415
 
+    if not _warm:
+        lambda_key.provide()
     if isinstance(asked, RunNow):
         return _run_now(asked.given, context)
     if not _warm:
