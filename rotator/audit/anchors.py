@@ -9,6 +9,7 @@ from pathlib import Path
 from rotator.model import Anchor, Head
 
 _VERSION = 1
+_MOST = 2**63 - 1  # records: a database counts no further
 _TAIL = 64 * 1024  # bytes at a file's end in which the newest anchor is looked for: about 300
 
 
@@ -31,10 +32,25 @@ def parsed(text: str) -> Anchor:
     text = text.replace('\\"', '"')  # as in a log of JSON
     try:
         said, _ = json.JSONDecoder().raw_decode(text, text.index('{"rotator_anchor"'))
-        head = Head(int(said["number"]), str(said["mac"]))
-        return Anchor(str(said["ledger"]), head, datetime.fromisoformat(said["at"]), int(said["records"]))
-    except (KeyError, TypeError, ValueError):
+        head = Head(_count(said["number"]), str(said["mac"]))
+        return Anchor(str(said["ledger"]), head, _moment(said["at"]), _count(said["records"]))
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise ValueError("There is no anchor in this line.") from None
+
+
+def _moment(said: str) -> datetime:
+    """A time with its zone. Raises TypeError and ValueError for any other, which is compared with none."""
+    at = datetime.fromisoformat(said)
+    if at.tzinfo is None:
+        raise ValueError
+    return at
+
+
+def _count(said: object) -> int:
+    """A number of records, as an anchor holds it. Raises ValueError for what no ledger can count."""
+    if type(said) is not int or not 0 < said <= _MOST:
+        raise ValueError
+    return said
 
 
 def read(path: Path, ledger_id: str, tail: int | None = None) -> Iterator[Anchor]:

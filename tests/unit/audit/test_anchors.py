@@ -30,6 +30,24 @@ def test_what_is_no_anchor_is_refused(text: str) -> None:
         anchors.parsed(text)
 
 
+@pytest.mark.parametrize("name", ["number", "records"])
+@pytest.mark.parametrize("value", ["1e999", "-1", "0", "1.5", "true", "1" + "0" * 30, "[" * 100_000])
+def test_a_number_that_no_ledger_counts_is_no_anchor(name: str, value: str) -> None:
+    """What no ledger can count is no anchor, so that one bad line stops neither a pass nor a verification."""
+    line = json.dumps({**json.loads(anchors.line(an_anchor())), name: "?"})
+    with pytest.raises(ValueError, match="no anchor"):
+        anchors.parsed(line.replace('"?"', value))
+
+
+def test_a_time_without_a_zone_is_no_anchor(tmp_path: Path) -> None:
+    """A time without a zone cannot be compared with others: its line is skipped."""
+    path = tmp_path / "anchors"
+    anchors.append(path, an_anchor())
+    with path.open("a") as file:
+        file.write(json.dumps({**json.loads(anchors.line(an_anchor(2))), "at": "2026-01-05T09:00:00"}) + "\n")
+    assert anchors.newest(path, an_anchor().ledger) == an_anchor()
+
+
 def test_the_newest_anchor_of_a_ledger_is_found(tmp_path: Path) -> None:
     """The highest number of one ledger counts; half a line and other ledgers' lines do not matter."""
     path = tmp_path / "anchors"
