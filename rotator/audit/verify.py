@@ -57,7 +57,7 @@ def verify(ledger: Ledger, ring: KeyRing, anchors: Iterable[Anchor] = ()) -> Rep
         chains, records = chains + 1, records + len(chain.records)
         found = verifier.wrong(chain)
         findings += [found] if found else []
-    return Report(chains, records, len(verifier.anchors), (*findings, *verifier.gone()))
+    return Report(chains, records, len(verifier.anchors), (*findings, *verifier.gone(ledger)))
 
 
 def judged(
@@ -93,11 +93,16 @@ class _Verifier:
             self._learn(chain.records[: flaw.number - 1] if flaw and flaw.number else chain.records)
         return flaw or _anew(chain) or _missing(chain, known) or _end(chain) or _documents(chain)
 
-    def gone(self) -> Iterator[Finding]:
-        """After the last chain: those of which nothing is left."""
+    def gone(self, ledger: Ledger) -> Iterator[Finding]:
+        """After the last chain: those of which nothing is left. Each is read once more, since a secret that
+        was taken on while chains were listed is not among them.
+        """
         for secret, head in sorted(self._pins.items()):
+            chain = ledger.chain(secret)
             text = f"the whole chain is gone: the ledger's own chain tells of its record {head.number}"
-            yield Finding(secret, Flaw.CUT, text, 1)
+            gone = Finding(secret, Flaw.CUT, text, 1)
+            found = self.wrong(chain) if chain.records else gone
+            yield from [found] if found else []
 
     def _links(self, chain: Chain) -> Finding | None:
         """Whether each record follows from the one before."""

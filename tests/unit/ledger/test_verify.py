@@ -1,14 +1,38 @@
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from rotator.audit.verify import Flaw
+from rotator.audit.verify import Flaw, verify
+from rotator.interfaces import Ledger
+from rotator.ledger import audit_keys
 from rotator.ledger.sql import SqlLedger
 from rotator.testing.ledger_samples import a_state, an_order
 from tests.unit.ledger.lives import judged, lived, opened_at
+
+
+class Beside:
+    """A ledger to which a worker adds a secret, and anchors it, as soon as its chains are listed."""
+
+    def __init__(self, ledger: SqlLedger, worker: SqlLedger) -> None:
+        self._ledger = ledger
+        self._worker = worker
+        self.took_on = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    def chains(self) -> Iterator[str]:
+        """The chains as they were before."""
+        listed = list(self._ledger.chains())
+        self.took_on += self._worker.enroll([a_state("three")])
+        self._worker.anchor()
+        self._worker.close()
+        return iter(listed)
 
 
 def edit(path: Path, *statements: str) -> None:
@@ -131,6 +155,14 @@ TYPES = (
     Edit(Flaw.DOCUMENT, "", 2, ("UPDATE facts SET value = x'01'",)),
     Edit(Flaw.DOCUMENT, "", 4, ("UPDATE meta SET anchored = 'x'",)),
 )
+
+
+def test_a_secret_that_is_taken_on_meanwhile_is_not_gone(path: Path, ledger: SqlLedger) -> None:
+    """A chain that was begun and anchored after the chains were listed is read before it is called gone."""
+    lived(ledger)
+    beside = Beside(ledger, opened_at(path))
+    assert verify(cast(Ledger, beside), audit_keys(f"sqlite:///{path}")).findings == ()
+    assert beside.took_on
 
 
 @pytest.mark.parametrize("edited", EDITS, ids=lambda one: f"{one.flaw}-{one.statements[0][:40]}")
