@@ -70,12 +70,15 @@ def seed(desk: Desk, rotation: Rotation) -> Rotation:
 
 
 def keys_listed(desk: Desk, policy: Policy) -> Sequence[KeyRecord]:
-    """Every key of the principal, where the provider lists them: its admin credential works, then."""
+    """Every key of the principal, where the provider lists them: its admin credential works, then.
+
+    Those that live come first, so that an id which is listed twice, live and dead, is found as live.
+    """
     provider = desk.provider(policy)
     if not provider.traits.lists:
         return ()
     with desk.asking(policy):
-        listed = provider.find()
+        listed = sorted(provider.find(), key=lambda key: not key.live)
     desk.provider_answers(policy)
     witness(desk, policy.provider.name, [key.label for key in listed])
     return listed

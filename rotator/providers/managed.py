@@ -231,13 +231,14 @@ class Managed(ABC):
                 raise garbage("the pages of the list go round, or never end")
             asked.add(query)
             payload = self._page(query, budget)
-            page = [self._record(row) for row in rows(payload)]
-            new = {record.key_id: record for record in page if record.key_id not in found}
-            found.update(new)
+            before = len(found)
+            for record in (self._record(row) for row in rows(payload)):
+                if record.live or record.key_id not in found:  # listed twice, live and dead: it may live
+                    found[record.key_id] = record
             if len(found) > _MOST_KEYS:
                 raise garbage(f"the list holds more than {_MOST_KEYS} keys")
             query = next_page(payload, len(found))
-            if query is not None and not new:
+            if query is not None and len(found) == before:
                 raise garbage("a page of the list brings nothing new, though more is promised")
         self._counted = (self._clock.monotonic(), sum(record.live for record in found.values()))
         return tuple(found.values())

@@ -57,6 +57,18 @@ def test_pages_that_go_round_are_unknown(
     assert server.count(server.LIST) == 2
 
 
+@pytest.mark.parametrize("live_first", [True, False])
+def test_an_id_that_is_listed_twice_lives_if_it_lives_once(
+    server: lab.Buildmarkets, clock: ManualClock, network: Network, live_first: bool
+) -> None:
+    """What a list calls live and dead at once may live, in whichever order it says so."""
+    server.add_foreign("key")
+    live = {"id": "key-1", "label": "x", "status": "active"}
+    rows = [live, {**live, "status": "revoked", "revoked_at": "2026-01-02T00:00:00Z"}]
+    server.fail_next(server.LIST, lab.Refuse(200, {"data": rows if live_first else rows[::-1]}))
+    assert [record.live for record in made(server, clock, network).find()] == [True]
+
+
 @pytest.mark.parametrize("row", [{"id": "../x"}, {"id": None}, {"label": "x"}, {"id": True}, {"id": ""}])
 def test_list_with_an_unusable_id_is_unknown(
     server: lab.Buildmarkets, clock: ManualClock, network: Network, row: dict[str, Any]
