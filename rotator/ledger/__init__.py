@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rotator.audit.keys import KeyRing
 from rotator.errors import LedgerUnusable
 from rotator.interfaces import Clock, Ledger
-from rotator.ledger import files, lasting
+from rotator.ledger import files, lasting, passwords
 from rotator.ledger.lasting import need_not_last
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def open_ledger(url: str, clock: Clock, *, create: bool = True, patience: float 
     user's state folder. A file is refused where its disk does not last, unless it is only read: ``create`` is
     False. Raises LedgerUnusable.
     """
-    _must_hold_no_password(url)
+    passwords.must_not_be_in(url)
     if url.startswith(_POSTGRES):
         postgres = _postgres()
         time = postgres.DatabaseTime(clock.monotonic)
@@ -106,15 +106,6 @@ def _ring(ledger: Path | None) -> KeyRing:
     if ledger is None:
         return KeyRing(None)
     return KeyRing(Path(named).expanduser() if named else ledger.with_name(f"{ledger.name}.audit-key"))
-
-
-def _must_hold_no_password(url: str) -> None:
-    rest = url.partition("://")[2]
-    if ":" in rest.partition("/")[0].rpartition("@")[0] or "password=" in rest:
-        raise LedgerUnusable(
-            "The ledger's address holds a password, which would be read in process lists and environments. "
-            f"Take it out; for PostgreSQL, put it into a password file. {_POSSIBLE} [password]"
-        )
 
 
 def _postgres() -> ModuleType:

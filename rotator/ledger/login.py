@@ -8,6 +8,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from rotator.errors import LedgerUnusable
+from rotator.ledger import passwords
 
 RIGHTS = frozenset({"rds-db:connect"})  # on the database user, with ``aws_iam``
 
@@ -32,11 +33,13 @@ class Login:
                 "The ledger's address is not one that PostgreSQL understands. It is like "
                 "postgresql://user@host:5432/database?sslrootcert=/path/to/authority.pem [address]"
             ) from None
+        passwords.must_not_be_among(told)
         host = str(told.get("host", ""))
         secure = {} if _local(host) else {"sslmode": "verify-full"}
         given = {"fallback_application_name": "rotator", "target_session_attrs": "read-write"}
         self._told = {**given, **secure, **told}
-        self.name = f"postgresql://{'' if host.startswith('/') else host}/{told.get('dbname', '')}"
+        named = "" if host.startswith("/") else passwords.shown(host)
+        self.name = f"postgresql://{named}/{passwords.shown(str(told.get('dbname', '')))}"
         if self._region and not {"host", "user"} <= told.keys():
             raise LedgerUnusable(
                 f"A login by an AWS role needs user and host in the ledger's address: {self.name} [address]"

@@ -28,11 +28,35 @@ def test_what_is_possible(url: str, message: str) -> None:
     assert not url.startswith("postgresql://") or url not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["postgresql://me:{}@host/db", "postgresql://host/db?user=a&password={}"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:{}@host/db",
+        "postgresql://me:ab/{}@127.0.0.1:1/db",
+        "postgresql://me:ab?{}@host/db",
+        "postgresql://me%3A{}@host/db",
+        "postgresql://host/db?user=a&password={}",
+        "postgresql://host/db?%70assword={}",
+        "postgresql://host/db?sslpasswor%64={}",
+        "dynamodb://me:{}@rotator",
+        "dynamodb://me:ab/{}@rotator",
+        "sqlite://me:{}@/ledger.sqlite",
+    ],
+)
 def test_a_password_is_refused(url: str) -> None:
     """An address that holds a password is refused, and not repeated."""
     with pytest.raises(LedgerUnusable, match="password") as caught:
         open_ledger(url.format("not-a-real-one"), ManualClock())
+    assert "not-a-real-one" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://127.0.0.1:1/a%2F{}%40b", "postgresql://127.0.0.1:1/?dbname={}:x"]
+)
+def test_only_plain_names_are_shown(url: str) -> None:
+    """Of an address no part is shown that may be more than the name of a host or a database."""
+    with pytest.raises(LedgerUnusable) as caught:
+        open_ledger(url.format("not-a-real-one"), ManualClock(), patience=0.1)
     assert "not-a-real-one" not in str(caught.value)
 
 
