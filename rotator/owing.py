@@ -1,12 +1,12 @@
 """Whose key is it, and which keys are owed their death: decisions that both stories share. No effects."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from rotator import safe_mode
 from rotator.desk import Desk, holds_nothing
-from rotator.interfaces import Stored
+from rotator.interfaces import Ledger, Stored
 from rotator.kinship import dead_by
 from rotator.model import (
     Block,
@@ -19,6 +19,7 @@ from rotator.model import (
     Policy,
     Provenance,
     Rotation,
+    SecretState,
     Traits,
     token_in,
 )
@@ -240,6 +241,30 @@ def _labelled(desk: Desk, listed: Iterable[KeyRecord]) -> Sequence[tuple[KeyReco
     tokens = [label[1] for _, label in ours if label[0] == desk.world.ledger.id]
     drawn = desk.world.ledger.attempts(tokens) if tokens else {}
     return [(record, token) for record, (_, token) in ours if drawn.get(token, ("",))[0] == desk.state.id]
+
+
+def tells_of(ledger: Ledger, state: SecretState, debt: Debt, listed: Collection[KeyRecord]) -> bool:
+    """Whether a list is of the account of a debt's key, so that the key's absence from it tells something.
+
+    An admin credential of another account lists too, and lacks every key of ours. The right one shows the key
+    itself or the one in service, be it revoked; where no id of that is known, a key that we issued there.
+    """
+    principal = debt.policy.provider.principal
+    current = state.current if state.principal == principal else None
+    in_service = current.key_id if current else None
+    shown = {key.key_id for key in listed}
+    return bool(shown & {debt.key_id, in_service}) or (
+        in_service is None and _issued_at(ledger, principal, listed)
+    )
+
+
+def _issued_at(ledger: Ledger, principal: str, listed: Iterable[KeyRecord]) -> bool:
+    """Whether one of these keys was issued by this ledger at this account, and at no other that it knows."""
+    tokens = [label[1] for key in listed if (label := token_in(key.label)) and label[0] == ledger.id]
+    drawn = ledger.attempts(tokens) if tokens else {}
+    began = {rotation: secret for secret, rotation in drawn.values()}
+    rotations = (one for secret in set(began.values()) for one in ledger.rotations(secret))
+    return any(one.policy.provider.principal == principal for one in rotations if one.id in began)
 
 
 def accounted(desk: Desk) -> set[str]:

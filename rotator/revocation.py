@@ -29,7 +29,7 @@ from rotator.model import (
     Verdict,
     token_in,
 )
-from rotator.owing import afresh, holds_same, is_of, keeps, needs_adoption
+from rotator.owing import afresh, holds_same, is_of, keeps, needs_adoption, tells_of
 from rotator.undying import blocked, later, reminded_of
 
 _PROBE_LOOKS = 5  # looks without a clear baseline, after which the provider's list decides alone
@@ -254,13 +254,10 @@ def _ours_is_current(desk: Desk, debt: Debt, current: Stored | None) -> None:
 def _record(desk: Desk, debt: Debt) -> tuple[KeyRecord | None, bool]:
     """What the provider lists under exactly this id, and whether that list can tell.
 
-    An admin credential of another account lists too, and lacks every key of ours: a list from which a key
-    is gone must show the current one, be it revoked; one that shows the key itself tells by that.
+    A list that shows the key itself tells by that; see :func:`tells_of`.
     """
     listed = keys_listed(desk, debt.policy)
-    current, here = desk.state.current, desk.state.principal == debt.policy.provider.principal
-    lives = current.key_id if current and here else None
-    telling = lives is None or any(key.key_id in (lives, debt.key_id) for key in listed)
+    telling = tells_of(desk.world.ledger, desk.state, debt, listed)
     return next((key for key in listed if key.key_id == debt.key_id), None), telling
 
 
@@ -308,14 +305,15 @@ def _proof(desk: Desk, debt: Debt, evidence: Evidence) -> str | None:
 
     A refusal counts if the same request was LIVE for this value before the revoke and is LIVE for the
     current key now. Where keys are listed the id must be gone or revoked as well; without a baseline, or a
-    current key to compare with, the list decides alone.
+    current key to compare with, the list decides alone, unless the key is seen to work.
     """
     provider, current = desk.provider(debt.policy), evidence.current
     if evidence.listed:
         return None
     compared = byhand.comparable(desk, debt, current)
     if debt.baseline_at is None or evidence.old is None or not compared:
-        return "no longer listed as live" if provider.traits.lists and evidence.telling else None
+        tells = provider.traits.lists and evidence.telling and not _works(desk, debt, evidence.old)
+        return "no longer listed as live" if tells else None
     assert current is not None, "a key to compare with is a current one"
     if desk.provider(debt.policy).probe(evidence.old.credential).verdict is not Verdict.DEAD:
         return None
@@ -323,6 +321,11 @@ def _proof(desk: Desk, debt: Debt, evidence: Evidence) -> str | None:
         return None
     gone = ", no longer listed" if provider.traits.lists else ""
     return f"{byhand.PROVEN}{gone}"
+
+
+def _works(desk: Desk, debt: Debt, old: Stored | None) -> bool:
+    """Whether the key is accepted now, where its value can be read."""
+    return old is not None and desk.provider(debt.policy).probe(old.credential).verdict is Verdict.LIVE
 
 
 def _dead(desk: Desk, debt: Debt, proof: str, *before: Event) -> Ended:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rotator.cli.options import NotDone
 from rotator.errors import EffectError, NeedsPerson
 from rotator.model import Debt, KeyRecord, Provenance, ProviderRef, SecretState, token_in
+from rotator.owing import tells_of
 
 if TYPE_CHECKING:
     from rotator.wiring import Wiring
@@ -21,6 +22,12 @@ def heard_of(world: "Wiring", debt: Debt) -> str:
     if isinstance(listed, str):
         return f"{name} could not be asked whether it lives: {listed}"
     record = next((one for one in listed if one.key_id == debt.key_id and one.live), None)
+    state = world.ledger.secret(debt.secret)
+    if record is None and (state is None or not tells_of(world.ledger, state, debt, listed)):
+        return (
+            f"{name} could not tell whether it lives: its list shows no key that is known there, so it may "
+            "be another account's."
+        )
     if record is None:
         return f"{name} did not list it as live."
     label = token_in(record.label)

@@ -34,5 +34,6 @@ def shown(part: str) -> str:
 def _refused() -> LedgerUnusable:
     return LedgerUnusable(
         "The ledger's address holds a password, which would be read in process lists and environments. "
-        "Take it out; for PostgreSQL, postgresql://user@host/database, put it into a password file. [password]"
+        "Take it out; for PostgreSQL, postgresql://user@host/database, put it into a password file. "
+        "[password]"
     )

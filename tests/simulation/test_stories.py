@@ -14,6 +14,7 @@ from rotator.model import (
     DebtPhase,
     DebtReason,
     Issued,
+    KeyRecord,
     Level,
     Order,
     Phase,
@@ -24,8 +25,11 @@ from rotator.model import (
     Verdict,
     Window,
 )
+from rotator.owing import tells_of
 from rotator.policies import Book
 from tests.simulation.sim import POLICY, SECRET, TARGET, Fault, Sim, Strike
+
+UNCLEAR = 6  # looks, the last of which goes on without a baseline
 
 
 @pytest.fixture
@@ -551,6 +555,42 @@ def test_a_list_of_another_account_proves_no_death(sim: Sim) -> None:
     until(sim, lambda: not sim.ledger.due(1))
     assert not [debt for debt in sim.ledger.debts(ended=True) if debt.phase is DebtPhase.DEAD]
     bend(sim.provider, "find", find)
+
+
+def test_a_list_tells_of_no_death_where_no_key_in_service_is_known(sim: Sim) -> None:
+    """Where the id of the key in service is not known, a list must show another key that we issued there."""
+    sim.order()
+    sim.run()
+    debt = replace(sim.ledger.debts(ended=True)[0], key_id="key-9")
+    state = sim.ledger.secret(TARGET.id)
+    assert state is not None
+    assert state.current is not None
+    unknown = replace(state, current=replace(state.current, key_id=None))
+    theirs, ours = KeyRecord("a", "theirs"), KeyRecord("b", f"x {state.current.token}")
+    elsewhere = replace(debt.policy, provider=replace(debt.policy.provider, base_url="https://other.invalid"))
+    assert not tells_of(sim.ledger, unknown, debt, [theirs])
+    assert tells_of(sim.ledger, unknown, debt, [theirs, ours])
+    assert tells_of(sim.ledger, unknown, debt, [KeyRecord("key-9", "")])
+    assert not tells_of(sim.ledger, unknown, replace(debt, policy=elsewhere), [ours])
+    assert not tells_of(sim.ledger, state, debt, [ours])
+
+
+def test_a_key_that_is_seen_to_work_is_not_dead_whatever_a_list_says(sim: Sim) -> None:
+    """Where its value can be read and is accepted, no list proves a death."""
+    bend(sim.provider, "revoke", lambda _: None)
+    find, probe, probed = sim.provider.find, sim.provider.probe, list[str]()
+
+    def once_unclear(credential: Credential) -> Probe:
+        old = credential.get("secret") == sim.old.secret
+        probed.extend(["old"] if old else [])
+        return Probe(Verdict.UNKNOWN) if old and len(probed) <= UNCLEAR else probe(credential)
+
+    bend(sim.provider, "probe", once_unclear)
+    bend(sim.provider, "find", lambda: [key for key in find() if key.key_id != sim.old.key_id])
+    sim.order()
+    until(sim, lambda: "will-not-die" in kinds(sim), steps=600)
+    assert sim.old.live
+    assert not [debt for debt in sim.ledger.debts(ended=True) if debt.phase is DebtPhase.DEAD]
 
 
 def test_replicas_that_never_follow_are_told(sim: Sim) -> None:
