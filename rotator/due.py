@@ -128,7 +128,8 @@ def _ordered(case: _Case) -> Due | None:
 def _first_look(case: _Case) -> Due | None:
     if case.state.looked_at is not None:
         return None
-    return _held(case, Due(case.now, "never looked at", "take-on"), (_paused,))
+    holds = (_paused,) if case.policy.renew is None else ()  # a token is renewed once it was looked at
+    return _held(case, Due(case.now, "never looked at", "take-on"), holds)
 
 
 def _changed(case: _Case) -> Due | None:

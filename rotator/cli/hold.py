@@ -28,10 +28,18 @@ LONGEST = timedelta(days=30)
 @json_option
 @click.pass_obj
 def pause(options: Options, *, name: str, long: timedelta, reason: str, as_json: bool) -> None:
-    """Hold a policy: nothing is issued, promoted or revoked for it until the time is over."""
+    """Hold a policy: nothing is issued, promoted or revoked for it until the time is over.
+
+    A token is not held: it would expire, and its users be locked out.
+    """
     if not timedelta(0) < long <= LONGEST:
         raise Wrong("--for takes a duration above zero and of at most 30d, such as 2h.")
     policy = named(session.book(options).policies, name)
+    if policy.renew is not None:
+        raise Wrong(
+            f"{name} is a token: it is renewed before it expires, or its users would be locked out, so that "
+            "no pause holds it. Nothing was changed. What holds tokens, and everything else: rotator stop"
+        )
     with session.world(options) as world:
         known_to(world.ledger, policy)
         now = world.ledger.now()
@@ -98,14 +106,21 @@ def stop(options: Options, *, reason: str | None, long: timedelta | None, as_jso
     with session.world(options) as world:
         ledger = world.ledger
         before, now = stop_of(ledger), ledger.now()
-        order = before or Order("stop", session.person(), text, now, until=now + long if long else None)
-        if before is None:
+        order = Order("stop", session.person(), text, now, until=now + long if long else None)
+        if before is not None and not _outlasts(order, before):
+            order = before
+        if order is not before:
             ledger.give(EVERYBODY, order)
         tokens = _expiring(ledger, order)
     if as_json:
         output.document({"stopped": order, "already": before is not None, "tokens": tokens})
         return
-    _say_stopped(order, tokens, now, already=before is not None)
+    _say_stopped(order, tokens, now, before)
+
+
+def _outlasts(order: Order, before: Order) -> bool:
+    """Whether a stop ends later than the one that holds: who asks for it must not be let down by that one."""
+    return before.until is not None and (order.until is None or order.until > before.until)
 
 
 def _expiring(ledger: Ledger, order: Order) -> list[tuple[str, datetime]]:
@@ -120,8 +135,12 @@ def _expiring(ledger: Ledger, order: Order) -> list[tuple[str, datetime]]:
     )
 
 
-def _say_stopped(order: Order, tokens: list[tuple[str, datetime]], now: datetime, *, already: bool) -> None:
-    changed = " It was stopped already; nothing was changed." if already else ""
+def _say_stopped(
+    order: Order, tokens: list[tuple[str, datetime]], now: datetime, before: Order | None
+) -> None:
+    changed = " It was stopped already; nothing was changed." if order is before else ""
+    if before is not None and order is not before:
+        changed = f" It was stopped already, until {output.moment(before.until, now)}; now it is for longer."
     click.echo(f"{output.printable(sentence(order))}{changed} -> rotator resume --all")
     if tokens:
         click.echo("Tokens that are not renewed meanwhile, and lock their users out when they expire:")

@@ -87,6 +87,15 @@ CASES: list[Case] = [
         "paused until",
     ),
     (
+        "first look of a token, paused",
+        replace(POLICY, every=None, renew=HOUR),
+        replace(STATE, looked_at=None),
+        pause(NOW + DAY),
+        NOW,
+        "take-on",
+        "never looked at",
+    ),
+    (
         "paused and late",
         POLICY,
         LATE,

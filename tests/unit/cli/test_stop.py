@@ -26,7 +26,7 @@ def test_a_stop_is_shown_first(rig: Rig, command: str) -> None:
 
 
 def test_a_stop_stands_until_it_is_taken_back(rig: Rig) -> None:
-    """A second stop changes nothing of the first one; a reason is needed, and one of the two to resume."""
+    """A second stop that ends sooner changes nothing; a reason is needed, and one of the two to resume."""
     assert rig.say("stop").code == 2
     assert rig.say("stop", "--reason", "x", "--for", "0s").code == 2
     assert rig.say("stop", "--reason", "first", "--json").json()["already"] is False
@@ -38,6 +38,27 @@ def test_a_stop_stands_until_it_is_taken_back(rig: Rig) -> None:
     )
     assert rig.say("resume").code == 2
     assert rig.say("resume", "orders", "--all").code == 2
+
+
+def test_a_stop_that_lasts_longer_takes_the_place_of_a_shorter_one(rig: Rig) -> None:
+    """Who stops everything for good is not let down by a stop of ten minutes that holds already."""
+    rig.say("stop", "--reason", "a short look", "--for", "10m")
+    assert "nothing was changed" in rig.say("stop", "--reason", "again", "--for", "5m").out
+    said = rig.say("stop", "--reason", "keys die")
+    assert said.code == 0
+    assert "keys die" in said.out
+    assert "now it is for longer" in said.out
+    stopped = rig.say("status", "--json").json()["holds"]["stopped"]
+    assert (stopped["reason"], stopped["until"]) == ("keys die", None)
+    assert "nothing was changed" in rig.say("stop", "--reason", "last", "--for", "1d").out
+
+
+def test_a_token_is_not_paused(tokens: Rig) -> None:
+    """Nobody is told that a token is paused, which is renewed all the same."""
+    said = tokens.say("pause", "token", "--reason", "freeze")
+    assert said.code == 2
+    assert "rotator stop" in said.err
+    assert tokens.say("status", "token", "--json").json()["policies"][0]["paused_until"] is None
 
 
 def test_a_stop_needs_no_policies(rig: Rig) -> None:
