@@ -12,7 +12,7 @@ from rotator.ledger.codec import ORDER
 from rotator.ledger.instants import MICROSECOND
 from rotator.ledger.part import make_due
 from rotator.ledger.rows import FACT
-from rotator.ledger.rules import chain_of, given, order_row, unknown, withdrawn
+from rotator.ledger.rules import AHEAD, chain_of, given, order_row, unknown, withdrawn
 from rotator.ledger.schema import FACTS, LOCKS, ORDERS
 from rotator.model import EVERYBODY, Order
 
@@ -106,14 +106,16 @@ class Notes(Chained):
     def lock(self, name: str, holder: str, ttl: timedelta) -> bool:
         """Take or prolong a named lock until now + ttl; False if another holds it."""
         statement = self._database.insert(LOCKS)
+        long = ttl // MICROSECOND
         with self._database.writing() as connection:
             now = self._now(connection)
+            over = or_(LOCKS.c.until <= now, LOCKS.c.until > now + AHEAD * long)  # or a clock was wrong
             statement = statement.on_conflict_do_update(
                 index_elements=["name"],
                 set_={"holder": statement.excluded.holder, "until": statement.excluded.until},
-                where=or_(LOCKS.c.until <= now, LOCKS.c.holder == holder),
+                where=or_(over, LOCKS.c.holder == holder),
             )
-            row = {"name": name, "holder": holder, "until": now + ttl // MICROSECOND}
+            row = {"name": name, "holder": holder, "until": now + long}
             return connection.execute(statement, row).rowcount == 1
 
     def unlock(self, name: str, holder: str) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
 from rotator.ledger.database import Database
 from rotator.ledger.rows import Written
-from rotator.ledger.rules import fenced
+from rotator.ledger.rules import AHEAD, fenced
 from rotator.ledger.schema import SECRETS
 from rotator.ledger.times import Time
 from rotator.model import Claim
@@ -53,8 +53,11 @@ def due_by(now: int | BindParameter[int]) -> ColumnElement[int]:
 
 
 def unclaimed(now: int | BindParameter[int]) -> ColumnElement[bool]:
-    """Whether nobody holds a secret."""
-    return or_(SECRETS.c.claimed_until.is_(None), SECRETS.c.claimed_until <= now)
+    """Whether nobody holds a secret. A claim that lasts far longer than it was taken for was written by a
+    clock that was ahead, and put right since: it is none.
+    """
+    until = SECRETS.c.claimed_until
+    return or_(until.is_(None), until <= now, until > now + AHEAD * SECRETS.c.ttl)
 
 
 # Whether a claim is the newest of its secret, and its time is not over; `held` gives it its values.

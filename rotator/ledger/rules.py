@@ -10,6 +10,7 @@ from rotator.ledger.codec import EVENT, ORDER
 from rotator.ledger.rows import ANCHORED, Row, anchored, digest_of, named
 from rotator.model import EVERYBODY, Change, Claim, Event, Level, Order
 
+AHEAD = 2  # times its time to live, beyond which a claim or a lock lies too far ahead; hosts' clocks differ
 _PORTION = 500  # heads that one record names
 
 

@@ -106,6 +106,24 @@ class LedgerContract(TrailContract):
         ledger.release(old, None)
         assert ledger.claim("one", "third", MINUTE) is None
 
+    def test_a_claim_of_a_clock_that_was_ahead_is_none(self, ledger: Ledger, clock: ManualClock) -> None:
+        """What a clock wrote that was ahead, and put right since, holds nobody up: neither claim nor lock."""
+        ledger.enroll([a_state()])
+        clock.advance(24 * HOUR)
+        old = ledger.claim("one", "worker", MINUTE)
+        assert old
+        assert ledger.lock("principal", "a", MINUTE)
+        clock.advance(-24 * HOUR)
+        assert ledger.due(1) == ["one"]
+        new = ledger.claim("one", "another", MINUTE)
+        assert new
+        assert new.epoch > old.epoch
+        assert ledger.claim("one", "third", MINUTE) is None
+        with pytest.raises(Fenced):
+            ledger.renew(old)
+        assert ledger.lock("principal", "b", MINUTE)
+        assert not ledger.lock("principal", "a", MINUTE)
+
     def test_unreleased_claim_leaves_it_due(self, ledger: Ledger, clock: ManualClock) -> None:
         """A claim that ended without a release leaves its secret due, whatever was planned before it."""
         for planned in (None, clock.now() + HOUR):

@@ -14,12 +14,15 @@ from rotator.ledger.dynamodb.items import NEW, Item, Key, Write, gone, put
 from rotator.ledger.dynamodb.secrets import lead, queued
 from rotator.ledger.instants import EPOCH, MICROSECOND, instant
 from rotator.ledger.rows import Row
-from rotator.ledger.rules import committed, fenced, has_room, must_hold
+from rotator.ledger.rules import AHEAD, committed, fenced, has_room, must_hold
 from rotator.model import Change, Claim
 
 # Whether a claim is the newest of its secret, and its time is not over; `_held` gives it its values.
 _HELD = "#epoch = :epoch AND #claimed_until > :now"
-_FREE = "#epoch = :seen AND (attribute_not_exists(#claimed_until) OR #claimed_until <= :now)"
+_FREE = (
+    "#epoch = :seen AND (attribute_not_exists(#claimed_until) OR #claimed_until <= :now "
+    "OR #claimed_until > :far)"  # written by a clock that was ahead
+)
 _FREED: Mapping[str, Any] = {"holder": None, "claimed_until": None, "ticket": None}
 
 
@@ -32,13 +35,16 @@ class Claims(Chained):
         The secret is due from now on, however far ahead its next action was.
         """
         item, now = self._table.get(places.state(secret_id)), self._now()
-        if item is None or item.get("claimed_until", 0) > now:
+        if item is None:
+            return None
+        far = now + AHEAD * item["ttl"]
+        if now < item.get("claimed_until", 0) <= far:
             return None
         left = "claimed_until" in item  # by whoever held it last: not given back
         ticket, time_to_live = secrets.token_hex(8), ttl // MICROSECOND
         claimed = {"epoch": item["epoch"] + 1, "holder": holder, "ticket": ticket, "ttl": time_to_live}
         sets = claimed | queued(min(item.get("next_at", now), now)) | {"claimed_until": now + time_to_live}
-        values = {"seen": item["epoch"], "now": now}
+        values = {"seen": item["epoch"], "now": now, "far": far}
         try:
             item = self._table.write(Write(places.state(secret_id), sets, when=_FREE, values=values))
         except Beaten:

@@ -14,10 +14,10 @@ from rotator.ledger.dynamodb.items import NEW, THERE, Write, gone, put
 from rotator.ledger.dynamodb.secrets import Secrets, nudged
 from rotator.ledger.instants import MICROSECOND
 from rotator.ledger.rows import FACT
-from rotator.ledger.rules import chain_of, given, order_row, unknown, withdrawn
+from rotator.ledger.rules import AHEAD, chain_of, given, order_row, unknown, withdrawn
 from rotator.model import EVERYBODY, Order
 
-_OURS = "attribute_not_exists(#pk) OR #until <= :now OR #holder = :by"
+_OURS = "attribute_not_exists(#pk) OR #until <= :now OR #until > :far OR #holder = :by"
 
 
 class Notes(Secrets):
@@ -113,11 +113,13 @@ class Notes(Secrets):
 
     def lock(self, name: str, holder: str, ttl: timedelta) -> bool:
         """Take or prolong a named lock until now + ttl; False if another holds it."""
+        long = ttl // MICROSECOND
         for _ in self._table.tries():
             now = self._now()
-            sets = {"holder": holder, "until": now + ttl // MICROSECOND}
+            sets = {"holder": holder, "until": now + long}
+            values = {"now": now, "far": now + AHEAD * long, "by": holder}
             try:
-                self._table.write(put(places.lock(name), sets, _OURS, {"now": now, "by": holder}))
+                self._table.write(put(places.lock(name), sets, when=_OURS, values=values))
             except Beaten:
                 return False
             if not self._was_frozen(now):

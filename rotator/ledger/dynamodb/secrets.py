@@ -1,7 +1,7 @@
 """Secrets and when each is due."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
 from rotator.audit.chain import START, Entry, Pen
@@ -11,10 +11,12 @@ from rotator.ledger.dynamodb.chaining import Chained, End, recorded
 from rotator.ledger.dynamodb.errors import Beaten
 from rotator.ledger.dynamodb.items import NEW, THERE, Item, Key, Write, put
 from rotator.ledger.dynamodb.table import MOST_ITEMS
-from rotator.ledger.instants import moment
+from rotator.ledger.instants import MICROSECOND, moment
 from rotator.ledger.rows import digest_of, secret_row
 from rotator.model import SecretState
 
+# The index does not tell for how long a claim was taken: no claim is this long, and a claim decides anyway.
+_LONGEST = timedelta(hours=1)
 _PORTION = 16  # secrets in one transaction: each has up to six items
 
 
@@ -104,7 +106,8 @@ class Secrets(Chained):
             most=limit,
             KeyConditionExpression="#queue = :queue AND #next_at <= :now",
         )
-        free = (item for item in found if item.get("claimed_until", 0) <= now)
+        far = now + _LONGEST // MICROSECOND
+        free = (item for item in found if not now < item.get("claimed_until", 0) <= far)
         return [places.at_home(item["pk"]) or "" for item in islice(free, limit)]
 
     def next_due(self) -> datetime | None:
