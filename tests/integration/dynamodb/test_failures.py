@@ -50,7 +50,7 @@ def test_a_refusal_for_now_is_tried_again(
 def test_a_claim_waits_for_the_last_step_of_the_one_before(
     ledger: DynamoLedger, dynamo: Server, table: str
 ) -> None:
-    """Who takes over what was not given back waits until nothing of its last step is being written."""
+    """Who takes over what was not given back waits until its last step is written, or is not."""
     claim = claimed(ledger)
     ledger.commit(claim, Change(a_state(), a_rotation(), (a_debt(),)))
     put(dynamo, table, places.state("one"), claimed_until=1)
