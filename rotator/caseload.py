@@ -119,7 +119,7 @@ def _go_on(desk: Desk, live: Rotation, orders: Mapping[str, Order], policy: Poli
         told = desk.event("withdrawn", "its policy is gone, and no key was issued yet", rotation=live)
         desk.write(rotation=ended, events=[told], frees=[live.attempt.token])
         return Ended()
-    live, run = in_force(live, policy), orders.get("run")
+    live, run = in_force(desk, live, policy), orders.get("run")
     if run is not None and live.phase is not Phase.CONFLICT:
         grace = live.grace if run.grace is None else run.grace
         live = replace(live, urgent=True, grace=grace, look_at=None)
@@ -134,13 +134,15 @@ def _go_on(desk: Desk, live: Rotation, orders: Mapping[str, Order], policy: Poli
     return rotation.advance(desk, live)
 
 
-def in_force(live: Rotation, policy: Policy | None) -> Rotation:
+def in_force(desk: Desk, live: Rotation, policy: Policy | None) -> Rotation:
     """A rotation under the trigger that its policy has now: the store answers for that one alone."""
     if policy is None or live.policy.target.native == policy.target.native:
         return live
     native = policy.target.native
     target = replace(live.policy.target, native=native)
-    return replace(live, policy=replace(live.policy, target=target), asked=live.asked if native else None)
+    live = replace(live, policy=replace(live.policy, target=target), asked=live.asked if native else None)
+    desk.write(rotation=live)
+    return live
 
 
 def _next(desk: Desk, policy: Policy, orders: Mapping[str, Order]) -> list[Again | Ended]:

@@ -81,7 +81,7 @@ def _taken(desk: Desk, policy: Policy, step: Step, token: str) -> Answer:
     """Go on with the rotation of this token, or begin it; one of another token gives way."""
     live = desk.rotation()
     if live is not None and live.attempt.push != token:
-        waits = _give_way(desk, in_force(live, policy))
+        waits = _give_way(desk, in_force(desk, live, policy))
         if waits is not None:
             return waits
         live = None
@@ -90,7 +90,9 @@ def _taken(desk: Desk, policy: Policy, step: Step, token: str) -> Answer:
         if over is not None:
             return over
         live = rotation.begin(desk, policy, _BEGAN, push=token)
-    return _answer(desk, step, rotation.advance(desk, _asked(desk, in_force(live, policy), _GOALS[step])))
+    return _answer(
+        desk, step, rotation.advance(desk, _asked(desk, in_force(desk, live, policy), _GOALS[step]))
+    )
 
 
 def _asked(desk: Desk, live: Rotation, goal: Phase) -> Rotation:

@@ -8,8 +8,8 @@ import pytest
 from rotator.model import DebtReason, Phase
 from rotator.native import DONE, Step
 from tests.simulation.native import NATIVE, NativeSim
-from tests.simulation.sim import SECRET, Fault, Strike
-from tests.simulation.test_stories import alarms, kinds, live, ours
+from tests.simulation.sim import POLICY, SECRET, Fault, Strike
+from tests.simulation.test_stories import alarms, kinds, live, ours, until
 
 
 @pytest.fixture
@@ -205,6 +205,53 @@ def test_a_write_that_lands_late_burns_the_token_and_the_next_one_heals(tmp_path
     sim.rotated()
     sim.ended_well()
     assert "safe-mode" not in alarms(sim)
+
+
+def test_somebody_else_s_key_is_a_conflict_until_a_person_asks_anew(sim: NativeSim) -> None:
+    """Nothing is overwritten, the step says so; once the label is off, the next rotation goes over it."""
+    assert sim.invoke(Step.CREATE) == DONE
+    assert sim.invoke(Step.TEST) == DONE
+    other = sim.provider.add("made by hand meanwhile")
+    held = {"key_id": other.key_id, "secret": other.secret, "note": "theirs"}
+    sim.store.put(SECRET, "33333333-3333-4333-8333-333333333333", held, current=True)
+    assert "somebody else wrote the secret" in sim.invoke(Step.FINISH).why
+    assert alarms(sim) == ["conflict"]
+    assert sim.store.value(SECRET)["key_id"] == other.key_id
+    sim.rotate_anew()
+    assert "no-slot" in sim.invoke(Step.CREATE).why, "the account is full until the candidate is dead"
+    assert "superseded" in kinds(sim)
+    sim.clock.advance(timedelta(minutes=10))
+    sim.passes()
+    assert sim.all_steps()
+    sim.clock.advance(timedelta(days=2))
+    sim.passes()
+    assert sim.store.value(SECRET)["key_id"] in ours(sim)
+    assert other.live, "nobody adopted it"
+
+
+def test_a_policy_that_takes_its_schedule_back_goes_on_with_what_was_begun(sim: NativeSim) -> None:
+    """Then rotator says when, and nobody waits for a step that will not be called for."""
+    assert sim.invoke(Step.CREATE) == DONE
+    sim.policy = POLICY
+    sim.aws.client.cancel_rotate_secret(SecretId=SECRET)
+    sim.run()
+    assert sim.store.secrets[SECRET].current == sim.token
+    sim.ended_well()
+
+
+def test_a_policy_that_gives_its_schedule_away_gives_way(tmp_path: Path) -> None:
+    """What our own schedule had begun is ended by the first call, whatever it had come to."""
+    sim = NativeSim(tmp_path)
+    sim.policy = POLICY
+    sim.aws.client.cancel_rotate_secret(SecretId=SECRET)
+    sim.order()
+    until(sim, lambda: live(sim) is Phase.STAGED)
+    sim.policy = NATIVE
+    sim.aws.client.rotate_secret(SecretId=SECRET, RotateImmediately=False)
+    sim.rotate_anew()
+    assert sim.all_steps()
+    sim.run()
+    sim.ended_well()
 
 
 def begun(tmp_path: Path, *strikes: Strike) -> NativeSim:

@@ -2,12 +2,14 @@
 
 import json
 import threading
+from datetime import timedelta
 
 import pytest
 
 from jobs.lambda_handler import Failed
 from rotator.cli import run
 from rotator.testing.fake_secrets_manager import Answer, Request
+from rotator.testing.fakes import Told
 from tests.integration.aws_lambda.conftest import STEPS, Stage
 
 TICK = {"rotator": "tick"}
@@ -150,6 +152,48 @@ def test_a_step_is_not_done_where_the_time_is_short(stage: Stage) -> None:
         stage.send(event, seconds=20)
     assert stage.issued() == 0
     assert stage.send(event)["done"]
+
+
+def test_a_step_waits_for_a_worker_that_acts_on_the_secret(stage: Stage) -> None:
+    """A pass may be at it in another process: one claim covers both."""
+    stage.send(TICK)
+    token = stage.rotate()
+    with stage.ledger() as ledger:
+        (state,) = [state for state, _ in ledger.secrets() if state.policy == "native"]
+        assert ledger.claim(state.id, "another", timedelta(seconds=20)) is not None
+    assert stage.step("createSecret", token)["done"]
+
+
+def test_alarms_are_handed_over_before_the_answer(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits in a frozen process is told by nobody."""
+    heard = Heard()
+    monkeypatch.setattr("rotator.wiring.notifier", lambda *_: heard)
+    stage.service.client().delete_secret(SecretId="prod/ours")
+    assert not stage.send(TICK)["good"]
+    assert [alarm.kind for alarm in heard.alarms] == ["blocked"]
+    assert heard.flushed[-1] == 1
+
+
+class Heard(Told):
+    """Who tells people, and how many alarms it had when it was to hand them over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alarms = self.events
+        self.flushed: list[int] = []
+
+    def flush(self, timeout: timedelta) -> bool:
+        self.flushed.append(len(self.alarms))
+        return True
+
+    def checkin(self, status: str, duration: timedelta) -> None:
+        """Nobody watches."""
+
+    def vouch(self, anchor: str) -> None:
+        """Nobody keeps it."""
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def test_a_secret_whose_policy_keeps_its_own_schedule_is_refused(stage: Stage) -> None:
