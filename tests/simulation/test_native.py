@@ -272,7 +272,7 @@ def nth(tmp_path: Path, name: str) -> int:
 
 
 @pytest.mark.parametrize("fault", list(Fault))
-def test_one_fault_at_every_call_loses_nothing(tmp_path: Path, fault: Fault) -> None:
+def test_one_fault_at_every_call_of_the_steps_loses_nothing(tmp_path: Path, fault: Fault) -> None:
     """Whatever strikes whichever call of the four steps, and of the passes after them: it ends well."""
     dry = NativeSim(tmp_path / "dry")
     dry.rotated()
