@@ -7,8 +7,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rotator import policies
@@ -55,7 +57,7 @@ def _one(
 ) -> Incident:
     with Outside(Size(secrets, accounts, *latencies)) as outside, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _furnished(folder, outside, rate)
+        furnish(folder, outside, rate)
         began = time.monotonic()
         if killed:
             _killed(folder, outside)
@@ -88,14 +90,19 @@ def _bound(secrets: int, latency: float, turns: float) -> float:
     return alone + max(alone, latency / THREADS, turns)
 
 
-def _furnished(folder: Path, outside: Outside, rate: float) -> None:
-    """A policy file, and the ledger as it would be if each key had been adopted."""
+def furnish(
+    folder: Path, outside: Outside, rate: float = UNLIMITED, admins: Mapping[int, str] = MappingProxyType({})
+) -> None:
+    """A policy file, and the ledger as it would be if each key had been adopted.
+
+    ``admins`` are admin secrets by account, where one has not its own.
+    """
     need_not_last(folder)
     providers = {
         f"build-{number}": {
             "type": "buildmarkets",
             "base_url": url,
-            "admin": {"store": "aws", "secret": admin_secret(number)},
+            "admin": {"store": "aws", "secret": admins.get(number, admin_secret(number))},
             "requests_per_second": rate,
         }
         for number, url in enumerate(outside.accounts)
