@@ -42,6 +42,7 @@ class KeyRing:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
+        self.name = str(path)  # for messages
         self._keys: tuple[AuditKey, ...] = () if path else (AuditKey(secrets.token_bytes()),)
         self._lost: frozenset[str] = frozenset()
 
@@ -80,26 +81,32 @@ class KeyRing:
             raise _unreadable(self.path, error) from None
 
     def _read(self) -> tuple[AuditKey, ...]:
-        if not self._keys and self.path is not None:
-            try:
-                lines = self.path.read_text("ascii").splitlines()
-            except FileNotFoundError:
-                return ()
-            except (OSError, UnicodeDecodeError) as error:
-                raise _unreadable(self.path, error) from None
-            lost = [found for line in lines if (found := _LOST.fullmatch(line.strip()))]
+        if not self._keys:
+            lines = [line.strip() for line in self._lines()]
+            lost = [found for line in lines if (found := _LOST.fullmatch(line))]
             self._lost = frozenset(found.group(1) for found in lost)
             told = {found.string for found in lost} | {""}
-            self._keys = tuple(_parsed(self.path, line.strip()) for line in lines if line.strip() not in told)
+            self._keys = tuple(_parsed(self.name, line) for line in lines if line not in told)
         return self._keys
 
+    def _lines(self) -> list[str]:
+        """What stands where the keys are kept; nothing where there is no file. Raises LedgerUnusable."""
+        if self.path is None:
+            return []
+        try:
+            return self.path.read_text("ascii").splitlines()
+        except FileNotFoundError:
+            return []
+        except (OSError, UnicodeDecodeError) as error:
+            raise _unreadable(self.path, error) from None
 
-def _parsed(path: Path, line: str) -> AuditKey:
+
+def _parsed(name: str, line: str) -> AuditKey:
     with suppress(ValueError):
         if len(line) == _DIGITS:
             return AuditKey(bytes.fromhex(line))
     raise LedgerUnusable(
-        f"{path} is no file of audit keys: each line must hold {_DIGITS} hexadecimal digits ({_NEW}), or "
+        f"{name} holds no audit keys: each line must hold {_DIGITS} hexadecimal digits ({_NEW}), or "
         "`lost` and the id of a key that is gone. "
         "[audit-key]"
     )

@@ -36,9 +36,9 @@ def open_ledger(url: str, clock: Clock, *, create: bool = True, patience: float 
     ``sqlite:///PATH`` is a file, ``sqlite://`` a ledger in memory that ends with the process; their clock is
     ``clock``. ``postgresql://…`` is a database and ``dynamodb://…`` a table that many hosts share, by the
     database's clock. ``patience`` is in seconds: how long to wait for another process that writes. The key of
-    the audit trail is where ROTATOR_AUDIT_KEY_FILE says, else in PATH.audit-key; for a shared ledger in the
-    user's state folder. A file is refused where its disk does not last, unless it is only read: ``create`` is
-    False. Raises LedgerUnusable.
+    the audit trail is where ROTATOR_AUDIT_KEY_FILE or ROTATOR_AUDIT_KEY_SECRET says, else in PATH.audit-key;
+    for a shared ledger in the user's state folder. A file is refused where its disk does not last, unless it
+    is only read: ``create`` is False. Raises LedgerUnusable.
     """
     passwords.must_not_be_in(url)
     if url.startswith(_POSTGRES):
@@ -101,11 +101,17 @@ def _shared_keys(url: str, *, create: bool) -> KeyRing:
 
 
 def _ring(ledger: Path | None) -> KeyRing:
-    """From the file that the environment names, else from beside the ledger; in memory a random key."""
-    named = os.environ.get("ROTATOR_AUDIT_KEY_FILE")
+    """From the file or the secret that the environment names, else from beside the ledger; in memory a random
+    key.
+    """
+    file, secret = os.environ.get("ROTATOR_AUDIT_KEY_FILE"), os.environ.get("ROTATOR_AUDIT_KEY_SECRET")
     if ledger is None:
         return KeyRing(None)
-    return KeyRing(Path(named).expanduser() if named else ledger.with_name(f"{ledger.name}.audit-key"))
+    if secret and not file:
+        from rotator.ledger.kept_key import KeptKeyRing  # noqa: PLC0415 - botocore takes long to load
+
+        return KeptKeyRing(secret)
+    return KeyRing(Path(file).expanduser() if file else ledger.with_name(f"{ledger.name}.audit-key"))
 
 
 def _postgres() -> ModuleType:

@@ -43,7 +43,12 @@ def made(example: str, folder: Path) -> Made:
         return applied(example, folder, ON_ECS)
     (folder / "package.zip").write_bytes(b"rotator")
     native = {"market-maker": {"secret_id": "prod/market-maker", "days": 30}}
-    given = {"package": str(folder / "package.zip"), "alarm_topic_arn": TOPIC, "native": native}
+    given = {
+        "package": str(folder / "package.zip"),
+        "alarm_topic_arn": TOPIC,
+        "audit_key_secret_arn": ON_ECS["audit_key_secret_arn"],
+        "native": native,
+    }
     return applied(example, folder, given)
 
 
@@ -82,7 +87,7 @@ def test_a_service_runs_the_task(tmp_path: Path) -> None:
     assert service["task_definition"] == task["arn"]
     assert service["network_configuration_1"]["assign_public_ip"] is False
     assert service["deployment_circuit_breaker_1"] == {"enable": True, "rollback": True}
-    worker = json.loads(task["container_definitions"])[1]
+    worker = json.loads(task["container_definitions"])[0]
     told = {one["name"]: one["value"] for one in worker["environment"]}
     assert told["ROTATOR_LEDGER"] == f"dynamodb://rotator?region={REGION}"
 
@@ -98,7 +103,7 @@ def test_a_schedule_starts_the_task_and_nothing_else(tmp_path: Path) -> None:
     assert hand_on["Resource"] == [task["task_role_arn"], task["execution_role_arn"]]
     target = found["module.cron.aws_scheduler_schedule.this"]["target_1"]
     assert target["ecs_parameters_1"]["task_definition_arn"] == task["arn"]
-    assert json.loads(task["container_definitions"])[1]["command"] == ["tick"]
+    assert json.loads(task["container_definitions"])[0]["command"] == ["tick"]
 
 
 def test_a_function_takes_three_events(tmp_path: Path) -> None:
@@ -120,7 +125,7 @@ def test_a_database_of_yours_is_logged_into_by_the_role(tmp_path: Path) -> None:
         "ecs-daemon", tmp_path, ON_ECS, lambda text: text.replace('state"\n', f'state"\n{DATABASE}', 1)
     )
     assert not [address for address in found if "dynamodb" in address]
-    worker = json.loads(found["module.task.aws_ecs_task_definition.this"]["container_definitions"])[1]
+    worker = json.loads(found["module.task.aws_ecs_task_definition.this"]["container_definitions"])[0]
     url = {one["name"]: one["value"] for one in worker["environment"]}["ROTATOR_LEDGER"]
     assert Login(url).name == "postgresql://db.example.com/rotator"
     assert urlsplit(url).password is None

@@ -22,6 +22,7 @@ RIGHTS = MODULES / "iam" / "rights"
 ACCOUNT, ELSEWHERE = "123456789012", "111122223333"
 ROLE = f"arn:aws:iam::{ELSEWHERE}:role/rotator"
 TABLE = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/rotator"
+AUDIT_KEY = f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:rotator/audit-key-AbCdEf"
 USER = f"arn:aws:rds-db:eu-west-1:{ACCOUNT}:dbuser:db-ABC/rotator"
 KEY, REPLICA_KEY = (
     f"arn:aws:kms:{region}:{ACCOUNT}:key/{'0' * 8}" for region in ("eu-west-1", "eu-central-1")
@@ -74,6 +75,7 @@ DECLARED: Mapping[str, tuple[str, ...]] = {  # what code declares, and the state
     "rotator.ledger.dynamodb.RIGHTS": ("KeepLedger",),
     "rotator.ledger.dynamodb.INDEX_RIGHTS": ("AskLedger",),
     "rotator.ledger.login.RIGHTS": ("LogIntoLedger",),
+    "rotator.ledger.kept_key.RIGHTS": ("ReadAuditKey", "UseAuditKeysKey"),
 }
 IN_THE_FILE: Mapping[str, tuple[str, ...]] = {  # the same, by the names in actions.tf
     "rotator.stores.aws_secrets_manager.RIGHTS": ("rotating", "key_of_rotated"),
@@ -83,6 +85,7 @@ IN_THE_FILE: Mapping[str, tuple[str, ...]] = {  # the same, by the names in acti
     "rotator.ledger.dynamodb.RIGHTS": ("keeping",),
     "rotator.ledger.dynamodb.INDEX_RIGHTS": ("asking_index",),
     "rotator.ledger.login.RIGHTS": ("logging_in",),
+    "rotator.ledger.kept_key.RIGHTS": ("reading_audit_key", "key_of_read"),
 }
 _ACTION = re.compile(r"[a-z][a-z0-9-]*:[A-Z][A-Za-z]+|rds-db:connect")  # which AWS alone writes small
 
@@ -128,7 +131,9 @@ STORES = {
 def given(policies: Path, **more: object) -> dict[str, object]:
     """The module's variables."""
     ledger = {"table_arns": [TABLE], "database_user_arns": [USER]}
-    return {"policies": str(policies), "account_id": ACCOUNT, "stores": STORES, "ledger": ledger, **more}
+    audit_key = {"secret_arn": AUDIT_KEY, "kms_key_arns": [KEY]}
+    own = {"account_id": ACCOUNT, "stores": STORES, "ledger": ledger, "audit_key": audit_key}
+    return {"policies": str(policies), **own, **more}
 
 
 def statements(documents: list[str]) -> dict[str, dict[str, Any]]:
@@ -234,6 +239,7 @@ def test_each_right_is_on_its_own_resource(policies: Path, tmp_path: Path) -> No
         f"{TABLE}/index/{index['IndexName']}" for index in dynamodb.TABLE["GlobalSecondaryIndexes"]
     }
     assert found["LogIntoLedger"]["Resource"] == [USER]
+    assert found["ReadAuditKey"]["Resource"] == [AUDIT_KEY]
 
 
 @needs_terraform

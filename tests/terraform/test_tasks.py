@@ -2,10 +2,6 @@
 
 import json
 import logging
-import secrets
-import stat
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +9,8 @@ from typing import Any
 import pytest
 
 from jobs.daemon import LAST, PATIENCE
-from rotator.audit.keys import KeyRing
 from rotator.cli import run as cli
+from rotator.ledger.kept_key import VARIABLE
 from rotator.telemetry import logs
 from tests.docs.pages import ROOT
 from tests.terraform.blocks import module
@@ -76,29 +72,13 @@ def test_a_daemon_is_asked_whether_it_lives(
 
 
 @needs_terraform
-def test_the_audit_key_gets_into_a_file(tmp_path: Path) -> None:
-    """The first container writes the key where the worker reads it, for its user alone; then it has ended."""
-    made = containers(tmp_path)
-    writer, worker = made["audit-key"], made["rotator"]
-    told = {one["name"]: one["value"] for one in worker["environment"]}
-    assert worker["dependsOn"] == [{"containerName": "audit-key", "condition": "SUCCESS"}]
-    assert (writer["essential"], writer["entryPoint"]) == (False, ["python", "-c"])
-    here = Path(told["ROTATOR_AUDIT_KEY_FILE"].replace("/var/lib/rotator", str(tmp_path)))
-    script = writer["command"][0].replace("/var/lib/rotator", str(tmp_path))
-    for _ in range(2):  # a container may be started again
-        subprocess.run([sys.executable, "-c", script], check=True, env={"AUDIT_KEY": secrets.token_hex()})
-    assert stat.S_IMODE(here.stat().st_mode) == 0o600
-    assert KeyRing(here).signing()
-
-
-@needs_terraform
 def test_no_secret_stands_in_a_task(tmp_path: Path) -> None:
     """Who may describe the task sees the ARNs of two secrets, and nothing that is one."""
     made = containers(tmp_path)
     named = {each["name"]: each["valueFrom"] for one in made.values() for each in one["secrets"]}
-    assert named == {"AUDIT_KEY": GIVEN["audit_key_secret_arn"], "SENTRY_DSN": GIVEN["sentry_dsn_secret_arn"]}
+    assert named == {"SENTRY_DSN": GIVEN["sentry_dsn_secret_arn"]}
     plain = {each["name"] for one in made.values() for each in one.get("environment", [])}
-    assert plain == {"ROTATOR_LEDGER", "ROTATOR_AUDIT_KEY_FILE", "HTTPS_PROXY"}
+    assert plain == {"ROTATOR_LEDGER", VARIABLE, "HTTPS_PROXY"}
 
 
 @needs_terraform

@@ -9,6 +9,8 @@ module "iam" {
   service  = "ecs-tasks.amazonaws.com"
   policies = "${path.module}/policies"
   ledger   = module.state.rights
+
+  audit_key = { secret_arn = var.audit_key_secret_arn }
 }
 
 module "task" {

@@ -9,17 +9,20 @@ module "iam" {
   service  = "lambda.amazonaws.com"
   policies = "${path.module}/policies"
   ledger   = module.state.rights
+
+  audit_key = { secret_arn = var.audit_key_secret_arn }
 }
 
 module "function" {
   source = "../../modules/lambda"
 
-  package          = { file = var.package }
-  role             = module.iam
-  ledger_url       = module.state.ledger_url
-  native_rotation  = length(var.native) > 0
-  kms_key_arn      = module.state.kms_key_arn
-  alarm_topic_arns = [var.alarm_topic_arn]
+  package              = { file = var.package }
+  role                 = module.iam
+  ledger_url           = module.state.ledger_url
+  audit_key_secret_arn = var.audit_key_secret_arn
+  native_rotation      = length(var.native) > 0
+  kms_key_arn          = module.state.kms_key_arn
+  alarm_topic_arns     = [var.alarm_topic_arn]
 }
 
 resource "aws_secretsmanager_secret_rotation" "native" {

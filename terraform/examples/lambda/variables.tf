@@ -22,3 +22,8 @@ variable "alarm_topic_arn" {
   description = "An SNS topic that people read, which CloudWatch may publish to."
   type        = string
 }
+
+variable "audit_key_secret_arn" {
+  description = "A secret with 64 hexadecimal digits, made by a person."
+  type        = string
+}

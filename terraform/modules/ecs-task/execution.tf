@@ -1,7 +1,7 @@
-# What ECS itself does for the task, before the worker begins: pull, fetch the two secrets, write the log.
+# What ECS itself does for the task, before the worker begins: pull, fetch SENTRY_DSN if there is one, write the log.
 resource "aws_iam_role" "execution" {
   name        = "${var.name}-execution"
-  description = "ECS, on behalf of ${var.name}: its image, its log, its audit key. No secret that is rotated."
+  description = "ECS, on behalf of ${var.name}: its image, its log. No secret that is rotated."
   tags        = var.tags
 
   assume_role_policy = jsonencode({
@@ -29,16 +29,18 @@ resource "aws_iam_role_policy" "execution" {
           Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
           Resource = "${aws_cloudwatch_log_group.this.arn}:*"
         },
-        {
-          Sid      = "FetchSecrets"
-          Effect   = "Allow"
-          Action   = "secretsmanager:GetSecretValue"
-          Resource = compact([var.audit_key_secret_arn, var.sentry_dsn_secret_arn])
-        },
       ],
       [
-        for arn in var.secrets_kms_key_arn[*] : {
-          Sid      = "DecryptSecrets"
+        for arn in var.sentry_dsn_secret_arn[*] : {
+          Sid      = "FetchSentryDsn"
+          Effect   = "Allow"
+          Action   = "secretsmanager:GetSecretValue"
+          Resource = arn
+        }
+      ],
+      [
+        for arn in var.sentry_dsn_kms_key_arn[*] : {
+          Sid      = "DecryptSentryDsn"
           Effect   = "Allow"
           Action   = "kms:Decrypt"
           Resource = arn

@@ -36,7 +36,7 @@ variable "ledger_url" {
 }
 
 variable "audit_key_secret_arn" {
-  description = "The secret with the key of the audit trail; see `containers`."
+  description = "The secret with the key of the audit trail; `audit_key` of the module `iam` names the same."
   type        = string
 }
 
@@ -46,8 +46,8 @@ variable "sentry_dsn_secret_arn" {
   default     = null
 }
 
-variable "secrets_kms_key_arn" {
-  description = "The customer managed key of those two secrets, or null."
+variable "sentry_dsn_kms_key_arn" {
+  description = "The customer managed key of that secret, or null."
   type        = string
   default     = null
 }

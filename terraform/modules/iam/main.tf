@@ -10,6 +10,7 @@ module "rights" {
   partition  = data.aws_partition.this.partition
   stores     = var.stores
   ledger     = var.ledger
+  audit_key  = var.audit_key
 }
 
 resource "aws_iam_role" "worker" {

@@ -50,3 +50,12 @@ variable "tags" {
   type        = map(string)
   default     = {}
 }
+
+variable "audit_key" {
+  description = "The secret with the key of the audit trail, and its customer managed keys. null: the key is in a file."
+  type = object({
+    secret_arn   = string
+    kms_key_arns = optional(list(string), [])
+  })
+  default = null
+}

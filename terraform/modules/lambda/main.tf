@@ -27,8 +27,9 @@ resource "aws_lambda_function" "this" {
 
   environment {
     variables = merge(var.environment, {
-      ROTATOR_LEDGER   = var.ledger_url
-      ROTATOR_POLICIES = "/var/task/policies"
+      ROTATOR_LEDGER           = var.ledger_url
+      ROTATOR_AUDIT_KEY_SECRET = var.audit_key_secret_arn
+      ROTATOR_POLICIES         = "/var/task/policies"
     })
   }
 

@@ -128,3 +128,8 @@ variable "tags" {
   type        = map(string)
   default     = {}
 }
+
+variable "audit_key_secret_arn" {
+  description = "The secret with the key of the audit trail; `audit_key` of the module `iam` names the same."
+  type        = string
+}

@@ -1,9 +1,8 @@
 # The containers of the task. No provider: they can be evaluated anywhere, offline.
 locals {
-  volume    = "state"
-  state     = "/var/lib/rotator"
-  audit_key = "${local.state}/audit/key"
-  beat      = var.runs == "daemon" ? ["--tick", var.every] : []
+  volume = "state"
+  state  = "/var/lib/rotator"
+  beat   = var.runs == "daemon" ? ["--tick", var.every] : []
 
   # The only file system that can be written: it ends with the task.
   mounted = [{ sourceVolume = local.volume, containerPath = local.state, readOnly = false }]
@@ -30,22 +29,6 @@ locals {
     logConfiguration       = local.logged
   }
 
-  # ECS gives a secret to a container in a variable alone. This one ends before the worker begins.
-  key_writer = merge(local.confined, {
-    name       = "audit-key"
-    essential  = false
-    entryPoint = ["python", "-c"]
-    command = [<<-EOT
-      import os
-      os.umask(0o077)
-      os.makedirs("${dirname(local.audit_key)}", exist_ok=True)
-      with open("${local.audit_key}", "w") as file:
-          file.write(os.environ["AUDIT_KEY"].strip() + "\n")
-    EOT
-    ]
-    secrets = [{ name = "AUDIT_KEY", valueFrom = var.audit_key_secret_arn }]
-  })
-
   worker = merge(
     local.confined,
     {
@@ -53,11 +36,10 @@ locals {
       essential   = true
       command     = concat([var.runs], local.beat)
       stopTimeout = 90 # a worker ends its effects within 50 s of SIGTERM, and tells its last alarms
-      dependsOn   = [{ containerName = "audit-key", condition = "SUCCESS" }]
       environment = [
         for name, value in merge(var.environment, {
-          ROTATOR_LEDGER         = var.ledger_url
-          ROTATOR_AUDIT_KEY_FILE = local.audit_key
+          ROTATOR_LEDGER           = var.ledger_url
+          ROTATOR_AUDIT_KEY_SECRET = var.audit_key_secret_arn
         }) : { name = name, value = value }
       ]
       secrets = var.sentry_dsn_secret_arn == null ? [] : [

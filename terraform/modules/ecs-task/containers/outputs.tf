@@ -1,6 +1,6 @@
 output "json" {
   description = "Container definitions, as a task definition takes them."
-  value       = jsonencode([local.key_writer, local.worker])
+  value       = jsonencode([local.worker])
 }
 
 output "volume" {

@@ -38,10 +38,7 @@ variable "ledger_url" {
 }
 
 variable "audit_key_secret_arn" {
-  description = <<-EOT
-    The secret with the key of the audit trail (64 hexadecimal digits). Its value is never known to Terraform:
-    a container that ends before the worker begins puts it into a file that only the worker's user can read.
-  EOT
+  description = "The secret with the key of the audit trail (64 hexadecimal digits), which the worker reads as it starts."
   type        = string
 }
 

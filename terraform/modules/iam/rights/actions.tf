@@ -7,12 +7,13 @@ locals {
     "secretsmanager:PutSecretValue",
     "secretsmanager:UpdateSecretVersionStage",
   ]
-  reading         = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
-  reading_replica = ["secretsmanager:GetSecretValue"]
-  key_of_rotated  = ["kms:Decrypt", "kms:GenerateDataKey"]
-  key_of_read     = ["kms:Decrypt"]
-  assuming        = ["sts:AssumeRole"]
-  logging_in      = ["rds-db:connect"]
+  reading           = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+  reading_replica   = ["secretsmanager:GetSecretValue"]
+  reading_audit_key = ["secretsmanager:GetSecretValue"]
+  key_of_rotated    = ["kms:Decrypt", "kms:GenerateDataKey"]
+  key_of_read       = ["kms:Decrypt"]
+  assuming          = ["sts:AssumeRole"]
+  logging_in        = ["rds-db:connect"]
   keeping = [
     "dynamodb:BatchGetItem",
     "dynamodb:DeleteItem",

@@ -30,6 +30,11 @@ locals {
     for holder in local.everybody : holder => [
       for each in [
         {
+          Sid      = "UseAuditKeysKey"
+          Action   = local.key_of_read
+          Resource = flatten([for each in var.audit_key[*] : each.kms_key_arns if holder == "worker"])
+        },
+        {
           Sid      = "UseKeys"
           Action   = local.key_of_rotated
           Resource = flatten([for name, store in var.stores : store.kms_key_arns if local.holders[name] == holder])
@@ -52,6 +57,7 @@ locals {
   of_the_worker = [
     for each in [
       { Sid = "AssumeRoles", Action = local.assuming, Resource = local.roles },
+      { Sid = "ReadAuditKey", Action = local.reading_audit_key, Resource = var.audit_key[*].secret_arn },
       { Sid = "KeepLedger", Action = local.keeping, Resource = var.ledger.table_arns },
       {
         Sid      = "AskLedger"
