@@ -1,6 +1,7 @@
-"""One secret, once: what is due of its debts and its rotation, and when to look at it again.
+"""One secret, once: what is due of its news, its debts and its rotation, and when to look at it again.
 
-Debts first, since a dead key frees a slot; then the rotation that is under way; then whether one is due.
+Consumers are told first, since old keys wait for it; then debts, since a dead key frees a slot; then the
+rotation that is under way; then whether one is due.
 """
 
 import hashlib
@@ -8,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rotator import backoff, revocation, rotation, setbacks
+from rotator import backoff, revocation, rotation, setbacks, telling
 from rotator.desk import Desk
 from rotator.due import Due, due, first_spread
 from rotator.errors import EffectError, NeedsPerson, Refused, Scope
@@ -45,9 +46,12 @@ def work(desk: Desk, policy: Policy | None) -> datetime | None:
 
 
 def _once(desk: Desk, policy: Policy | None) -> list[Again | Ended]:
-    """Advance each debt and the rotation; what each of them answers. Ended: something came to its end."""
+    """Tell consumers, advance each debt and the rotation; what each of them answers. Ended: something came to
+    its end.
+    """
+    answers = telling.advance(desk)
     orders = desk.orders()
-    answers: list[Again | Ended] = [_pay(desk, debt, orders) for debt in desk.debts()]
+    answers += [_pay(desk, debt, orders) for debt in desk.debts()]
     live = desk.rotation()
     if live is not None:
         answers.append(_go_on(desk, live, orders, policy))
@@ -92,6 +96,7 @@ def acquainted(desk: Desk, policy: Policy | None) -> None:
             digest=known,
             gone=False,
             block=None,
+            telling=telling.by(policy, state.telling),
         )
     desk.write(state=state, events=events)
 

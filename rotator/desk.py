@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 from rotator import blocks, budgets, due, safe_mode
 from rotator.blocks import block_key
 from rotator.errors import EffectError, NeedsPerson, Refused
-from rotator.interfaces import EFFECT_SECONDS, Ledger, Provider, SecretStore, Stored, World
+from rotator.interfaces import EFFECT_SECONDS, Consumer, Ledger, Provider, SecretStore, Stored, World
 from rotator.model import (
     Again,
     Block,
     Change,
     Claim,
+    ConsumerRef,
     Credential,
     Debt,
     Event,
@@ -144,6 +145,11 @@ class Desk:
         self._keep_claim()
         return self.world.store(policy.target.store)
 
+    def consumer(self, ref: ConsumerRef) -> Consumer:
+        """The adapter of a consumer."""
+        self._keep_claim()
+        return self.world.consumer(ref)
+
     def _keep_claim(self) -> None:
         """Prolong a claim that the next effect might outlast. Raises Fenced where it is over.
 
@@ -175,18 +181,24 @@ class Desk:
         key is about to be issued, which a provider that fails holds as well, ``revokes`` whether one would
         die.
         """
-        now, orders = self.now(), self.orders()
+        now = self.now()
         token = policy.renew is not None  # neither a pause nor a window: its users would be locked out
         waits = not urgent and not token
-        pause = None if token else orders.get("pause")
-        held = self._all_held(orders, now, revokes=revokes)
-        if held is None and pause is not None and pause.until is not None and pause.until > now:
-            held = Held(f"paused by {pause.by}", pause.until)
+        held = self.halted(pauses=not token, revokes=revokes)
         if held is None and admin:
             held = self._blocked(policy, now)
         if held is None and waits and (opens := due.window_opens(policy, now)) > now:
             held = Held("outside its windows", opens)
         return self._paused(policy) if held is None and waits and begins else held
+
+    def halted(self, *, pauses: bool = True, revokes: bool = False) -> Held | None:
+        """What holds an effect of any kind: SIGTERM, a stop, safe mode; unless it must go on, a pause."""
+        now, orders = self.now(), self.orders()
+        pause = orders.get("pause") if pauses else None
+        held = self._all_held(orders, now, revokes=revokes)
+        if held is None and pause is not None and pause.until is not None and pause.until > now:
+            held = Held(f"paused by {pause.by}", pause.until)
+        return held
 
     def _all_held(self, orders: Mapping[str, Order], now: datetime, *, revokes: bool) -> Held | None:
         """What holds every policy."""

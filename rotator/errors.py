@@ -1,7 +1,7 @@
 """Errors, sorted by what to do next.
 
     RotatorError
-    ├── EffectError          a call to a provider or a store went wrong
+    ├── EffectError          a call to a provider, a store or a consumer went wrong
     │   ├── NotSent          nothing left this machine, or nothing can have happened: try again
     │   ├── Refused          the other side said no, and nothing happened: try again later, or give up
     │   ├── Unknown          it may have happened: look before doing anything else
@@ -25,7 +25,7 @@ class RotatorError(Exception):
 
 
 class EffectError(RotatorError):
-    """A call to a provider or a store went wrong.
+    """A call to a provider, a store or a consumer went wrong.
 
     ``kind`` is a short word for grouping (``timeout``, ``http-429``, ``garbage``), ``message`` a sentence
     for people, ``retry_at`` the earliest useful next try where the other side named one.

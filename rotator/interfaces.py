@@ -1,4 +1,4 @@
-"""What the two stories speak to: Protocols, each method with its promise.
+"""What the stories speak to: Protocols, each method with its promise.
 
 Every method may raise the errors of :mod:`rotator.errors` that its docstring names, and no others. "May be
 called twice" means: a second call with the same arguments does no harm and tells the same.
@@ -14,11 +14,13 @@ from rotator.model import (
     Chain,
     Change,
     Claim,
+    ConsumerRef,
     Credential,
     Debt,
     Event,
     Issued,
     KeyRecord,
+    News,
     Order,
     Probe,
     ProviderRef,
@@ -179,6 +181,25 @@ class SecretStore(Protocol):
 
     def replace_raw(self, secret: str, fields: Mapping[str, str], push: str) -> None:
         """Write fields into the current JSON object of a secret at once: ``submit --admin``."""
+        ...
+
+
+class Consumer(Protocol):
+    """Who uses a secret, and is told when it holds a new key. Each call ends within EFFECT_SECONDS."""
+
+    def tell(self, news: News) -> None:
+        """Tell it. May be called twice: the second time does at most again what the first one did, and bears
+        the same id. Returns when the other side said that it took it.
+
+        Raises NotSent, Refused, Unknown (it may have taken it), NeedsPerson.
+        """
+        ...
+
+    def check(self) -> None:
+        """Whether what telling needs is there (settings, credentials). Tells nobody; may be called twice.
+
+        Raises NotSent, Refused, Unknown, NeedsPerson.
+        """
         ...
 
 
@@ -408,6 +429,10 @@ class World(Protocol):
 
     def store(self, ref: StoreRef) -> SecretStore:
         """The adapter for a store, made once."""
+        ...
+
+    def consumer(self, ref: ConsumerRef) -> Consumer:
+        """The adapter for a consumer, made once."""
         ...
 
     def renewed(self, ref: ProviderRef) -> None:

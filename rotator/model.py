@@ -8,8 +8,8 @@ import hmac
 import re
 import string
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, NoReturn
@@ -179,7 +179,8 @@ class StoreRef:
 
 @dataclass(frozen=True, slots=True)
 class AdminRef:
-    """Where the credential is kept that may manage a provider's keys, or that a token is minted from.
+    """Where the credential is kept that may manage a provider's keys, that a token is minted from, or that
+    signs what a consumer is told.
 
     ``fields`` is the :class:`Target`'s of the same secret, where a policy rotates it.
     """
@@ -220,6 +221,23 @@ class ProviderRef:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsumerRef:
+    """Who is told that a secret holds a new key: the type names the adapter, ``settings`` are its own."""
+
+    name: str
+    type: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    signing: AdminRef | None = None  # where the key is kept that signs what is sent
+
+
+class WhenNotTold(StrEnum):
+    """What becomes of a replaced key while a consumer could not be told of the new one."""
+
+    HOLD = "hold"  # it lives
+    GO_ON = "go-on"  # it dies when its grace is over
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One secret: its store, its id there, and how a credential's fields are spelled in it.
 
@@ -257,7 +275,7 @@ class Policy:
     ``renew`` is for tokens that expire: how long before, or at which share of their life left. A token is
     minted from ``parent``, the canonical id of the secret that holds its parent credential; its provider's
     ``admin`` names the same secret. ``key`` holds the provider's own settings of a key (scopes,
-    allow-lists). ``place`` is ``file:line``.
+    allow-lists). ``consumers`` are told of each new key. ``place`` is ``file:line``.
     """
 
     name: str
@@ -275,6 +293,8 @@ class Policy:
     parent: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
+    consumers: tuple[ConsumerRef, ...] = ()
+    when_not_told: WhenNotTold = WhenNotTold.HOLD
     place: str = ""
 
 
@@ -363,6 +383,56 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """What consumers are told: since when a secret holds which key. Names, ids and times, never a value."""
+
+    id: str  # of the rotation: the same however often it is told
+    policy: str
+    provider: str
+    store: str
+    secret: str  # as the policy spells it
+    version: str  # of the store, which holds the new key
+    key_id: str | None
+    previous: str | None  # the version that it took the place of
+    replaced: str | None  # id of the key that was in it
+    promoted_at: datetime
+    not_before: datetime | None  # what was replaced dies no sooner; None: there was no key
+    reason: str  # why it was rotated
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """A consumer that is still to be told."""
+
+    consumer: ConsumerRef
+    since: datetime  # of the first news that it does not know
+    holds: bool = True  # no replaced key of the secret dies meanwhile
+    tries: int = 0
+    look_at: datetime | None = None
+    error: str = ""  # what the last try met, as a sentence
+    block: Block | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """The newest key of a secret, and who is still to be told of it; ``owner`` is whom to ask."""
+
+    news: News
+    untold: tuple[Untold, ...]
+    owner: str | None = None
+
+    @property
+    def holding(self) -> tuple[str, ...]:
+        """The consumers for which replaced keys must live."""
+        return tuple(one.consumer.name for one in self.untold if one.holds)
+
+    def without(self, names: Collection[str]) -> "Telling | None":
+        """What is left once these consumers know; None if nothing."""
+        untold = tuple(one for one in self.untold if one.consumer.name not in names)
+        return replace(self, untold=untold) if untold else None
+
+
+@dataclass(frozen=True, slots=True)
 class SecretState:
     """What the ledger knows of one secret. State belongs to the secret, not to the policy's name."""
 
@@ -388,6 +458,7 @@ class SecretState:
     rehearsed_at: datetime | None = None  # the admin credential was last tried ahead of its need
     digest: str = ""  # of the policy as it was last worked with: a changed one is looked at anew
     gone: bool = False  # its policy was deleted: nothing is rotated, debts are still paid
+    telling: Telling | None = None  # consumers that are still to be told of the current key
 
 
 class Phase(StrEnum):
@@ -494,7 +565,7 @@ class Debt:
     served: datetime | None = None  # when it came into service; None: it never did
     grace: timedelta = timedelta(0)
     expires_at: datetime | None = None  # a short-lived key dies by itself
-    not_before: datetime | None = None  # None until every replica shows the new version
+    not_before: datetime | None = None  # None until every replica shows the new version, and who must is told
     urgent: bool = False
     phase: DebtPhase = DebtPhase.OWED
     kept: str | None = None  # our own label on its version

@@ -18,6 +18,7 @@ from rotator.model import (
     Provenance,
     Rotation,
     SecretState,
+    Untold,
 )
 
 _PHASES = {
@@ -72,6 +73,19 @@ class DebtRow:
 
 
 @dataclass(frozen=True, slots=True)
+class UntoldRow:
+    """A consumer that is still to be told of the key in use. ``holds``: no replaced key dies meanwhile."""
+
+    consumer: str
+    since: datetime
+    holds: bool
+    tries: int
+    next_try: datetime | None
+    error: str
+    blocked: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """Who must do what."""
 
@@ -99,6 +113,7 @@ class StatusRow:
     gone: bool = False
     expires_at: datetime | None = None  # of a token
     asks_for: str | None = None  # what a person types once they have done what is asked
+    untold: tuple[UntoldRow, ...] = ()
 
 
 def status_row(
@@ -123,6 +138,7 @@ def status_row(
         gone=policy is None,
         expires_at=current.expires_at if current else None,
         asks_for=asks_for(state) if state else None,
+        untold=tuple(untold_row(one) for one in untold(state)) if state else (),
     )
 
 
@@ -151,7 +167,19 @@ def _at_rest(known: Known, now: datetime) -> str:
         return "paused"
     if known.state.failures:
         return "failed"
-    return _owing(known.debts, now) or "current"
+    return _telling(known.state) or _owing(known.debts, now) or "current"
+
+
+def untold(state: SecretState) -> tuple[Untold, ...]:
+    """The consumers that are still to be told of the key in use."""
+    return state.telling.untold if state.telling else ()
+
+
+def _telling(state: SecretState) -> str:
+    """What consumers that were not told make of a secret at rest."""
+    if any(one.block for one in untold(state)):
+        return "consumer not told"
+    return "telling" if untold(state) else ""
 
 
 def _owing(debts: Iterable[Debt], now: datetime) -> str:
@@ -206,6 +234,19 @@ def debt_row(debt: Debt) -> DebtRow:
     )
 
 
+def untold_row(one: Untold) -> UntoldRow:
+    """A consumer that was not told, for people."""
+    return UntoldRow(
+        consumer=one.consumer.name,
+        since=one.since,
+        holds=one.holds,
+        tries=one.tries,
+        next_try=one.look_at,
+        error=one.error,
+        blocked=one.block.reason if one.block else None,
+    )
+
+
 def acts(policy: Policy | None, known: Known) -> Iterable[Act]:
     """Everything that waits for a person, most urgent first, each thing once."""
     name = policy.name if policy else known.state.policy
@@ -219,6 +260,7 @@ def acts(policy: Policy | None, known: Known) -> Iterable[Act]:
         yield Act("whoever runs rotator", "a worker without this policy marked it as deleted", todo)
     if known.state.block is not None:
         yield _of(known.state.block, who)
+    yield from (_of(one.block, who) for one in untold(known.state) if one.block)
     for debt in known.debts:
         if debt.block is not None:
             yield _of(debt.block, who)

@@ -1,4 +1,5 @@
-"""Whether a key may die now: what holds every effect, and the budgets of what nobody asked for.
+"""Whether a key may die now: what holds every effect, who must be told first, and the budgets of what nobody
+asked for.
 
 A clock that jumps, or a ledger that somebody wrote to, would have many keys die at once. So those that the
 schedule lets die are counted: of one policy, and of all. Strays, candidates that were given up, and what a
@@ -6,13 +7,14 @@ person ordered are not held up.
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from rotator import budgets
+from rotator import budgets, telling
 from rotator.desk import Desk
 from rotator.errors import NeedsPerson
 from rotator.model import Again, Debt, DebtReason, Level, SecretState
 
+_UNTOLD = timedelta(days=1)  # telling a consumer, or a person's word, makes the secret due at once
 ONE_AFTER_ANOTHER = "one-after-another"  # the block of keys that wait for their turn
 
 
@@ -24,6 +26,8 @@ def may_wait(desk: Desk, debt: Debt) -> Again | None:
     held = desk.held(debt.policy, urgent=_asked_for(debt), revokes=True)
     if held is not None:
         return Again(held.until)
+    if _in_use_untold(desk, debt):
+        return Again(desk.now() + _UNTOLD)
     if debt.not_before is None or not _counts(desk, debt):
         return None
     turn = _one_after_another(desk, debt)
@@ -43,6 +47,13 @@ def taken(desk: Desk, debt: Debt) -> SecretState:
         return desk.state
     spent = budgets.spend(desk.state.revokes, budgets.of_revocations(debt.policy), desk.now())
     return replace(desk.state, revokes=spent)
+
+
+def _in_use_untold(desk: Desk, debt: Debt) -> bool:
+    """Whether a consumer may use the key that was not told of a newer one: it lives, whoever asked for its
+    death, until that consumer is told, or a person or the policy says otherwise.
+    """
+    return debt.reason is DebtReason.REPLACED and bool(telling.holding(desk.state))
 
 
 def _asked_for(debt: Debt) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from rotator import backoff, setbacks
+from rotator import backoff, setbacks, telling
 from rotator.desk import Desk, Held, pushed
 from rotator.due import settings_digest
 from rotator.durations import text as every
@@ -17,7 +17,18 @@ from rotator.interfaces import Stored
 from rotator.keeping import keep_owed, left_by, let_go
 from rotator.kinship import keeps_admin, renew_children
 from rotator.looking import versions_of
-from rotator.model import Again, CurrentKey, Event, Phase, Provenance, Rotation, SecretState
+from rotator.model import (
+    Again,
+    CurrentKey,
+    Debt,
+    DebtPhase,
+    DebtReason,
+    Event,
+    Phase,
+    Provenance,
+    Rotation,
+    SecretState,
+)
 from rotator.owing import events_of, holds_same, in_service_again, lives_on, replaced
 from rotator.setbacks import Step
 
@@ -138,7 +149,8 @@ def _restage(desk: Desk, rotation: Rotation, candidate: Stored, *, onto: Stored)
 
 
 def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
-    """The new key is current: in one commit the rotation ends and the old key's debt begins.
+    """The new key is current: in one commit the rotation ends, the old key's debt begins, and consumers are
+    to be told.
 
     Its tokens are due before: whoever is killed in between leaves a rotation that comes here once more.
     """
@@ -164,8 +176,10 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
         failures=0,
         failed_at=None,
         block=None,
+        telling=telling.begun(desk.state, rotation, current),
     )
-    begins = None if rotation.replicated else now + rotation.grace  # with replicas when the last one shows it
+    waits = rotation.replicated or bool(telling.holding(state))  # for replicas, and who must be told
+    begins = None if waits else now + rotation.grace
     old = rotation.old
     stays = old is not None and lives_on(desk, policy, old.version, version)
     debts = [replaced(desk, rotation, old, not_before=begins)] if old and not stays else []
@@ -177,9 +191,22 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
     if stays:
         text = f"key {attempt.key_id} is current as before; the old password ended with the change"
     told = desk.event("promoted", text, rotation=ended, key_id=attempt.key_id)
+    again = _grace_anew(desk, [*over, *debts]) if telling.holding(state) else []
     events = [told, *events_of(desk, debts)]
-    desk.write(state=left_by(state, over), rotation=ended, debts=[*over, *debts], events=events)
+    desk.write(state=left_by(state, over), rotation=ended, debts=[*again, *over, *debts], events=events)
     let_go(desk)
     if keeps_admin(desk, policy):
         desk.world.renewed(policy.provider)  # this is the secret that holds its admin credential
     return ended
+
+
+def _grace_anew(desk: Desk, others: Sequence[Debt]) -> list[Debt]:
+    """Keys that were replaced before and are still in their grace: a consumer that was not told may use one
+    of them, so their grace begins once more when it is.
+    """
+    known = {debt.id for debt in others}
+    return [
+        replace(debt, not_before=None)
+        for debt in desk.debts()
+        if debt.reason is DebtReason.REPLACED and debt.phase is DebtPhase.OWED and debt.id not in known
+    ]

@@ -116,7 +116,9 @@ def _expired(desk: Desk, debt: Debt) -> Ended:
 
 
 def _visible(desk: Desk, debt: Debt) -> Debt:
-    """Grace begins when the rotation is over and the last replica shows the new version."""
+    """Grace begins when the rotation is over, the last replica shows the new version, and who must be told is
+    told: what waits for that does not come here.
+    """
     current = desk.state.current
     if debt.not_before is not None or current is None:
         return debt
@@ -125,7 +127,7 @@ def _visible(desk: Desk, debt: Debt) -> Debt:
     if not desk.store(debt.policy).shown(debt.policy.target, current.version, current.since):
         raise Unknown("replicas-behind", "a replica does not show the new version yet")
     seen = replace(debt, not_before=desk.now() + debt.grace, looks=0, look_at=None)
-    told = desk.event("visible", "every replica shows the new version: grace begins", debt=debt)
+    told = desk.event("visible", "consumers can see the new version: grace begins", debt=debt)
     desk.write(debts=[seen], events=[told])
     return seen
 

@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Self, TypeVar
 
+from rotator import consumers, providers, stores
 from rotator import ledger as ledgers
-from rotator import providers, stores
+from rotator.consumers.outside import Outside
 from rotator.errors import NeedsPerson
-from rotator.interfaces import Clock, Ledger, Provider, SecretStore
-from rotator.model import AdminRef, Credential, ProviderRef, StoreRef, Target, Traits
+from rotator.interfaces import Clock, Consumer, Ledger, Provider, SecretStore
+from rotator.model import AdminRef, ConsumerRef, Credential, ProviderRef, StoreRef, Target, Traits
 from rotator.notices import Channel
 from rotator.providers.admin import Admin
 from rotator.providers.network import Network, Surroundings
@@ -22,7 +23,7 @@ from rotator.telemetry.everybody import Everybody
 from rotator.telemetry.sentry import Alarms, QuietNotifier, SentryNotifier
 from rotator.telemetry.services import Service
 
-_Ref = TypeVar("_Ref", ProviderRef, StoreRef)
+_Ref = TypeVar("_Ref", ProviderRef, StoreRef, ConsumerRef)
 _Adapter = TypeVar("_Adapter")
 
 
@@ -54,6 +55,7 @@ class Wiring:
         self._network = network
         self._providers: list[tuple[ProviderRef, Provider]] = []
         self._stores: list[tuple[StoreRef, SecretStore]] = []
+        self._consumers: list[tuple[ConsumerRef, Consumer]] = []
         self._admins: list[tuple[AdminRef, Admin]] = []
         self._making = threading.RLock()
         self._stopping = False
@@ -84,6 +86,17 @@ class Wiring:
             if known is None:
                 known = stores.make(ref, self.clock)
                 self._stores.append((ref, known))
+            return known
+
+    def consumer(self, ref: ConsumerRef) -> Consumer:
+        """The adapter for a consumer; the secret that signs is read from its store each time."""
+        with self._making:
+            known = _known(self._consumers, ref)
+            if known is None:
+                signing = ref.signing
+                read = None if signing is None else lambda: self.store(signing.store).raw(signing.secret)
+                known = consumers.make(ref, Outside(ref.name, self.clock, self._network, read))
+                self._consumers.append((ref, known))
             return known
 
     def renewed(self, ref: ProviderRef) -> None:
@@ -119,9 +132,9 @@ class Wiring:
         twice.
         """
         with self._making:
-            stores_made = [store for _, store in self._stores]
-        for store in stores_made:
-            let_go = getattr(store, "close", None)  # a store that holds nothing has none
+            made = [*(store for _, store in self._stores), *(consumer for _, consumer in self._consumers)]
+        for each in made:
+            let_go = getattr(each, "close", None)  # one that holds nothing has none
             if let_go is not None:
                 let_go()
         self._network.close()

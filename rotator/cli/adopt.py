@@ -1,4 +1,4 @@
-"""``adopt`` and ``settle``: what a person declares about keys."""
+"""``adopt`` and ``settle``: what a person declares about keys, and about who uses them."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -152,21 +152,36 @@ def _refuse(why: str | None) -> None:
 
 
 @click.command(
-    short_help="Declare a key dead that no probe can prove.",
+    short_help="Declare a key dead, or a consumer told, that nothing can prove.",
     epilog='Example: rotator settle 5f0c1b2a9d3e --reason "support closed the account, ticket 4711"',
 )
 @click.argument("debt")
-@click.option("--reason", required=True, metavar="TEXT", help="How you know that the key is dead.")
+@click.option(
+    "--consumer",
+    "consumers",
+    multiple=True,
+    metavar="C",
+    help="With a policy's name for DEBT: who is served.",
+)
+@click.option("--reason", required=True, metavar="TEXT", help="How you know.")
 @json_option
 @click.pass_obj
-def settle(options: Options, *, debt: str, reason: str, as_json: bool) -> None:
+def settle(options: Options, *, debt: str, consumers: tuple[str, ...], reason: str, as_json: bool) -> None:
     """Declare a key dead that no probe can prove; the record says declared, never proven.
 
     DEBT is the id that `rotator status` shows. The provider is asked first, where it lists keys: one that it
     lists live is revoked there before its debt is settled.
+
+    With --consumer it is a policy, and declared is that this consumer uses the new key, or needs none: what
+    was replaced waits for it no longer, and its grace begins.
     """
     if not reason.strip():
-        raise Wrong("--reason must say how you know that the key is dead.")
+        raise Wrong("--reason must say how you know that the key is dead, or that the consumer is served.")
+    if consumers:
+        from rotator.cli.told import settle_telling  # noqa: PLC0415
+
+        settle_telling(options, debt, list(dict.fromkeys(consumers)), reason.strip(), as_json=as_json)
+        return
     with session.world(options, create=False) as world:
         ledger = world.ledger
         found = ledger.debt(debt)

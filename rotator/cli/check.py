@@ -55,6 +55,7 @@ def described(policy: Policy) -> dict[str, str | None]:
         "schedule": schedule(policy) + (", in windows" if policy.windows else ""),
         "grace": durations.text(policy.grace),
         "owner": policy.owner,
+        "consumers": ", ".join(ref.name for ref in policy.consumers) or None,
         "place": policy.place,
     }
 

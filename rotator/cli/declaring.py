@@ -1,6 +1,6 @@
-"""What a person may declare about keys, as changes to the ledger. Pure: records in, a change out."""
+"""What a person may declare of keys and consumers. Pure: records in, a change to the ledger out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -134,17 +134,38 @@ def settlement(state: SecretState, debt: Debt, said: Declaration, heard: str = "
     )
 
 
+def telling(state: SecretState, names: Sequence[str], said: Declaration) -> Change:
+    """The change that takes consumers as told on a person's word. Raises Impossible for who does not wait."""
+    untold = [one.consumer.name for one in state.telling.untold] if state.telling else []
+    if state.telling is None or not set(names) <= set(untold):
+        waits = f"still to be told: {', '.join(untold)}" if untold else "nobody waits to be told"
+        raise Impossible(f"{state.policy}: {waits}. Nothing was changed.")
+    key = state.telling.news.key_id or "of unknown id"
+    events = [_said(state, "told", key, said, consumer=name) for name in names]
+    return Change(replace(state, telling=state.telling.without(names)), events=tuple(events))
+
+
 _SAID = {
     "adopted": "{by} says that key {key} is ours to revoke once it is replaced: {reason}",
     "settled": "{by} declares key {key} dead; this was never proven: {reason}",
+    "told": "{by} declares that consumer {consumer} needs no telling of key {key}: {reason}",
 }
 
 
-def _said(state: SecretState, kind: str, key: str, said: Declaration, debt: Debt | None = None) -> Event:
+def _said(
+    state: SecretState,
+    kind: str,
+    key: str,
+    said: Declaration,
+    debt: Debt | None = None,
+    *,
+    consumer: str = "",
+) -> Event:
+    data = {"policy": state.policy, "key_id": key, "by": said.by, "consumer": consumer}
     return Event(
         secret=state.id,
         kind=kind,
-        text=_SAID[kind].format(by=said.by, key=key, reason=said.reason),
+        text=_SAID[kind].format(by=said.by, key=key, reason=said.reason, consumer=consumer),
         debt=debt.id if debt else None,
-        data={"policy": state.policy, "key_id": key, "by": said.by},
+        data={name: value for name, value in data.items() if value},
     )

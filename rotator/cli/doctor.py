@@ -37,7 +37,8 @@ def doctor(
     notify: bool,
     as_json: bool,
 ) -> int:
-    """Reach every provider, store and channel of the policies, and change nothing.
+    """Reach every provider, store and channel of the policies, and change nothing; no consumer is told
+    anything.
 
     It says which rights are missing or more than needed, whether clocks agree, whether there is room for
     new keys, which secrets cannot be rotated and why, and which admin credentials will expire too early.

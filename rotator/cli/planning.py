@@ -109,7 +109,8 @@ def does(policy: Policy, known: Known | None, traits: Traits, grace: timedelta) 
             f"one token call at {policy.provider.name}, verify the token, promote it; "
             "the old one lives until it expires"
         )
-    new = f"issue a key at {policy.provider.name}, verify it, promote it"
+    told = ", ".join(ref.name for ref in policy.consumers)
+    new = f"issue a key at {policy.provider.name}, verify it, promote it" + (f", tell {told}" if told else "")
     current = known.state.current if known else None
     if known is not None and known.state.looked_at is not None and current is None:
         return f"{new}; there is no old key"

@@ -14,7 +14,7 @@ from rotator.cli.reading import read_all, read_some
 from rotator.cli.select import near
 from rotator.interfaces import Ledger
 from rotator.model import Event, Policy
-from rotator.people import Known, StatusRow, status_row
+from rotator.people import Known, StatusRow, UntoldRow, status_row
 
 
 @click.command(
@@ -156,7 +156,18 @@ def _details(row: StatusRow, now: datetime) -> None:
             f"{f' (version {debt.version})' if debt.version else ''}: {debt.reason}, {debt.phase}, "
             f"not before {output.moment(debt.not_before, now)}, debt {debt.debt}"
         )
+    for one in row.untold:
+        click.echo(output.printable(f"{'to be told':<13} {_of_untold(one, now)}"))
     _acts(row)
+
+
+def _of_untold(one: UntoldRow, now: datetime) -> str:
+    """Since when a consumer should know, and what came of telling it."""
+    lives = "; replaced keys live until then" if one.holds else ""
+    tries = f"{one.tries} {'try' if one.tries == 1 else 'tries'}"
+    again = f", again {output.moment(one.next_try, now)}" if one.next_try else ""
+    said = f": {one.error}" if one.error else ""
+    return f"{one.consumer} since {output.moment(one.since, now)}, {tries}{again}{lives}{said}"
 
 
 @click.command(

@@ -1,4 +1,5 @@
-"""Can every provider and store be reached, with the rights that are needed and no more? Changes nothing.
+"""Can every provider and store be reached, with the rights that are needed and no more? Changes nothing, and
+tells no consumer.
 
 Each of them is asked in a thread of its own, within its adapter's deadlines: one that hangs holds up no
 other.
@@ -15,7 +16,7 @@ from rotator.doctor.providers import Asked, check_provider
 from rotator.doctor.stores import check_store
 from rotator.errors import EffectError, NeedsPerson
 from rotator.interfaces import World
-from rotator.model import AdminRef, Policy, Provenance, ProviderRef, StoreRef
+from rotator.model import AdminRef, ConsumerRef, Policy, Provenance, ProviderRef, StoreRef
 from rotator.people import Known, is_ours_to_revoke
 
 _MOST = 32  # threads
@@ -34,13 +35,15 @@ def examine(
     store: str | None = None,
 ) -> list[Finding]:
     """Everything that was found, providers first. ``known`` is the ledger's; ``provider`` and ``store``
-    narrow what is asked: with one of them the other kind is left out.
+    narrow what is asked: with one of them the other kinds are left out.
     """
     jobs: list[Job] = []
     if provider is not None or store is None:
         jobs += _of_providers(world, policies, known, now, provider)
     if store is not None or provider is None:
         jobs += _of_stores(world, policies, store)
+    if provider is None and store is None:
+        jobs += _of_consumers(world, policies)
     with ThreadPoolExecutor(max(1, min(_MOST, len(jobs))), thread_name_prefix="doctor") as pool:
         asked = [(subject, pool.submit(_answered, check)) for subject, check in jobs]
         found = [
@@ -110,6 +113,20 @@ def _of_stores(world: World, policies: Sequence[Policy], only: str | None) -> li
         )
         for ref in refs
     ]
+
+
+def _of_consumers(world: World, policies: Sequence[Policy]) -> list[Job]:
+    """A job for each consumer: whether what telling it needs is there."""
+    refs: list[ConsumerRef] = []
+    for ref in (ref for policy in policies for ref in policy.consumers):
+        if ref not in refs:
+            refs.append(ref)
+    return [(f"consumer {ref.name}", partial(_check_consumer, world, ref)) for ref in refs]
+
+
+def _check_consumer(world: World, ref: ConsumerRef) -> Iterable[Finding]:
+    world.consumer(ref).check()
+    yield Finding(Grade.OK, "", "what telling it needs is there; it was told nothing")
 
 
 def _admins(policies: Sequence[Policy], ref: StoreRef) -> list[str]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from rotator import due
 from rotator.model import Debt, DebtPhase, DebtReason, Phase, Policy, Rotation
-from rotator.people import Known, adopt_command, is_ours_to_revoke, stands, unproven
+from rotator.people import Known, adopt_command, is_ours_to_revoke, stands, unproven, untold
 
 SOON = timedelta(minutes=1)
 
@@ -85,6 +85,9 @@ def _rotated(name: str, known: Known, debts: Iterable[Debt], asked: Asked, now: 
     key_id = known.state.current.key_id if known.state.current else None
     replaced = [debt for debt in debts if debt.reason is DebtReason.REPLACED]
     left = [debt for debt in replaced if not debt.phase.ended]
+    waits = _untold(name, known, key_id)
+    if waits is not None:
+        return waits
     if _tokens(left) and asked.dead and not any(debt.block for debt in left):
         return Outcome(name, Coverage.UNCOVERED, f"renewed, but {_old_tokens(left)}", key_id)
     for debt in left:
@@ -97,6 +100,20 @@ def _rotated(name: str, known: Known, debts: Iterable[Debt], asked: Asked, now: 
     if left and asked.dead:
         return Outcome(name, Coverage.WORKING, f"new key in service, revoking {left[0].key_id}", key_id)
     return Outcome(name, Coverage.ROTATED, _old_keys(replaced, left, asked, now), key_id)
+
+
+def _untold(name: str, known: Known, key_id: str | None) -> Outcome | None:
+    """A new key is in service, and consumers were not told of it: what that waits for."""
+    waiting = untold(known.state)
+    for one in waiting:
+        if one.block is not None:
+            why = f"rotated, but {one.block.reason} To do: {one.block.todo}"
+            return Outcome(name, Coverage.WAITING, why, key_id)
+    if not waiting:
+        return None
+    names = ", ".join(one.consumer.name for one in waiting)
+    first = "; until then no old key dies" if any(one.holds for one in waiting) else ""
+    return Outcome(name, Coverage.WORKING, f"new key in service, telling {names}{first}", key_id)
 
 
 def _old_keys(replaced: Sequence[Debt], left: Sequence[Debt], asked: Asked, now: datetime) -> str:

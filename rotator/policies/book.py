@@ -32,10 +32,11 @@ class KindTable(Table, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """Both tables."""
+    """The three tables."""
 
     providers: KindTable
     stores: Table
+    consumers: Table
 
 
 @dataclass(frozen=True)

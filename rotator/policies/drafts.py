@@ -8,12 +8,13 @@ from rotator.policies.files import Source
 from rotator.policies.problems import Finding, Path, meant, shown
 from rotator.policies.tree import MOST_FINDINGS, Tree, parse
 
-SECTIONS = ("version", "stores", "providers", "notify", "defaults", "policies")
+SECTIONS = ("version", "stores", "providers", "consumers", "notify", "defaults", "policies")
 _FURTHER = ("version", "policies")
 _WHY_NOT = {
     "stores": "where secrets are written",
     "providers": "where an admin credential is sent",
     "notify": "who is told",
+    "consumers": "who is told of new keys",
     "defaults": "what all policies have in common",
 }
 

@@ -5,7 +5,16 @@ from datetime import timedelta
 from typing import Any
 
 from rotator import cron, durations
-from rotator.model import AdminRef, Policy, ProviderRef, StoreRef, Target, Traits
+from rotator.model import (
+    AdminRef,
+    ConsumerRef,
+    Policy,
+    ProviderRef,
+    StoreRef,
+    Target,
+    Traits,
+    WhenNotTold,
+)
 from rotator.policies.drafts import Draft
 from rotator.policies.problems import Path, meant, shown
 from rotator.policies.references import References
@@ -15,7 +24,7 @@ from rotator.policies.words import validate
 
 _When = tuple[timedelta | None, str | None]  # every, cron
 _RENEW = 0.25  # share of a token's life that is left when it is renewed, where the policy does not say
-_NOT_OF_TOKENS = ("every", "cron", "timezone", "windows", "jitter", "grace")
+_NOT_OF_TOKENS = ("every", "cron", "timezone", "windows", "jitter", "grace", "consumers", "when_not_told")
 _NOT_OF_NATIVE = ("every", "cron", "timezone", "windows", "jitter")
 _SCHEDULE = "schedule"
 _Key = tuple[dict[str, Any], str]  # settings, kind
@@ -123,11 +132,12 @@ class _Reader:
         unscheduled = native or self._expires(provider)
         when = (None, None) if unscheduled else self._schedule(own)
         target = self._target(own, store, secret_id, provider)
+        told = self._consumers(own)
         if len(self.draft.findings) > before or not (provider and target):
             return None
         if not any(when) and not unscheduled:
             return None
-        policy = self._made(own, provider, target, when, made)
+        policy = replace(self._made(own, provider, target, when, made), consumers=told)
         self._check(policy)
         return policy if len(self.draft.findings) == before else None
 
@@ -151,6 +161,7 @@ class _Reader:
             kind=made[1],
             tags={**self.common.section.tags, **own.tags},
             owner=self._pick(own, "owner"),
+            when_not_told=WhenNotTold(self._pick(own, "when_not_told")),
             place=self.entry.place,
         )
 
@@ -277,6 +288,12 @@ class _Reader:
     def _store(self, given: dict[str, Any]) -> StoreRef | None:
         name = self._named(given, "store")
         return None if name is None else self.refs.store(self.draft, (*self.path, "store"), name)
+
+    def _consumers(self, own: PolicySection) -> tuple[ConsumerRef, ...]:
+        """Who is told of a new key, each once; a token's users are not: they read it again by themselves."""
+        if self._expires(self.entry.provider):
+            return ()
+        return self.refs.told(self.draft, (*self.path, "consumers"), self._pick(own, "consumers"))
 
     def _key(self, provider: ProviderRef | None, given: dict[str, Any]) -> _Key:
         """The key settings, checked by the provider's adapter and without those left out, and the kind."""

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from rotator.policies.book import Adapters, Table
 from rotator.policies.loading import installed
 from rotator.policies.notify import SECTION, NotifySection
-from rotator.policies.sections import FileSection, ProviderSection, StoreSection
+from rotator.policies.sections import ConsumerSection, FileSection, ProviderSection, StoreSection
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _REF = "#/$defs/{model}"
@@ -22,6 +22,7 @@ def json_schema(adapters: Adapters | None = None) -> Schema:
     definitions: Schema = schema["$defs"]
     definitions["StoreSection"] = _choice(tables.stores, "Settings", StoreSection, definitions)
     definitions["ProviderSection"] = _choice(tables.providers, "Options", ProviderSection, definitions)
+    definitions["ConsumerSection"] = _choice(tables.consumers, "Settings", ConsumerSection, definitions)
     definitions["PolicySection"]["properties"]["key"] = _key(tables.providers, definitions)
     schema["properties"][SECTION] = _schema(NotifySection, definitions, SECTION)
     return {"$schema": _DRAFT, **schema, "title": "rotator policy file"}

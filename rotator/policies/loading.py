@@ -22,6 +22,7 @@ def installed() -> Adapters:
     return Adapters(
         providers=cast("KindTable", import_module("rotator.providers")),
         stores=cast("Table", import_module("rotator.stores")),
+        consumers=cast("Table", import_module("rotator.consumers")),
     )
 
 

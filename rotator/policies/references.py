@@ -1,16 +1,22 @@
-"""The sections ``stores`` and ``providers``: each entry apart, so that one error hides no other."""
+"""The sections ``stores``, ``providers`` and ``consumers``: each entry apart: one error hides no other."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from rotator.model import AdminRef, ProviderRef, StoreRef
+from rotator.model import AdminRef, ConsumerRef, ProviderRef, StoreRef
 from rotator.policies.book import Adapters, Table
 from rotator.policies.drafts import Draft
 from rotator.policies.problems import Path, meant, shown
-from rotator.policies.sections import AdminSection, ProviderSection, StoreSection, check_name
+from rotator.policies.sections import (
+    AdminSection,
+    ConsumerSection,
+    ProviderSection,
+    StoreSection,
+    check_name,
+)
 from rotator.policies.urls import wrong_url
 from rotator.policies.words import validate
 
@@ -19,13 +25,15 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(slots=True)
 class References:
-    """Stores and providers that are right, and the names of those that exist but are not."""
+    """Stores, providers and consumers that are right, and the names of those that exist but are not."""
 
     adapters: Adapters
     stores: dict[str, StoreRef] = field(default_factory=dict)
     providers: dict[str, ProviderRef] = field(default_factory=dict)
+    consumers: dict[str, ConsumerRef] = field(default_factory=dict)
     wrong_stores: set[str] = field(default_factory=set)
     wrong_providers: set[str] = field(default_factory=set)
+    wrong_consumers: set[str] = field(default_factory=set)
 
     def store(self, draft: Draft, path: Path, name: str) -> StoreRef | None:
         """The store of that name; says so where there is none."""
@@ -36,6 +44,14 @@ class References:
         """The provider of that name; says so where there is none."""
         _exists(draft, path, "provider", name, {*self.providers, *self.wrong_providers})
         return self.providers.get(name)
+
+    def told(self, draft: Draft, path: Path, names: Sequence[str]) -> tuple[ConsumerRef, ...]:
+        """The consumers of these names, each once; says so where there is none of a name."""
+        for index, name in enumerate(names):
+            _exists(draft, (*path, index), "consumer", name, {*self.consumers, *self.wrong_consumers})
+        if len(set(names)) < len(names):
+            draft.say(path, "consumers: one of them is named twice.", "Name each once.")
+        return tuple(self.consumers[name] for name in names if name in self.consumers)
 
     def canonical(self, draft: Draft, path: Path, store: StoreRef, secret: str) -> str | None:
         """The secret's one id; says what is wrong with its spelling."""
@@ -59,7 +75,7 @@ def _exists(draft: Draft, path: Path, what: str, name: str, names: set[str]) -> 
 
 
 def references(draft: Draft, adapters: Adapters) -> References:
-    """Every store and provider of the main file."""
+    """Every store, provider and consumer of the main file."""
     found = References(adapters)
     for name, data in draft.section("stores").items():
         store = _store(draft, adapters.stores, name, data)
@@ -73,6 +89,12 @@ def references(draft: Draft, adapters: Adapters) -> References:
             found.providers[name] = provider
         else:
             found.wrong_providers.add(name)
+    for name, data in draft.section("consumers").items():
+        consumer = _consumer(draft, found, name, data)
+        if consumer:
+            found.consumers[name] = consumer
+        else:
+            found.wrong_consumers.add(name)
     return found
 
 
@@ -97,7 +119,7 @@ def _provider(draft: Draft, found: References, name: str, data: object) -> Provi
     options = _own(draft, adapter.Options, path, data, ProviderSection)
     if section is None:
         return None
-    admin = _admin(draft, found, path, section.admin)
+    admin = _kept(draft, found, (*path, "admin"), section.admin)
     _check_admin(draft, path, section, adapter)
     if options is None or len(draft.findings) > before or (section.admin and not admin):
         return None
@@ -105,11 +127,39 @@ def _provider(draft: Draft, found: References, name: str, data: object) -> Provi
     return replace(made, account=found.admin_id(made)) if admin else made
 
 
-def _admin(draft: Draft, found: References, path: Path, section: AdminSection | None) -> AdminRef | None:
+def _consumer(draft: Draft, found: References, name: str, data: object) -> ConsumerRef | None:
+    path: Path = ("consumers", name)
+    section = _section(draft, ConsumerSection, path, data)
+    adapter = _adapter(draft, found.adapters.consumers, path, section.type) if section else None
+    if section is None or adapter is None:
+        return None
+    settings = _own(draft, adapter.Settings, path, data, ConsumerSection)
+    signing = _kept(draft, found, (*path, "signing"), section.signing)
+    _check_signing(draft, path, section, adapter.SIGNS)
+    if settings is None or (adapter.SIGNS is None) != (signing is None):
+        return None
+    return ConsumerRef(name, section.type, settings, signing)
+
+
+def _check_signing(draft: Draft, path: Path, section: ConsumerSection, field_name: str | None) -> None:
+    place = (*path, "signing")
+    if field_name is not None and section.signing is None:
+        why = f"signing is missing: without it a {section.type} cannot tell who speaks."
+        draft.say(
+            place,
+            why,
+            f"Add `signing: {{store: …, secret: …}}`; the secret holds {field_name}, a random key.",
+        )
+    if section.signing is not None and field_name is None:
+        draft.say(place, f"signing: {section.type} has no use for it.", "Leave it out.")
+
+
+def _kept(draft: Draft, found: References, path: Path, section: AdminSection | None) -> AdminRef | None:
+    """Where a credential is kept, as ``section`` says; what is wrong with it is said."""
     if section is None:
         return None
-    store = found.store(draft, (*path, "admin", "store"), section.store)
-    if store is None or found.canonical(draft, (*path, "admin", "secret"), store, section.secret) is None:
+    store = found.store(draft, (*path, "store"), section.store)
+    if store is None or found.canonical(draft, (*path, "secret"), store, section.secret) is None:
         return None
     return AdminRef(store, section.secret)
 

@@ -225,6 +225,11 @@ class Common(Section):
     owner: str | None = Field(default=None, min_length=1, max_length=200)
     store: Name | None = Field(default=None, description="A name from `stores`.")
     provider: Name | None = Field(default=None, description="A name from `providers`.")
+    consumers: list[Name] = Field(default=[], description="Who is told of a new key: names from `consumers`.")
+    when_not_told: Literal["hold", "go-on"] = Field(
+        default="hold",
+        description="hold: a replaced key lives until every consumer was told; go-on: it dies.",
+    )
 
 
 class DefaultsSection(Common):
@@ -232,7 +237,7 @@ class DefaultsSection(Common):
 
 
 class AdminSection(Section):
-    """Where a credential is kept: one that may manage keys, or the parent of a token."""
+    """Where a credential is kept: one that may manage keys, the parent of a token, or what signs."""
 
     store: Name
     secret: Secret
@@ -281,11 +286,23 @@ class ProviderSection(Section):
     admin: AdminSection | None = None
 
 
+class ConsumerSection(Section):
+    """Who is told of a new key. Further keys are the type's own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    signing: AdminSection | None = Field(
+        default=None, description="Of a webhook: the secret whose key signs what is sent."
+    )
+
+
 class FileSection(Section):
     """A whole file; its sections are validated apart, so that one error hides no other."""
 
     version: Literal[1]
     stores: dict[Name, StoreSection] = Field(default={}, description="Where secrets live.")
     providers: dict[Name, ProviderSection] = Field(default={}, description="Who issues keys.")
+    consumers: dict[Name, ConsumerSection] = Field(default={}, description="Who is told of new keys.")
     defaults: DefaultsSection = Field(default=DefaultsSection(), description="What policies leave out.")
     policies: list[PolicySection] = Field(default=[], description="What is rotated.")

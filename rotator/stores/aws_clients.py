@@ -1,4 +1,4 @@
-"""boto3 clients for Secrets Manager: made once for each region, bounded in time, quiet in the logs."""
+"""boto3 clients for one service: made once for each region, bounded in time, quiet in the logs."""
 
 import threading
 from typing import Any
@@ -12,7 +12,7 @@ from botocore.exceptions import NoCredentialsError
 import rotator
 from rotator.quiet import hush
 from rotator.stores import aws_errors
-from rotator.stores.aws_settings import Settings
+from rotator.stores.aws_settings import Access
 from rotator.stores.aws_wire import bound
 from rotator.stores.deadline import CONNECT_SECONDS, READ_SECONDS, Deadline
 
@@ -46,12 +46,15 @@ class Doubt:
 
 
 class Clients:
-    """Clients by region. May be called from any thread."""
+    """Clients of ``service`` by region. May be called from any thread."""
 
-    def __init__(self, settings: Settings, deadline: Deadline, doubt: Doubt) -> None:
+    def __init__(
+        self, settings: Access, deadline: Deadline, doubt: Doubt, service: str = "secretsmanager"
+    ) -> None:
         self._settings = settings
         self._deadline = deadline
         self._doubt = doubt
+        self._service: Any = service  # the stubs know a function for each name
         self._lock = threading.Lock()
         self._session: boto3.Session | None = None
         self._clients: dict[str, Any] = {}
@@ -73,14 +76,15 @@ class Clients:
     def _make(self, region: str) -> Any:
         hush()
         if self._session is None:
-            self._session = _session(self._settings)
+            self._session = session(self._settings)
         client = bound(
             self._session.client(
-                "secretsmanager", region_name=region, endpoint_url=self._settings.endpoint_url, config=_CONFIG
+                self._service, region_name=region, endpoint_url=self._settings.endpoint_url, config=_CONFIG
             )
         )
-        client.meta.events.register("before-send.secrets-manager", self._before_send)
-        client.meta.events.register("response-received.secrets-manager", self._doubt.note)
+        named = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.register(f"before-send.{named}", self._before_send)
+        client.meta.events.register(f"response-received.{named}", self._doubt.note)
         return client
 
     def _before_send(self, **_: Any) -> None:
@@ -88,7 +92,7 @@ class Clients:
         self._deadline.check()
 
 
-def _session(settings: Settings) -> boto3.Session:
+def session(settings: Access) -> boto3.Session:
     """A session with the settings' own credentials: the machine's, a profile's, or an assumed role's."""
     source = botocore.session.Session(profile=settings.profile)
     if settings.role_arn is None:
@@ -101,7 +105,7 @@ def _session(settings: Settings) -> boto3.Session:
 
 
 def _role(
-    source: botocore.session.Session, settings: Settings, role_arn: str
+    source: botocore.session.Session, settings: Access, role_arn: str
 ) -> DeferredRefreshableCredentials:
     """Credentials of an assumed role, fetched at first use and again before they expire."""
 

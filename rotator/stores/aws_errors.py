@@ -11,33 +11,33 @@ from botocore import exceptions as boto
 
 from rotator.errors import Conflict, NeedsPerson, NotSent, Refused, RotatorError, Unknown
 
-_BUSY = frozenset({
+BUSY = frozenset({
     "LimitExceededException", "LimitExceeded", "PreconditionNotMetException", "Throttling",
     "ThrottlingException", "ThrottledException", "TooManyRequestsException", "RequestLimitExceeded",
     "RequestThrottled", "RequestThrottledException", "BandwidthLimitExceeded", "SlowDown",
 })  # fmt: skip
-_WRONG = frozenset({
+WRONG = frozenset({
     "InvalidParameterException", "ValidationException", "ValidationError", "InvalidNextTokenException",
     "UnknownOperationException", "MalformedPolicyDocumentException", "SerializationException",
 })  # fmt: skip
-_DENIED = frozenset({"AccessDeniedException", "AccessDenied", "NotAuthorized", "UnauthorizedOperation"})
-_CREDENTIALS = frozenset({
+DENIED = frozenset({"AccessDeniedException", "AccessDenied", "NotAuthorized", "UnauthorizedOperation"})
+CREDENTIALS = frozenset({
     "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredToken", "ExpiredTokenException",
     "InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken",
     "MissingAuthenticationTokenException", "OptInRequired", "RequestExpired", "RequestTimeTooSkewed",
     "InvalidToken",
 })  # fmt: skip
 _KMS = frozenset({"DecryptionFailure", "EncryptionFailure"})
-_KNOWN = _BUSY | _WRONG | _DENIED | _CREDENTIALS | _KMS
+_KNOWN = BUSY | WRONG | DENIED | CREDENTIALS | _KMS
 _CODE = re.compile(r"[0-9]{3}|[A-Za-z]{1,40}(Exception|Error|Failure|Fault|Unavailable)")  # 503: it had none
 
-_NEVER_SENT = (
+NEVER_SENT = (
     boto.EndpointConnectionError,
     boto.ConnectTimeoutError,
     boto.ProxyConnectionError,
     boto.SSLError,
 )
-_NO_CREDENTIALS = (
+NO_CREDENTIALS = (
     boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError,
     boto.ProfileNotFound, boto.TokenRetrievalError, boto.NoAuthTokenError, boto.SSOError, boto.LoginError,
     boto.ConfigParseError, boto.ConfigNotFound, boto.InvalidConfigError,
@@ -56,7 +56,7 @@ def code_of(raised: BaseException) -> str:
 
 def sent(raised: BaseException | None) -> bool:
     """Whether a request may have reached the other side although ``raised`` came of it."""
-    return raised is not None and not isinstance(raised, _NEVER_SENT)
+    return raised is not None and not isinstance(raised, NEVER_SENT)
 
 
 def translated(raised: Exception, operation: str, secret: str) -> RotatorError:
@@ -65,9 +65,9 @@ def translated(raised: Exception, operation: str, secret: str) -> RotatorError:
         return _answered(code_of(raised), raised.operation_name or operation, secret)
     where = f"{operation} of secret {secret!r}"
     kind = type(raised).__name__
-    if isinstance(raised, _NEVER_SENT):
+    if isinstance(raised, NEVER_SENT):
         return NotSent("connect", f"{where} was not sent: no connection to Secrets Manager ({kind}).")
-    if isinstance(raised, _NO_CREDENTIALS):
+    if isinstance(raised, NO_CREDENTIALS):
         return _no_credentials(where, kind)
     if isinstance(raised, boto.ParamValidationError):
         return Refused("param-validation", f"{where} was not sent: botocore refused a value.", permanent=True)
@@ -80,9 +80,9 @@ def _answered(code: str, operation: str, secret: str) -> RotatorError:
     where = f"{operation} of secret {secret!r}"
     if code == "ResourceNotFoundException":
         return missing(secret)
-    if code in _DENIED:
+    if code in DENIED:
         return _denied(operation, where)
-    if code in _CREDENTIALS:
+    if code in CREDENTIALS:
         return _no_credentials(where, code)
     if code in _KMS or code.startswith("KMS"):
         return _no_key(code, where)
@@ -94,11 +94,11 @@ def _refused(code: str, where: str) -> RotatorError:
         return Conflict(code, f"{where}: this token was used with another value.")
     if code == "InvalidRequestException":
         return _not_allowed_now(where)
-    if code in _BUSY:
+    if code in BUSY:
         return Refused(
             code, f"Secrets Manager refused {where} for now: too many requests, or a limit is reached."
         )
-    if code in _WRONG:
+    if code in WRONG:
         return Refused(code, f"Secrets Manager refused {where}.", permanent=True)
     code = code or "no-code"
     return Unknown(code, f"{where} failed at Secrets Manager; it may have been done ({code}).")

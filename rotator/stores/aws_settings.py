@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
@@ -25,8 +25,8 @@ def _duration(value: object) -> timedelta:
     return durations.parse(value if isinstance(value, str) else "")
 
 
-class Settings(BaseModel):
-    """The settings of one store of this type. ``replica_delay`` is how long a replica may lag."""
+class Access(BaseModel):
+    """How an AWS service is reached, and as whom."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,21 +35,26 @@ class Settings(BaseModel):
     role_arn: Annotated[str, Field(pattern=rf"^{_ROLE.pattern}$")] | None = None
     external_id: Annotated[str, Field(min_length=2, max_length=1224)] | None = None
     profile: Annotated[str, Field(min_length=1)] | None = None
-    replica_delay: Annotated[
-        timedelta,
-        BeforeValidator(_duration, json_schema_input_type=str),
-        PlainSerializer(durations.text),
-        Field(json_schema_extra={"default": "10m"}),
-    ] = timedelta(minutes=10)
 
     @model_validator(mode="after")
-    def _fit_together(self) -> "Settings":
+    def _fit_together(self) -> Self:
         """An external id belongs to a role; an address is https, or on this machine."""
         if self.external_id and not self.role_arn:
             raise ValueError("external_id is sent when a role is assumed: give role_arn too, or leave it out")
         if self.endpoint_url is not None:
             _check_endpoint(self.endpoint_url)
         return self
+
+
+class Settings(Access):
+    """The settings of one store of this type. ``replica_delay`` is how long a replica may lag."""
+
+    replica_delay: Annotated[
+        timedelta,
+        BeforeValidator(_duration, json_schema_input_type=str),
+        PlainSerializer(durations.text),
+        Field(json_schema_extra={"default": "10m"}),
+    ] = timedelta(minutes=10)
 
 
 def _check_endpoint(url: str) -> None:

@@ -1,4 +1,4 @@
-"""A provider, a store and a world in memory, which keep what they promise: for simulations.
+"""A provider, a store, a consumer and a world in memory, which keep what they promise: for simulations.
 
 They hold the truth of a test: which keys live, which version is current, and everything that was done.
 """
@@ -9,13 +9,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from rotator.errors import Conflict, NeedsPerson, Refused, Scope
-from rotator.interfaces import Clock, Ledger, Look, Provider, SecretStore, Stored
+from rotator.errors import Conflict, EffectError, NeedsPerson, Refused, Scope
+from rotator.interfaces import Clock, Consumer, Ledger, Look, Provider, SecretStore, Stored
 from rotator.model import (
+    ConsumerRef,
     Credential,
     Event,
     Issued,
     KeyRecord,
+    News,
     Probe,
     ProviderRef,
     StoreRef,
@@ -221,14 +223,41 @@ class FakeStore:
         return self.secrets[name]
 
 
-class FakeWorld:
-    """One provider, one store, a real ledger, numbers from a seed. Wrap either adapter to inject faults."""
+class FakeConsumer:
+    """Remembers what it was told; ``fails`` is raised instead, while it is set."""
 
-    def __init__(self, ledger: Ledger, provider: Provider, store: SecretStore, rng: random.Random) -> None:
+    def __init__(self) -> None:
+        self.heard: list[News] = []
+        self.fails: EffectError | NeedsPerson | None = None
+
+    def tell(self, news: News) -> None:
+        """Remember."""
+        if self.fails is not None:
+            raise self.fails
+        self.heard.append(news)
+
+    def check(self) -> None:
+        """All is there."""
+
+
+class FakeWorld:
+    """One provider, one store, consumers by name, a real ledger, numbers from a seed. Wrap adapters to inject
+    faults.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        provider: Provider,
+        store: SecretStore,
+        rng: random.Random,
+        consumers: Mapping[str, Consumer] | None = None,
+    ) -> None:
         self._ledger = ledger
         self._provider = provider
         self._store = store
         self._rng = rng
+        self._consumers = consumers or {}
         self._stopping = False
 
     @property
@@ -243,6 +272,10 @@ class FakeWorld:
     def store(self, ref: StoreRef) -> SecretStore:
         """The one store."""
         return self._store
+
+    def consumer(self, ref: ConsumerRef) -> Consumer:
+        """By name."""
+        return self._consumers[ref.name]
 
     def renewed(self, ref: ProviderRef) -> None:
         """Nothing is kept here."""

@@ -11,6 +11,7 @@ import click
 import pytest
 import yaml
 
+from rotator import consumers
 from rotator.cli import run
 from rotator.cli.root import COMMANDS, Lazy
 from rotator.policies import Book, load
@@ -92,17 +93,23 @@ def test_every_json_block_is_json(block: Block) -> None:
     assert json.loads(block.text)
 
 
-def test_the_rights_are_those_of_the_adapter() -> None:
-    """The rights that people are told to give are those that the adapter declares, no more and no fewer."""
+def actions(page: str) -> set[str]:
+    """The IAM actions that a page tells people to allow."""
     statements = [
         one
         for block in blocks("json")
-        if block.page.name == "aws-secrets-manager.md"
-        for one in json.loads(block.text)["Statement"]
+        if block.page.name == page
+        for one in json.loads(block.text).get("Statement", ())
     ]
     named = [one["Action"] for one in statements]
-    actions = {each for action in named for each in ([action] if isinstance(action, str) else action)}
-    assert actions == RIGHTS | ROLE_RIGHTS
+    return {each for action in named for each in ([action] if isinstance(action, str) else action)}
+
+
+def test_the_rights_are_those_of_the_adapter() -> None:
+    """The rights that people are told to give are those that the adapter declares, no more and no fewer."""
+    assert actions("aws-secrets-manager.md") == RIGHTS | ROLE_RIGHTS
+    declared = (consumers.adapter(kind).RIGHTS for kind in consumers.names())
+    assert actions("consumers.md") == set().union(*declared)
 
 
 # --- commands ---------------------------------------------------------------------------------------------
@@ -203,5 +210,5 @@ def test_commands_that_need_no_network_work(
 
 
 def test_every_block_has_a_language_that_is_checked() -> None:
-    """A block is YAML, JSON, HCL or shell, which are tried, or text that is only read."""
-    assert {block.language for block in blocks()} <= {"yaml", "json", "hcl", "sh", "text"}
+    """A block is YAML, JSON, HCL, shell or Python, which are tried, or text that is only read."""
+    assert {block.language for block in blocks()} <= {"yaml", "json", "hcl", "sh", "text", "python"}

@@ -19,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     rules_keys.the_current_key_lives,
     rules_keys.a_revoke_is_rechecked,
     rules_keys.grace_is_kept,
+    rules_keys.consumers_are_told_first,
     rules_keys.every_key_of_ours_is_named,
     rules_keys.debts_are_never_dropped,
     rules_keys.what_is_called_dead_is_dead,

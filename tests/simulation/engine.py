@@ -9,15 +9,26 @@ from random import Random
 from typing import Any, cast
 
 from rotator.errors import Fenced, LedgerUnusable
-from rotator.interfaces import Ledger, Provider, SecretStore
+from rotator.interfaces import Consumer, Ledger, Provider, SecretStore
 from rotator.ledger import open_ledger
 from rotator.ledger.rows import Written
 from rotator.ledger.times import HostTime
-from rotator.model import CurrentKey, Order, Policy, Provenance, ProviderRef, SecretState, StoreRef, Target
+from rotator.model import (
+    ConsumerRef,
+    CurrentKey,
+    Order,
+    Policy,
+    Provenance,
+    ProviderRef,
+    SecretState,
+    StoreRef,
+    Target,
+    WhenNotTold,
+)
 from rotator.policies import Book
 from rotator.run_pass import Worker
 from rotator.testing.clock import ManualClock
-from rotator.testing.fakes import FakeSecret, Told
+from rotator.testing.fakes import FakeConsumer, FakeSecret, Told
 from tests.simulation import facts
 from tests.simulation.baton import Baton, Task
 from tests.simulation.history import Act, Did, History
@@ -26,6 +37,7 @@ from tests.simulation.outside import SimProvider, SimStore, SimWorld
 from tests.simulation.reach import Process, Reach
 
 STORE = StoreRef("fake", "fake")
+APP = ConsumerRef("app", "fake")
 ADOPTED, UNADOPTED, EMPTY, UNVERSIONED = "adopted", "unadopted", "empty", "unversioned"
 SECOND = timedelta(seconds=1)
 LONG = timedelta(hours=30)
@@ -39,6 +51,7 @@ class Place:
     provider: str = "alpha"
     grace: timedelta = timedelta(hours=1)
     holds: str = ADOPTED
+    when_not_told: WhenNotTold | None = WhenNotTold.HOLD  # None: it has no consumer
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,7 @@ class Sim:
         }
         self.store = SimStore(self.clock)
         self.store.replicated = setup.replicated
+        self.consumer = FakeConsumer()
         self.ledger = _fresh(self.ledger_clock)
         self.policies = {place.name: policy_of(place) for place in setup.places}
         for provider in self.providers.values():
@@ -204,7 +218,8 @@ class Sim:
             for name, provider in self.providers.items()
         }
         store = cast("SecretStore", reach.to("store", self.store))
-        world = SimWorld(cast("Ledger", reach.to("ledger", ledger)), providers, store, self.rng)
+        consumer = cast("Consumer", reach.to("consumer", self.consumer))
+        world = SimWorld(cast("Ledger", reach.to("ledger", ledger)), providers, store, consumer, self.rng)
         process.world = world
         return Worker(world, self.book, self.told, holder=process.name, threads=1)
 
@@ -301,4 +316,7 @@ def policy_of(place: Place) -> Policy:
     """The policy of a place."""
     provider = ProviderRef(place.provider, "fake", f"https://{place.provider}.invalid")
     target = Target(SimStore.canonical({}, place.name), STORE, place.name)
-    return Policy(place.name, provider, target, every=timedelta(days=30), grace=place.grace)
+    policy = Policy(place.name, provider, target, every=timedelta(days=30), grace=place.grace)
+    if place.when_not_told is None:
+        return policy
+    return replace(policy, consumers=(APP,), when_not_told=place.when_not_told)

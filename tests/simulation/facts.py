@@ -32,6 +32,8 @@ def of_effect(sim: "Sim", call: str, args: Sequence[Any]) -> dict[str, Any]:
         if name == "stage":
             told = {"version": brief(args[2]), "key": args[1].get("key_id"), "onto": brief(args[3].version)}
         return {"secret": args[0].secret, **told}
+    if room == "consumer":
+        return {"secret": args[0].secret, "key": args[0].key_id}
     if name == "issue":
         return {"token": brief(args[0])}
     if name == "revoke":

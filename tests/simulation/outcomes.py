@@ -30,7 +30,7 @@ class Outcome(StrEnum):
 READS = ("provider.find", "store.look", "store.read", "store.shown")
 WRITES = (
     "provider.issue", "provider.revoke", "store.seed", "store.stage", "store.promote", "store.keep",
-    "store.discard",
+    "store.discard", "consumer.tell",
 )  # fmt: skip
 PROBE, COMMIT = "provider.probe", "ledger.commit"
 STRUCK = (*READS, *WRITES, PROBE, COMMIT)  # the calls that strikes count

@@ -7,8 +7,18 @@ from random import Random
 from typing import Any, ClassVar
 
 from rotator.errors import NeedsPerson, Refused
-from rotator.interfaces import Ledger, Look, Provider, SecretStore, Stored
-from rotator.model import Credential, KeyRecord, Probe, ProviderRef, StoreRef, Target, Traits, Verdict
+from rotator.interfaces import Consumer, Ledger, Look, Provider, SecretStore, Stored
+from rotator.model import (
+    ConsumerRef,
+    Credential,
+    KeyRecord,
+    Probe,
+    ProviderRef,
+    StoreRef,
+    Target,
+    Traits,
+    Verdict,
+)
 from rotator.testing.clock import ManualClock
 from rotator.testing.fakes import FakeKey, FakeProvider, FakeSecret, FakeStore
 
@@ -153,14 +163,20 @@ class SimStore(FakeStore):
 
 
 class SimWorld:
-    """What one process reaches: its ledger, and the same providers and store as everybody's."""
+    """What one process reaches: its ledger, and the same providers, store and consumer as everybody's."""
 
     def __init__(
-        self, ledger: Ledger, providers: Mapping[str, Provider], store: SecretStore, rng: Random
+        self,
+        ledger: Ledger,
+        providers: Mapping[str, Provider],
+        store: SecretStore,
+        consumer: Consumer,
+        rng: Random,
     ) -> None:
         self._ledger = ledger
         self._providers = providers
         self._store = store
+        self._consumer = consumer
         self._rng = rng
         self._stopping = False
 
@@ -176,6 +192,10 @@ class SimWorld:
     def store(self, ref: StoreRef) -> SecretStore:
         """The one store."""
         return self._store
+
+    def consumer(self, ref: ConsumerRef) -> Consumer:
+        """The one consumer."""
+        return self._consumer
 
     def renewed(self, ref: ProviderRef) -> None:
         """Nothing is kept here."""

@@ -9,7 +9,7 @@ from tests.simulation.cases import EFFECT, Case
 from tests.simulation.history import Act, Did
 
 MUTATING = ("provider.issue", "provider.revoke", "store.seed", "store.stage", "store.promote", "store.keep",
-            "store.discard")  # fmt: skip
+            "store.discard", "consumer.tell")  # fmt: skip
 _INSTANT = 12  # calls of one kind for one secret in one instant
 _PUSHES = 60  # versions of one secret in 24 hours
 

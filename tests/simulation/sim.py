@@ -1,4 +1,4 @@
-"""The real stories, pass and ledger against a provider and a store in memory, with faults.
+"""The real stories, pass and ledger against a provider, a store and a consumer in memory, with faults.
 
 A fault strikes one call across the boundary: the n-th. The checker looks at the truth, after every call:
 what the store holds must be accepted by the provider; and at the end, what is alive.
@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from rotator.errors import EffectError, LedgerUnusable, Refused, Unknown
-from rotator.interfaces import Ledger, Provider, SecretStore
+from rotator.interfaces import Consumer, Ledger, Provider, SecretStore
 from rotator.ledger import open_ledger
 from rotator.model import (
+    ConsumerRef,
     CurrentKey,
     Order,
     Policy,
@@ -32,18 +33,20 @@ from rotator.model import (
 from rotator.policies import Book
 from rotator.run_pass import Worker
 from rotator.testing.clock import ManualClock
-from rotator.testing.fakes import FakeKey, FakeProvider, FakeStore, FakeWorld, Told
+from rotator.testing.fakes import FakeConsumer, FakeKey, FakeProvider, FakeStore, FakeWorld, Told
 
 SECRET = "prod/one"
 GRACE = timedelta(hours=1)
 STORE = StoreRef("fake", "fake")
 TARGET = Target(FakeStore.canonical({}, SECRET), STORE, SECRET)
 PROVIDER = ProviderRef("fake", "fake", "https://fake.invalid")
-POLICY = Policy("one", PROVIDER, TARGET, every=timedelta(days=30), grace=GRACE)
+APP = ConsumerRef("app", "fake")
+POLICY = Policy("one", PROVIDER, TARGET, every=timedelta(days=30), grace=GRACE, consumers=(APP,))
 
 EFFECTS = {
     "provider": ("issue", "find", "probe", "revoke"),
     "store": ("look", "read", "seed", "stage", "promote", "shown", "keep", "discard"),
+    "consumer": ("tell",),
     "ledger": ("commit",),
 }
 
@@ -112,6 +115,7 @@ class Sim:
     instant: Counter[tuple[datetime, str]] = field(default_factory=Counter)
     held_elsewhere: set[str] = field(default_factory=set)  # keys that another secret holds as well
     left_at: dict[str, datetime] = field(default_factory=dict)
+    heard_at: dict[str | None, datetime] = field(default_factory=dict)  # when a consumer heard of a key
     outside: Callable[["Sim", str], None] = lambda _sim, _name: None
     first: ClassVar[str] = "v0"  # the version that was there before us
 
@@ -120,6 +124,9 @@ class Sim:
         self.clock = ManualClock()
         self.provider = FakeProvider(self.clock, self.rng)
         self.store = self.make_store()
+        self.consumer = FakeConsumer()
+        self.others: dict[str, FakeConsumer] = {}
+        self.excused = False  # a person, or the policy, said that nobody must be told first
         self.told = Told()
         self.old = self.provider.add("made by hand")
         self.foreign = self.provider.add("of somebody else")
@@ -154,6 +161,10 @@ class Sim:
             cast("Provider", Struck("provider", self.provider, self)),
             cast("SecretStore", Struck("store", self.store, self)),
             self.rng,
+            {
+                name: cast("Consumer", Struck("consumer", consumer, self))
+                for name, consumer in {APP.name: self.consumer, **self.others}.items()
+            },
         )
         return Worker(world, Book(policies=(self.policy,)), self.told, holder="sim", threads=1)
 
@@ -219,6 +230,8 @@ class Sim:
         if name == "provider.issue":
             self._issuable()
         answer = act()
+        if name == "consumer.tell":
+            self.heard_at.setdefault(args[0].key_id, self.clock.now())
         self._seen()
         published = self.store.secrets[SECRET].current != current
         if published and name not in ("store.promote", "store.seed"):
@@ -263,6 +276,15 @@ class Sim:
             raise Violation(f"revoke of {key_id} while the secret holds somebody else's key")
         if not self.adopted:
             raise Violation(f"revoke of {key_id}, which nobody adopted")
+        self._known(key_id, value.get("key_id"))
+
+    def _known(self, key_id: str, successor: str | None) -> None:
+        """Consumers were told of a key's successor, a grace ago."""
+        heard = self.heard_at.get(successor)
+        if heard is None and not self.excused:
+            raise Violation(f"revoke of {key_id} while a consumer was not told of its successor")
+        if heard is not None and self.clock.now() < heard + self.policy.grace and not self.excused:
+            raise Violation(f"revoke of {key_id} within its grace after a consumer was told")
 
     def _seen(self) -> None:
         """Note when a key left the secret: its grace is counted from then."""

@@ -86,6 +86,7 @@ CHANGED: dict[str, Callable[[], Acts]] = {
     "the_current_key_lives": lambda: instead(found("died", Did.TRUTH), key="alpha-key-3"),
     "a_revoke_is_rechecked": lambda: instead(read_again(), version="v0"),
     "grace_is_kept": lambda: at_once(revoke()),
+    "consumers_are_told_first": lambda: without(found("consumer.tell", Did.APPLIED)),
     "every_key_of_ours_is_named": lambda: [
         replace(act, data={**act.data, "current": None, "key": None, "token": None})
         if act.name == "commit"

@@ -22,6 +22,7 @@ from rotator import (
     revocation,
     rotation,
     setbacks,
+    telling,
     verifying,
 )
 from rotator.desk import Desk
@@ -345,6 +346,23 @@ def overloaded(folder: Path) -> None:
 # --- guards -----------------------------------------------------------------------------------------------
 
 
+def silent_consumer(sim: Sim) -> None:
+    """A consumer that cannot be told."""
+    sim.consumer.fails = Unknown("http-503", "away")
+
+
+def away_for_hours(sim: Sim) -> None:
+    """A consumer that can be told after some hours."""
+
+    def outside(sim: Sim, _: str) -> None:
+        if sim.clock.now() > began + timedelta(hours=5):
+            sim.consumer.fails = None
+
+    began = sim.clock.now()
+    silent_consumer(sim)
+    sim.outside = outside
+
+
 def without_intent(patch: Patch) -> None:
     """Issue without writing it down first."""
     write = Desk.write
@@ -483,6 +501,8 @@ GUARDS = [
     Guard("6 a conflict is told, not taken", conflict_is_ours, with_sim(rewritten_before)),
     Guard("7 grace", grace_from_nothing, struck("store.promote", Fault.LOST)),
     Guard("7 grace waits for replicas", replicas_forgotten, with_sim(behind)),
+    Guard("7 consumers are told first", gone(telling, "holding", lambda _: ()), with_sim(silent_consumer)),
+    Guard("7 grace waits for consumers", replicas_forgotten, with_sim(away_for_hours)),
     Guard(
         "8 what is in service is not revoked",
         gone(revocation, "_not_in_service", nothing),

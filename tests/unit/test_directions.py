@@ -22,6 +22,7 @@ STORIES = (
     "undying",
     "kinship",
     "setbacks",
+    "telling",
     "verifying",
     "desk",
     "breaker",
@@ -75,6 +76,10 @@ ROOMS: dict[str, Room] = {
     ),
     "providers": Room((*WORDS, *CALENDAR, "addresses", "quiet")),
     "stores": Room((*WORDS, *CALENDAR, "capabilities", "quiet", "version"), "AWS is told which one calls"),
+    "consumers": Room(
+        (*WORDS, *CALENDAR, "providers", "stores", "telemetry"),
+        "the HTTP network of the one and the AWS clients of the other; what is told is scrubbed",
+    ),
     "audit": Room(WORDS),
     "ledger": Room(
         (*WORDS, *FACTS, *CALENDAR, "audit", "quiet", "stores", "version"),
@@ -82,8 +87,8 @@ ROOMS: dict[str, Room] = {
     ),
     "telemetry": Room((*WORDS, *FACTS, *CALENDAR, "notices")),
     "policies": Room(
-        (*WORDS, *CALENDAR, "addresses", "notices", "providers", "stores"),
-        "their two tables, by name: each adapter declares the settings that a file may give it",
+        (*WORDS, *CALENDAR, "addresses", "consumers", "notices", "providers", "stores"),
+        "their tables, by name: each adapter declares the settings that a file may give it",
     ),
     "doctor": Room((*WORDS, "capabilities", "due", "people")),
     "reconcile": Room(
@@ -91,7 +96,7 @@ ROOMS: dict[str, Room] = {
         "it looks as the stories do, under the same claims, and leaves every revocation to them",
     ),
     "incident": Room((*WORDS, "audit", "due", "durations", "people"), "of audit the certificates, values"),
-    "wiring": Room((*WORDS, "ledger", "notices", "providers", "stores", "telemetry")),
+    "wiring": Room((*WORDS, "consumers", "ledger", "notices", "providers", "stores", "telemetry")),
     "lab": Room(
         (*WORDS, "people", "ledger", "wiring"), "the demo reads the ledger as a person does, beside a daemon"
     ),
@@ -116,7 +121,7 @@ ROOMS: dict[str, Room] = {
     "__main__": Room(("cli",)),
 }  # fmt: skip
 
-ADAPTERS = ("providers", "stores", "ledger", "telemetry", "policies")
+ADAPTERS = ("consumers", "providers", "stores", "ledger", "telemetry", "policies")
 LATE_CYCLES = {("rotator.providers.exchange", "rotator.providers.network")}
 """Modules that know each other, the second with an import inside a function: the HTTP library is heavy, and
 loading policies imports network but not exchange."""

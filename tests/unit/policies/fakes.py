@@ -79,6 +79,28 @@ class OneValue:
     )
 
 
+class Bell:
+    """A consumer that signs what it is told."""
+
+    class Settings(_Model):
+        """Of its section."""
+
+        url: str
+
+    SIGNS: ClassVar[str | None] = "clapper"
+
+
+class Door:
+    """A consumer that needs nothing to sign with."""
+
+    class Settings(_Model):
+        """Of its section."""
+
+        street: str
+
+    SIGNS: ClassVar[str | None] = None
+
+
 class Table:
     """Adapters by type."""
 
@@ -92,7 +114,11 @@ class Table:
         return sorted(self._types)
 
 
-ADAPTERS = Adapters(providers=Table(fancy=Provider, plain=OneValue), stores=Table(safe=Store))
+ADAPTERS = Adapters(
+    providers=Table(fancy=Provider, plain=OneValue),
+    stores=Table(safe=Store),
+    consumers=Table(bell=Bell, door=Door),
+)
 
 HEAD = """\
 version: 1
