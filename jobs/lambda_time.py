@@ -7,8 +7,8 @@ after the return, and an effect begins only while there is time for the whole of
 from datetime import timedelta
 from typing import Any, Protocol
 
-from rotator.interfaces import EFFECT_SECONDS, Clock, Ledger, Provider, SecretStore, World
-from rotator.model import ProviderRef, StoreRef
+from rotator.interfaces import EFFECT_SECONDS, Clock, Consumer, Ledger, Provider, SecretStore, World
+from rotator.model import ConsumerRef, ProviderRef, StoreRef
 
 LAST = timedelta(seconds=5)  # for commits, alarms and the answer, after the last effect
 _EFFECT = timedelta(seconds=EFFECT_SECONDS)
@@ -58,6 +58,10 @@ class Until:
     def store(self, ref: StoreRef) -> SecretStore:
         """The adapter for a store, which outlives the invocation."""
         return self._world.store(ref)
+
+    def consumer(self, ref: ConsumerRef) -> Consumer:
+        """The adapter for a consumer, which outlives the invocation."""
+        return self._world.consumer(ref)
 
     def renewed(self, ref: ProviderRef) -> None:
         """A provider's admin credential was replaced."""

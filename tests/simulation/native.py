@@ -17,9 +17,9 @@ from rotator.testing.fake_secret import Secret
 from rotator.testing.fake_secrets_manager import FakeSecretsManager
 from rotator.testing.fakes import FakeStore
 from tests.simulation.engine import LedgerClock, _fresh
-from tests.simulation.sim import GRACE, PROVIDER, SECRET, TARGET, Crash, Sim, Violation
+from tests.simulation.sim import APP, GRACE, PROVIDER, SECRET, TARGET, Crash, Sim, Violation
 
-NATIVE = Policy("one", PROVIDER, replace(TARGET, native=True), grace=GRACE)
+NATIVE = Policy("one", PROVIDER, replace(TARGET, native=True), grace=GRACE, consumers=(APP,))
 
 
 class Kept:

@@ -21,6 +21,7 @@ from tests.terraform.tool import MODULES, WrongError, needs_terraform, planned, 
 RIGHTS = MODULES / "iam" / "rights"
 ACCOUNT, ELSEWHERE = "123456789012", "111122223333"
 ROLE = f"arn:aws:iam::{ELSEWHERE}:role/rotator"
+CLUSTER = f"arn:aws:ecs:us-east-1:{ELSEWHERE}:cluster/desk"
 TABLE = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/rotator"
 AUDIT_KEY = f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:rotator/audit-key-AbCdEf"
 USER = f"arn:aws:rds-db:eu-west-1:{ACCOUNT}:dbuser:db-ABC/rotator"
@@ -43,12 +44,18 @@ providers:
     base_url: https://buildmarkets.example.com
     admin: {{store: aws, secret: rotator/buildmarkets-admin}}
   figure: {{type: figure, base_url: "https://figure.example.com"}}
+consumers:
+  bus: {{type: eventbridge, region: eu-west-1, bus: keys}}
+  maker: {{type: ecs, region: eu-west-1, cluster: trading, service: maker}}
+  theirs: {{type: ecs, region: us-east-1, cluster: "{CLUSTER}", service: theirs, role_arn: "{ROLE}"}}
+  hook: {{type: webhook, url: "https://desk.example.com", signing: {{store: aws, secret: rotator/signing}}}}
+  pods: {{type: kubernetes, namespace: trading, deployment: maker}}
+defaults: {{every: 30d, store: aws, provider: build, grace: 1h, consumers: [bus, maker, theirs, hook, pods]}}
 notify:
   channels:
     desk: {{secret: {{store: aws, secret: rotator/notify/desk}}}}
     other: {{secret: {{store: vault, secret: rotator/notify/other}}, template: "{{text}}"}}
   otherwise: [desk, other]
-defaults: {{every: 30d, store: aws, provider: build, grace: 1h}}
 policies:
   - {{name: maker, secret: prod/maker, key: {{scopes: [accounts:read]}}}}
   - {{name: in-vault, store: vault, secret: prod/hidden, key: {{scopes: [accounts:read]}}}}
@@ -72,6 +79,8 @@ DECLARED: Mapping[str, tuple[str, ...]] = {  # what code declares, and the state
     "rotator.stores.aws_secrets_manager.READING": ("Read", "ReadKeys"),
     "rotator.stores.aws_secrets_manager.REPLICA_RIGHTS": ("ReadReplicas", "UseReplicaKeys"),
     "rotator.stores.aws_secrets_manager.ROLE_RIGHTS": ("AssumeRoles",),
+    "rotator.consumers.eventbridge.RIGHTS": ("TellBuses",),
+    "rotator.consumers.ecs.RIGHTS": ("TellServices",),
     "rotator.ledger.dynamodb.RIGHTS": ("KeepLedger",),
     "rotator.ledger.dynamodb.INDEX_RIGHTS": ("AskLedger",),
     "rotator.ledger.login.RIGHTS": ("LogIntoLedger",),
@@ -82,6 +91,8 @@ IN_THE_FILE: Mapping[str, tuple[str, ...]] = {  # the same, by the names in acti
     "rotator.stores.aws_secrets_manager.READING": ("reading", "key_of_read"),
     "rotator.stores.aws_secrets_manager.REPLICA_RIGHTS": ("reading_replica", "key_of_read"),
     "rotator.stores.aws_secrets_manager.ROLE_RIGHTS": ("assuming",),
+    "rotator.consumers.eventbridge.RIGHTS": ("telling_bus",),
+    "rotator.consumers.ecs.RIGHTS": ("telling_service",),
     "rotator.ledger.dynamodb.RIGHTS": ("keeping",),
     "rotator.ledger.dynamodb.INDEX_RIGHTS": ("asking_index",),
     "rotator.ledger.login.RIGHTS": ("logging_in",),
@@ -168,6 +179,9 @@ def expected(book: Book, role: str | None) -> tuple[set[str], set[str]]:
             rotated.add(pattern(policy.target.store, policy.target.secret))
         if admin and admin.store.type == TYPE and admin.store.settings.get("role_arn") == role:
             read.add(pattern(admin.store, admin.secret))
+        for kept in (ref.signing for ref in policy.consumers if ref.signing):
+            if kept.store.settings.get("role_arn") == role:
+                read.add(pattern(kept.store, kept.secret))
     for channel in book.notices.channels.values():
         if channel.store.type == TYPE and channel.store.settings.get("role_arn") == role:
             read.add(pattern(channel.store, channel.secret))
@@ -240,6 +254,17 @@ def test_each_right_is_on_its_own_resource(policies: Path, tmp_path: Path) -> No
     }
     assert found["LogIntoLedger"]["Resource"] == [USER]
     assert found["ReadAuditKey"]["Resource"] == [AUDIT_KEY]
+
+
+@needs_terraform
+def test_each_consumer_may_be_told_and_no_other(policies: Path, tmp_path: Path) -> None:
+    """Events go onto the buses that are named, the services that are named are restarted, by who does it."""
+    told = planned(RIGHTS, tmp_path, given(policies))
+    ours, theirs = (statements(documents) for documents in (told["worker"], told["roles"][ROLE]))
+    assert ours["TellBuses"]["Resource"] == [f"arn:aws:events:eu-west-1:{ACCOUNT}:event-bus/keys"]
+    assert ours["TellServices"]["Resource"] == [f"arn:aws:ecs:eu-west-1:{ACCOUNT}:service/trading/maker"]
+    assert theirs["TellServices"]["Resource"] == [f"arn:aws:ecs:us-east-1:{ELSEWHERE}:service/desk/theirs"]
+    assert "TellBuses" not in theirs
 
 
 @needs_terraform
