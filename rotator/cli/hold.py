@@ -38,7 +38,8 @@ def pause(options: Options, *, name: str, long: timedelta, reason: str, as_json:
     if policy.renew is not None:
         raise Wrong(
             f"{name} is a token: it is renewed before it expires, or its users would be locked out, so that "
-            "no pause holds it. Nothing was changed. What holds tokens, and everything else: rotator stop"
+            "no pause holds it. Nothing was changed. What holds tokens, and everything else: "
+            "rotator stop --reason TEXT"
         )
     with session.world(options) as world:
         known_to(world.ledger, policy)
