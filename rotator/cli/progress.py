@@ -13,8 +13,8 @@ from rotator.cli.output import STYLES, printable, span
 from rotator.incident.coverage import Coverage, Outcome
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.live import Live
-    from rich.table import Table
 
 MOST = 15  # rows that are drawn: a terminal is not high
 CAUSES = 3
@@ -90,20 +90,15 @@ def causes(outcomes: Sequence[Outcome]) -> list[tuple[int, str]]:
     return [(count, why) for why, count in whys.most_common()]
 
 
-def _drawn(outcomes: Sequence[Outcome], summary: str) -> "Table":
-    """The table of what is under way, with the counts of the rest, and why some are not covered."""
+def _drawn(outcomes: Sequence[Outcome], summary: str) -> "Group":
+    """The counts, the table of what is under way, and why some are not covered."""
+    from rich.console import Group  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    told = causes(outcomes)
-    title, caption = Text(printable(summary)), Text()
-    for count, why in told[:CAUSES]:
-        caption.append(printable(f"{count} x {why}\n"))
-    table = Table(
-        "policy", "state", "step", title=title, title_justify="left", box=None, pad_edge=False,
-        caption=caption if told else None, caption_justify="left",
-    )  # fmt: skip
+    table = Table("policy", "state", "step", box=None, pad_edge=False)
     for one in sorted(outcomes, key=lambda one: one.ended)[:MOST]:
         state = Text(str(one.state), style=STYLES.get(str(one.state), ""))
         table.add_row(Text(printable(one.policy)), state, Text(printable(one.why)))
-    return table
+    told = [Text(printable(f"{count} x {why}")) for count, why in causes(outcomes)[:CAUSES]]
+    return Group(Text(printable(summary), style="bold"), table, *told)

@@ -32,3 +32,15 @@ def test_a_large_order_fits_a_terminal() -> None:
     assert lines[0].startswith("1 rotated, 40 working")
     assert len(lines) == MOST + 2
     assert "done" not in text.getvalue()
+
+
+def test_a_board_says_why_some_are_not_covered() -> None:
+    """What most have in common comes first, under what is under way; the counts stand in one line."""
+    text = io.StringIO()
+    failed = [Outcome(f"f{number}", Coverage.FAILED, "the provider is down") for number in range(3)]
+    other = Outcome("o", Coverage.WAITING, "adopt it")
+    summary = "1 waiting for a person, 3 failed, 12 working, 984 not begun; 11 a minute, about 1m35s left"
+    Console(file=text, width=100).print(_drawn([other, *failed, *WORKING[:12]], summary))
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    assert lines[0] == summary
+    assert lines[-2:] == ["3 x the provider is down", "1 x adopt it"]
