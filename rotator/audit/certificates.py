@@ -3,6 +3,7 @@
 Pure: what the ledger recorded goes in, certificates come out.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -43,27 +44,59 @@ class Certificate:
     record: int = 0
 
 
+@dataclass(slots=True)
+class _Life:
+    """One credential that came under an id; several may bear one, such as a user's address.
+
+    ``owed``: a debt is its.
+    """
+
+    rotation: str | None
+    issued_at: datetime | None = None
+    current_at: datetime | None = None
+    owed: bool = False
+
+
 def certificates(events: Iterable[Event]) -> list[Certificate]:
     """A certificate for each key that had to die, in the order of what is told; ``events`` oldest first."""
-    issued: dict[tuple[str, str], datetime | None] = {}
-    current: dict[tuple[str, str], datetime | None] = {}
+    lives = defaultdict[tuple[str, str], list[_Life]](list)
     found: dict[str, Certificate] = {}
     for event in events:
-        key = (event.secret, event.data.get("key_id", ""))
+        borne = lives[event.secret, event.data.get("key_id", "")]
         if event.kind in ("issued", "submitted"):
-            issued[key] = event.at
+            borne.append(_Life(event.rotation, issued_at=event.at))
         elif event.kind == "promoted":
-            current[key] = event.at
+            _promoted(borne, event)
         elif event.debt is not None:
-            known = found.get(event.debt) or _begun(event, event.debt)
+            known = found.get(event.debt) or _begun(event, event.debt, borne)
             found[event.debt] = _told(known, event)
-    return [_whole(one, issued, current) for one in found.values()]
+    return list(found.values())
 
 
-def _begun(event: Event, debt: str) -> Certificate:
-    """A certificate from the first thing that was told of a debt."""
+def _promoted(borne: list[_Life], event: Event) -> None:
+    """Note when the credential of a rotation came into service."""
+    if not borne or borne[-1].rotation != event.rotation:
+        borne.append(_Life(event.rotation))
+    borne[-1].current_at = event.at
+
+
+def _owed(borne: Iterable[_Life], at: datetime | None) -> _Life:
+    """Which of those that bore an id is owed at a time: the one before that which was promoted by the same
+    commit, else the last; each is owed once.
+    """
+    left = [life for life in borne if not life.owed]
+    if at is not None and any(life.current_at == at for life in left):
+        left = [life for life in left if life.current_at not in (None, at)]
+    chosen = left[-1] if left else _Life(None)
+    chosen.owed = True
+    return chosen
+
+
+def _begun(event: Event, debt: str, borne: Iterable[_Life]) -> Certificate:
+    """A certificate from the first thing that was told of a debt: what the key did before stands then."""
+    life, policy = _owed(borne, event.at), event.data.get("policy", "")
     owed_at = event.at if event.kind == "owed" else None
-    return Certificate(event.secret, debt, event.data.get("policy", ""), None, event.text, owed_at)
+    return Certificate(event.secret, debt, policy, None, event.text, owed_at, life.issued_at, life.current_at)
 
 
 def _told(known: Certificate, event: Event) -> Certificate:
@@ -87,12 +120,3 @@ def _told(known: Certificate, event: Event) -> Certificate:
 def _key_id(event: Event) -> str | None:
     key_id = event.data.get("key_id")
     return None if key_id == "of unknown id" else key_id
-
-
-def _whole(
-    one: Certificate,
-    issued: dict[tuple[str, str], datetime | None],
-    current: dict[tuple[str, str], datetime | None],
-) -> Certificate:
-    key = (one.secret, one.key_id or "")
-    return replace(one, issued_at=issued.get(key), current_at=current.get(key))

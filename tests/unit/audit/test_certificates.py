@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -64,3 +65,23 @@ def test_each_key_has_its_own() -> None:
     other = Event("two", "issued", "x", data={"key_id": "a"}, at=BEGINNING)
     found = certificates([other, *LIFE, told(7, "owed", "d2", key_id="c")])
     assert [(one.debt, one.key_id, minutes(one)[0]) for one in found] == [("d1", "a", 1), ("d2", "c", None)]
+
+
+def test_keys_that_bear_one_id_have_lives_of_their_own() -> None:
+    """Where several credentials have one id, each certificate tells when its own was issued and in use."""
+
+    def rotated(minute: int, number: int) -> list[Event]:
+        came = [told(minute, "submitted", key_id="m"), told(minute + 2, "promoted", key_id="m")]
+        return [replace(event, rotation=f"r{number}") for event in came]
+
+    given_up = [replace(told(22, "submitted", key_id="m"), rotation="r2"), told(23, "owed", "d3", key_id="m")]
+    ends = [told(minute, "settled", debt, key_id="m", by="ann") for minute, debt in ((60, "d1"), (61, "d2"))]
+    first = [told(12, "owed", "d1", key_id="m")]
+    found = certificates(
+        [*rotated(10, 1), *first, *given_up, *rotated(30, 3), told(32, "owed", "d2", key_id="m"), *ends]
+    )
+    assert {one.debt: minutes(one) for one in found} == {
+        "d1": [None, None, 12, None, 60],
+        "d2": [10, 12, 32, None, 61],
+        "d3": [22, None, 23, None, None],
+    }
