@@ -1,6 +1,6 @@
 """When to look again. Pure: the counts and times live in the ledger, so a restart forgets no back-off."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 _FAILURES = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 _TOKENS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
@@ -12,6 +12,18 @@ _PERSON = (timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 _ASKED = (timedelta(seconds=10), timedelta(hours=1))
 
 ATTEMPTS = 3  # tries at one rotation before it fails
+
+_CLOCKS = timedelta(minutes=15)  # by which the clocks of hosts, stores and databases may differ
+
+
+def is_ahead(at: datetime, now: datetime, span: timedelta = timedelta(0)) -> bool:
+    """Whether a time lies further ahead than its span can be: a clock that was wrong wrote it."""
+    return at > now + span + _CLOCKS
+
+
+def passed(since: datetime, span: timedelta, now: datetime) -> bool:
+    """Whether so long has passed since a time; one that lies ahead holds nothing up."""
+    return now - since >= span or is_ahead(since, now)
 
 
 def after_failures(failures: int) -> timedelta:

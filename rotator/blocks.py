@@ -20,6 +20,7 @@ from rotator.records import Codec
 PAUSED = "provider-fails"
 SECRETS = 3  # that fail in the same way, none succeeding between, until their provider is paused
 _WITHIN = timedelta(hours=1)
+_LONGEST = timedelta(hours=1)  # until anything that a person must mend is looked at again
 _TRIAL = timedelta(minutes=2)  # for one secret to get from its trial to an answer
 
 
@@ -27,7 +28,7 @@ def told(error: NeedsPerson, known: Block | None, now: datetime) -> tuple[Block,
     """The block for an error, and whether people are told: of a new one, and now and then again."""
     if known is None or (known.kind, known.reason) != (error.kind, error.message):
         return Block(error.kind, error.message, error.todo, now, told_at=now), True
-    if now - (known.told_at or known.since) < backoff.until_reminder(known.told):
+    if not backoff.passed(known.told_at or known.since, backoff.until_reminder(known.told), now):
         return known, False
     return replace(known, told=known.told + 1, told_at=now), True
 
@@ -50,6 +51,11 @@ def _kept(block: Block, provider: str, before: Kept | None, now: datetime) -> Ke
     return Kept(**asdict(told), provider=provider, look_at=look_at, looks=looks)
 
 
+def _not_ahead(look_at: datetime, now: datetime) -> datetime:
+    """When to look again; now, where that was written by a clock that was ahead and was put right."""
+    return now if backoff.is_ahead(look_at, now, _LONGEST) else look_at
+
+
 # --- a block ---------------------------------------------------------------------------------------------
 
 
@@ -60,8 +66,9 @@ def block_key(policy: Policy) -> str:
 
 def blocked_until(ledger: Ledger, policy: Policy) -> datetime | None:
     """Until when a policy's provider is blocked, read anew; None where it is not. It may be over."""
-    kept = ledger.fact(block_key(policy))
-    return None if kept is None else BLOCK.decode(kept).look_at
+    text = ledger.fact(block_key(policy))
+    kept = BLOCK.decode(text) if text else None
+    return None if kept is None else _not_ahead(kept.look_at, ledger.now())
 
 
 def block(ledger: Ledger, policy: Policy, error: NeedsPerson) -> tuple[datetime, bool]:
@@ -89,7 +96,9 @@ class Failing:
     def with_one(self, secret: str, kind: str, now: datetime) -> "Failing":
         """One more; another kind of failure begins to be counted anew."""
         alike = self.secrets if kind == self.kind else {}
-        lately = {name: at for name, at in alike.items() if at > now - _WITHIN}
+        lately = {
+            name: at for name, at in alike.items() if now - _WITHIN < at and not backoff.is_ahead(at, now)
+        }
         return Failing(kind, {**lately, secret: now}, self.pause)
 
 
@@ -140,7 +149,7 @@ def paused_until(ledger: Ledger, policy: Policy) -> datetime | None:
     failing = _failing(text)
     if failing.pause is None:
         return None
-    until = failing.pause.look_at
+    until = _not_ahead(failing.pause.look_at, now)
     if until > now:
         return until
     trial = replace(failing, pause=replace(failing.pause, look_at=now + _TRIAL))

@@ -109,6 +109,6 @@ def must_be_told(ledger: Ledger) -> bool:
     """Whether it is for us to tell people that the revocations of this hour are used up: once in a day."""
     text, now = ledger.fact(_ALL), ledger.now()
     shared = _read(text)
-    if shared.told_at is not None and now - shared.told_at < backoff.until_reminder(1):
+    if shared.told_at is not None and not backoff.passed(shared.told_at, backoff.until_reminder(1), now):
         return False
     return ledger.swap(_ALL, text, _SHARED.encode(Shared(shared.spent, now)))

@@ -18,6 +18,7 @@ from rotator.kinship import keeps_admin, others_are_due, up_to_date
 from rotator.looking import keys_listed, versions_of
 from rotator.model import Again, Debt, DebtReason, Ended, Event, Level, Order, Phase, Policy, Rotation
 from rotator.owing import identify
+from rotator.righting import put_right
 
 NO_GRACE = timedelta(0)
 _SOON = timedelta(minutes=1)  # after a passing error of a first look or a rehearsal
@@ -34,6 +35,7 @@ def work(desk: Desk, policy: Policy | None) -> datetime | None:
     ``policy`` is None once it was deleted: then debts are paid and a key that was issued is brought to
     its end, but nothing new begins, and the secret is looked at now and then.
     """
+    put_right(desk)
     acquainted(desk, policy)
     let_go(desk)
     for _ in range(_MOVES):

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
 
-from rotator import backoff
+from rotator import backoff, stamps
 from rotator.interfaces import Ledger
 from rotator.model import Event, Level, SecretState
 from rotator.records import Codec
@@ -40,18 +40,20 @@ class Likeness:
     def mend(self, ledger: Ledger) -> Event | None:
         """Make due what another worker marked as deleted, or worked by another text; what people are to hear.
 
-        Reads nothing but every five minutes. Raises LedgerUnusable.
+        So is what a clock wrote that was ahead and was put right: what it waits for is far. Reads nothing but
+        every five minutes. Raises LedgerUnusable.
         """
         now = ledger.now()
-        if now < self._look_at:
+        set_back = backoff.is_ahead(self._look_at, now, CHECK)
+        if now < self._look_at and not set_back:
             return None
-        self._look_at = now + CHECK
+        self._look_at, self._claim_at = now + CHECK, min(self._claim_at, now + self._pause)
+        waiting = [state for state, at in ledger.secrets() if at is None or at > now + _DUE]
+        ledger.nudge(state.id for state in waiting if set_back or stamps.is_off(state, now))
         unlike = [
             state
-            for state, next_at in ledger.secrets()
-            if (next_at is None or next_at > now + _DUE)
-            and state.id in self._digests
-            and (state.gone or state.digest != self._digests[state.id])
+            for state in waiting
+            if state.id in self._digests and (state.gone or state.digest != self._digests[state.id])
         ]
         marked = [state for state in unlike if state.gone]
         ledger.nudge(
@@ -84,7 +86,7 @@ _AT = Codec("told policies", TypeAdapter(ToldAt))
 def must_be_told(ledger: Ledger, now: datetime) -> bool:
     """Whether it is for this worker to tell people: one of all does, once in a day."""
     before = ledger.fact(TOLD)
-    if before is not None and now - _AT.decode(before).at < backoff.until_reminder(1):
+    if before is not None and not backoff.passed(_AT.decode(before).at, backoff.until_reminder(1), now):
         return False
     return ledger.swap(TOLD, before, _AT.encode(ToldAt(now)))
 

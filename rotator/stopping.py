@@ -52,7 +52,7 @@ def news(ledger: Ledger) -> Event | None:
     times = 0
     if before and before.stop == stop.at:
         times = before.times
-        if ledger.now() < before.at + backoff.until_reminder(times):
+        if not backoff.passed(before.at, backoff.until_reminder(times), ledger.now()):
             return None
     after = Told(stop.at, times + 1, ledger.now())
     ours = ledger.swap(_TOLD, text, _NEWS.encode(after))

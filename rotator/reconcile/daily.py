@@ -5,18 +5,18 @@ finding they hear when there is a new one, and after a day, two, four, then ever
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
 
-from rotator import backoff, safe_mode
+from rotator import backoff, safe_mode, stamps
 from rotator.interfaces import Ledger, World
 from rotator.model import Level, Policy
 from rotator.reconcile import examine, fix, seen
 from rotator.reconcile.mending import claimed
-from rotator.reconcile.values import Finding, Kind
+from rotator.reconcile.values import Finding, Kind, Records
 from rotator.records import Codec
 
 DAY = timedelta(days=1)
@@ -76,7 +76,9 @@ class Daily:
 
     def _made(self) -> int:
         policies, ledger = self._policies(), self._world.ledger
-        found = examine(self._world, seen(self._world, policies, self._holder))
+        view = seen(self._world, policies, self._holder)
+        ledger.nudge(_ahead(view.records))
+        found = examine(self._world, view)
         mended = fix(self._world, policies, found, self._holder)
         left = [one for one in found if one.needs_somebody and one not in mended]
         if self._world.stopping():  # it is made anew by the next process
@@ -93,7 +95,15 @@ def due(ledger: Ledger) -> bool:
     if made is None:
         _write(ledger, MADE, _MADE.encode(Made(ledger.now())))
         return False
-    return ledger.now() - _MADE.decode(made).at >= DAY
+    return backoff.passed(_MADE.decode(made).at, DAY, ledger.now())
+
+
+def _ahead(known: Records) -> Iterator[str]:
+    """Secrets of which a record was written by a clock that was ahead: they are looked at, and put right."""
+    now = known.now
+    yield from (state.id for state in known.states.values() if stamps.of_state(state, now) != state)
+    yield from (one.secret for one in known.rotations.values() if stamps.of_rotation(one, now) != one)
+    yield from (debt.secret for debt in known.debts if stamps.of_debt(debt, now) != debt)
 
 
 def tell(world: World, found: Iterable[Finding], holder: str) -> None:
@@ -117,7 +127,7 @@ def _news(ledger: Ledger, kind: Kind, theirs: Sequence[Finding]) -> ToldOf | Non
     before = _TOLD.decode(text) if text else None
     if before is None or not set(first.names) <= set(before.names):
         return first
-    if ledger.now() - before.at < backoff.until_reminder(before.told):
+    if not backoff.passed(before.at, backoff.until_reminder(before.told), ledger.now()):
         return None
     return replace(first, told=before.told + 1)
 

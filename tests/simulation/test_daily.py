@@ -6,7 +6,7 @@ import pytest
 from rotator.reconcile.daily import Daily
 from tests.simulation.sim import SECRET, Sim
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_comparison_is_made_once_a_day_whoever_asks(sim: Sim) -> None:
     sim.clock.advance(DAY)
     assert (one(), other(), one()) == (0, None, None)
     sim.clock.advance(DAY)
-    assert sim.ledger.lock("reconcile:made", "a third", DAY)
+    assert sim.ledger.lock("reconcile:made", "a third", HOUR)
     assert other() is None
 
 

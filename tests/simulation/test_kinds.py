@@ -117,6 +117,9 @@ class Both(FakeWorld):
         return self.providers[ref.name]
 
 
+YEAR = timedelta(days=365)
+
+
 class Rig:
     """A parent secret that a person fills, and a token that is minted from it."""
 
@@ -336,6 +339,19 @@ def test_a_token_is_renewed_before_it_expires_and_never_oftener_than_needed(rig:
     assert all("expired at" in (debt.proof or "") for debt in ended)
     assert rig.tokens.revoked == []
     assert rig.store.value("token")["note"] == "theirs"
+
+
+def test_a_clock_that_was_ahead_for_a_minute_locks_nobody_out(rig: Rig) -> None:
+    """A token that was minted by a clock a year ahead is renewed once that clock was put right."""
+    rig.until(timedelta(hours=5))
+    rig.clock.advance(YEAR)
+    rig.until(timedelta(minutes=2))
+    rig.clock.advance(-YEAR)
+    minted = len(rig.tokens.minted)
+    rig.worker.run_pass(only=())
+    rig.until(timedelta(hours=5))
+    assert len(rig.tokens.minted) - minted == 4
+    assert rig.alarms("token") == ["clock-was-ahead"]
 
 
 def test_a_pause_does_not_hold_a_token(rig: Rig) -> None:

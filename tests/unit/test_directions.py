@@ -21,6 +21,7 @@ STORIES = (
     "permits",
     "undying",
     "kinship",
+    "righting",
     "setbacks",
     "telling",
     "verifying",
@@ -57,7 +58,8 @@ ROOMS: dict[str, Room] = {
     "windows": Room(("model",)),
     "notices": Room(("model",)),
     "records": Room(("errors",), "how anything is read from a ledger, whoever wrote it"),
-    "likeness": Room((*FACTS, "backoff", "interfaces", "model")),
+    "stamps": Room(("backoff", "model")),
+    "likeness": Room((*FACTS, "backoff", "interfaces", "model", "stamps")),
     "budgets": Room((*FACTS, "backoff", "cron", "interfaces", "model")),
     "blocks": Room(("backoff", *FACTS, *WORDS)),
     "stopping": Room((*FACTS, "backoff", "interfaces", "model")),
@@ -66,7 +68,8 @@ ROOMS: dict[str, Room] = {
     "people": Room(("blocks", "errors", "model"), "blocks of providers are facts: shown as they are read"),
     **{
         story: Room(
-            (*WORDS, *FACTS, *HOLDS, "due", "backoff", "durations", *(one for one in STORIES if one != story))
+            (*WORDS, *FACTS, *HOLDS, "due", "backoff", "durations", "stamps",
+             *(one for one in STORIES if one != story))
         )
         for story in STORIES
     },
@@ -92,7 +95,8 @@ ROOMS: dict[str, Room] = {
     ),
     "doctor": Room((*WORDS, "capabilities", "due", "people")),
     "reconcile": Room(
-        (*WORDS, *FACTS, "safe_mode", "due", "backoff", "durations", "desk", "looking", "owing", "setbacks"),
+        (*WORDS, *FACTS, "safe_mode", "due", "backoff", "durations", "desk", "looking", "owing", "setbacks",
+         "stamps"),
         "it looks as the stories do, under the same claims, and leaves every revocation to them",
     ),
     "incident": Room((*WORDS, "audit", "due", "durations", "people"), "of audit the certificates, values"),
