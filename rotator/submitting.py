@@ -4,17 +4,21 @@ It enters the first story where an issued key would be staged. Until the store h
 us: a kill loses nothing, since the person still has it. From then on the story goes on by itself.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pydantic import TypeAdapter
 
 from rotator import breaker
 from rotator import rotation as story
 from rotator.desk import Desk, holds_nothing, pushed
 from rotator.due import pushes_free_at
 from rotator.errors import EffectError, NeedsPerson, Unknown
-from rotator.interfaces import Stored
+from rotator.interfaces import Ledger, Stored
 from rotator.looking import Seen, look, owe_found, seed
-from rotator.model import Credential, Level, Phase, Policy, Rotation, Verdict
+from rotator.model import Credential, Level, Phase, Policy, ProviderRef, Rotation, Verdict
 from rotator.owing import holds_same
+from rotator.records import Codec
 from rotator.setbacks import supersede
 
 NOT_COMPARED = "not-compared"
@@ -182,3 +186,29 @@ def _staged(desk: Desk, policy: Policy, credential: Credential, seen: Seen) -> R
     desk.memory.keep(desk.state.id, story.issued_name(rotation), brought, now)
     story.advance(desk, rotation)
     return desk.world.ledger.rotation(desk.state.id) or rotation
+
+
+# --- the admin credential --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Who brought an admin credential, when, under which token it is written, and whether it was."""
+
+    by: str
+    at: datetime
+    push: str
+    written: bool = False
+
+
+_BROUGHT = Codec("brought admin credential", TypeAdapter(Brought))
+
+
+def record_admin(ledger: Ledger, ref: ProviderRef, brought: Brought) -> None:
+    """Record, in the ledger's own chain, that an admin credential is about to be written, or was.
+
+    It is of no secret of a policy, so it is a fact: before the write, and after it. Raises LedgerUnusable.
+    """
+    key = f"admin:{ref.principal}"
+    while not ledger.swap(key, ledger.fact(key), _BROUGHT.encode(brought)):
+        pass

@@ -1,5 +1,6 @@
 """``submit``: a person's fresh credential, by standard input or hidden prompts; it is never shown."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -84,6 +85,7 @@ def _admin(options: Options, book: "Book", provider: str, *, as_json: bool) -> N
 
 def _submitted(options: Options, ref: ProviderRef) -> int:
     """Read, try, write; how many secrets were waiting for it."""
+    from rotator.submitting import Brought, record_admin  # noqa: PLC0415 - the stories
     from rotator.wiring import traits  # noqa: PLC0415
 
     if ref.admin is None:
@@ -100,8 +102,11 @@ def _submitted(options: Options, ref: ProviderRef) -> int:
         if wrong is not None:
             raise NotDone(wrong)
         must_not_be_stopped(world.ledger)
-        written = ref.admin.spelled(credential.reveal())
-        world.store(ref.admin.store).replace_raw(ref.admin.secret, written, world.random_hex())
+        written, push = ref.admin.spelled(credential.reveal()), world.random_hex()
+        brought = Brought(session.person(), world.ledger.now(), push)
+        record_admin(world.ledger, ref, brought)
+        world.store(ref.admin.store).replace_raw(ref.admin.secret, written, push)
+        record_admin(world.ledger, ref, replace(brought, written=True))
         world.ledger.forget(f"block:{ref.principal}")
         world.renewed(ref)
         waiting = [state.id for state, _ in world.ledger.secrets() if state.principal == ref.principal]

@@ -129,6 +129,24 @@ def test_another_accounts_admin_credential_is_not_taken(rig: Rig) -> None:
     assert rig.read("admin") == before
 
 
+def test_an_admin_credential_that_is_brought_is_in_the_audit_trail(rig: Rig) -> None:
+    """Before it is written, and after, the ledger's own chain gets a record, which holds no part of it."""
+    rig.say("run-now", "quotes", "--reason", "leak", "--yes")
+
+    def records() -> list[str]:
+        lines = [json.loads(line) for line in rig.say("audit", "export").out.splitlines()]
+        trails = [line["trail"].get("docs", {}) for line in lines if line["type"] == "record"]
+        return [name for docs in trails for name in docs if name.startswith("fact/admin:")]
+
+    assert records() == []
+    assert rig.say("submit", "--admin", "build", stdin=json.dumps(rig.provider.admin)).code == 0
+    assert len(records()) == 2
+    rig.service.fail("put_secret_value", "AccessDeniedException")
+    assert rig.say("submit", "--admin", "build", stdin=json.dumps(rig.provider.admin)).code != 0
+    assert len(records()) == 3
+    assert rig.say("audit", "verify").code == 0
+
+
 def test_a_pause_holds_until_run_now_overrides_it_with_yes(rig: Rig) -> None:
     """A paused policy is shown as paused; run-now with --yes ends the pause; resume says if there was one."""
     assert rig.say("pause", "quotes", "--for", "2h", "--reason", "freeze").code == 0
