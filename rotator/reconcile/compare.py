@@ -180,8 +180,15 @@ def _drift(view: View, one: Holding) -> Iterator[Finding]:
     text = f"the secret holds {holds}, the ledger says key {known.key_id or 'of unknown id'}"
     owed = [debt.policy.name for debt in view.records.debts if one.key_id and debt.key_id == one.key_id]
     text += f"; the key is to die for {owed[0]}, and lives while a secret holds it" if owed else ""
+    text += _by_us(view, one.key_id)
     todo = f"see who wrote {one.policy.target.secret}; then: rotator run-now {name} --reason TEXT"
     yield Finding(Kind.DRIFT, f"policy {name}", text, todo, secret, known.key_id)
+
+
+def _by_us(view: View, key_id: str | None) -> str:
+    """What is added of a key that is dead by our own hand: somebody copied it, and it died in its turn."""
+    policy = view.records.killed.get(key_id or "")
+    return f"; rotator revoked that key, which was replaced for {policy}: it was copied" if policy else ""
 
 
 def _key_gone(view: View, one: Holding, listed: Listing | None) -> Iterator[Finding]:
@@ -194,6 +201,7 @@ def _key_gone(view: View, one: Holding, listed: Listing | None) -> Iterator[Find
         return
     if not any(key.live and key.key_id == known.key_id for key in listed.keys):
         text = f"{listed.provider.name} does not list key {known.key_id} as live, which the secret holds"
+        text += _by_us(view, known.key_id)
         todo = f"see who revoked it; then: rotator run-now {name} --reason TEXT"
         yield Finding(Kind.KEY_GONE, f"policy {name}", text, todo, state.id, known.key_id)
 

@@ -5,7 +5,7 @@ seen outside is in a ledger that is read later; what was committed meanwhile is 
 not judged by it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -117,4 +117,16 @@ def records(ledger: Ledger, listings: Iterable[Listing], holdings: Iterable[Hold
     states = {state.id: state for state, _ in ledger.secrets()}
     rotations = {secret: live for secret in states if (live := ledger.rotation(secret)) is not None}
     debts, mode = tuple(ledger.debts()), safe_mode.current(ledger)
-    return Records(ledger.id, ledger.now(), states, rotations, debts, drawn, slots, mode)
+    killed = _killed(ledger, listings, holdings)
+    return Records(ledger.id, ledger.now(), states, rotations, debts, drawn, slots, mode, killed)
+
+
+def _killed(ledger: Ledger, listings: Iterable[Listing], holdings: Iterable[Holding]) -> Mapping[str, str]:
+    """Of the keys that secrets hold and nobody lists as live, those that rotator revoked: for which policy.
+
+    Paid debts are many: they are read only where there is such a key.
+    """
+    live = {key.key_id for each in listings for key in each.keys if key.live}
+    held = {one.key_id for one in holdings if one.key_id} - live
+    ended = ledger.debts(ended=True) if held else ()
+    return {debt.key_id: debt.policy.name for debt in ended if debt.key_id in held and debt.revoked_at}

@@ -95,6 +95,9 @@ class Records:
     drawn: Mapping[str, tuple[str, str]]  # the tokens that were seen outside: secret and rotation
     slots: Mapping[str, str | None] = field(default_factory=dict)  # token to key id
     safe_mode: SafeMode | None = None
+    killed: Mapping[str, str] = field(
+        default_factory=dict
+    )  # keys in secrets that we revoked: for which policy
 
 
 @dataclass(frozen=True, slots=True)

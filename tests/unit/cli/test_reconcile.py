@@ -82,6 +82,18 @@ def copied(rig: Rig, value: dict[str, str]) -> None:
     )
 
 
+def test_a_copied_key_that_rotator_revoked_is_told_as_such(rotated: Rig) -> None:
+    """Where a secret holds a dead key, the finding says that rotator revoked it, and for which policy."""
+    rotated.say("tick")
+    rotated.say("reconcile")
+    value = rotated.read("prod/quotes")
+    copied(rotated, {name: value[name] for name in ("key_id", "api_key", "api_secret")})
+    rotated.say("run-now", "quotes", "--revoke-now", "--reason", "leaked", "--yes")
+    said = rotated.say("reconcile", "--json").json()
+    (found,) = [one for one in said["findings"] if one["subject"] == "policy orders"]
+    assert "rotator revoked that key, which was replaced for quotes" in found["text"]
+
+
 @pytest.mark.parametrize("narrowed", [["quotes"], ["--provider", "build"], []])
 def test_a_key_that_another_secret_holds_is_no_orphan_however_few_are_chosen(
     rotated: Rig, narrowed: list[str]
