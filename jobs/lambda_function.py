@@ -1,8 +1,9 @@
 """What a warm Lambda function keeps between two invocations, and the work of one.
 
-Kept are the ledger, clients and the policies as they were read last. Each invocation has a worker of its
-own, so that no thread and no value of a secret outlives it; admin credentials are forgotten and connections
-to providers closed before it returns, since nobody knows for how long the process is frozen then.
+Kept are the ledger, clients and the policies as they were read last. Each invocation has a worker and
+couriers of its own, so that no thread and no value of a secret outlives it; admin credentials are forgotten
+and connections to providers closed before it returns, since nobody knows for how long the process is frozen
+then.
 """
 
 import logging
@@ -27,13 +28,15 @@ from rotator.native import Answer, Step
 from rotator.policies import Book, load, stamp
 from rotator.reconcile.daily import Daily
 from rotator.run_pass import Worker
-from rotator.telemetry.sentry import Alarms
+from rotator.telemetry.everybody import Everybody
+from rotator.telemetry.services import DEADLINE
 from rotator.wiring import Wiring
 
 log = logging.getLogger(__name__)
 
 TICK = timedelta(minutes=5)  # what Sentry is told to expect of the schedule
 _SLICE = timedelta(seconds=0.25)
+_MESSAGE = timedelta(seconds=DEADLINE)  # for channels, where there is time; else the next event tells them
 _BUSY = timedelta(seconds=1)  # until a secret that another worker holds is asked for again
 
 
@@ -44,17 +47,18 @@ class StepFailed(RotatorError):
 class Function:
     """One ledger, one folder of policies. Raises PolicyError and LedgerUnusable where it cannot begin."""
 
-    def __init__(self, policies: str, world: Wiring, notifier: Alarms, anchors: Path) -> None:
+    def __init__(self, policies: str, world: Wiring, tells: Everybody, anchors: Path) -> None:
         self._world = world
-        self._notifier = notifier
+        self._tells = tells
         self._anchors = anchors
-        self._told = Once(notifier, "policies")
+        self._told = Once(tells, "policies")
         path = Path(policies)
         self._book = load(path)
         self._reload = WhenChanged(partial(stamp, path), partial(self._load, path))
 
     def _load(self, path: Path) -> None:
         self._book = load(path)
+        self._tells.use(self._book.notices, self._book.policies)
 
     def _policies(self) -> Book:
         """The policies as they are now; wrong ones change nothing, and people are told once."""
@@ -72,11 +76,11 @@ class Function:
     def tick(self, context: Context) -> Mapping[str, Any]:
         """One pass, and the day's comparison where that is due; what is left goes on at the next event."""
         with self._worker(context) as (worker, until):
-            anchoring = Anchoring(self._world.ledger, self._anchors, self._notifier, self._world.clock)
+            anchoring = Anchoring(self._world.ledger, self._anchors, self._tells, self._world.clock)
             passes = Passes(
                 worker,
                 reload=_nothing,
-                notifier=self._notifier,
+                notifier=self._tells,
                 clock=self._world.clock,
                 beat=_nothing,
                 anchoring=anchoring,
@@ -84,9 +88,9 @@ class Function:
             good = until.stopping() or passes.one()
             short = _drain(worker, until)
             daily = Daily(until, lambda: self._book.policies, wiring.holder())
-            good = (until.stopping() or Reconcile(daily, self._notifier).wake()) and good
+            good = (until.stopping() or Reconcile(daily, self._tells).wake()) and good
             good = passes.end() and good
-            self._notifier.checkin("ok" if good else "error", LAST)
+            self._tells.checkin("ok" if good else "error", LAST)
             at = self._world.ledger.next_due()
         return {
             "rotator": "tick",
@@ -100,11 +104,11 @@ class Function:
 
     def step(self, asked: NativeStep, context: Context) -> Mapping[str, Any]:
         """A step of the contract, waited for while there is time. Raises StepFailed with the reason."""
-        policy = _policy_of(self._policies(), asked.secret)
-        vouch = getattr(self._world.store(policy.target.store), "vouch", None)
-        if vouch is not None:
-            vouch(asked.token, asked.vouched)
         with self._worker(context) as (worker, until):
+            policy = _policy_of(self._book, asked.secret)
+            vouch = getattr(self._world.store(policy.target.store), "vouch", None)
+            if vouch is not None:
+                vouch(asked.token, asked.vouched)
             answer = self._waited_for(worker, until, policy, asked)
             worker.tell_alarms()
         if not answer.done:
@@ -127,18 +131,22 @@ class Function:
     def _worker(self, context: Context) -> Iterator[tuple[Worker, Until]]:
         """A worker for one invocation, none of whose threads outlives it; what it did is told."""
         until = Until(self._world, context, self._world.clock)
-        worker = Worker(until, self._policies(), self._notifier, holder=wiring.holder())
+        self._tells.use(self._book.notices, self._book.policies)  # wrong policies are told there as well
         try:
-            yield worker, until
+            worker = Worker(until, self._policies(), self._tells, holder=wiring.holder())
+            try:
+                yield worker, until
+            finally:
+                worker.stop()
+                worker.close()
         finally:
-            worker.stop()
-            worker.close()
-            self._notifier.flush(LAST / 2)
+            self._tells.flush(LAST / 3)
+            self._tells.rest(max(LAST / 3, min(until.left(), _MESSAGE)))
             self._world.rest()
 
     def close(self) -> None:
         """Let go of everything: for tests, since Lambda tells nobody when a function's life is over."""
-        self._notifier.close()
+        self._tells.close()
         self._world.close()
 
 

@@ -40,11 +40,8 @@ def handler(event: object, context: "Context") -> Mapping[str, Any]:
 
 
 def _answer(asked: "Asked", context: "Context") -> Mapping[str, Any]:
-    from jobs import lambda_key  # noqa: PLC0415
     from jobs.lambda_events import NativeStep, RunNow  # noqa: PLC0415
 
-    if not _warm:
-        lambda_key.provide()
     if isinstance(asked, RunNow):
         return _run_now(asked.given, context)
     if not _warm:
@@ -67,8 +64,8 @@ def _begun() -> "Function":
         raise LedgerUnusable("Set ROTATOR_LEDGER: a function has no disk of its own that lasts. [address]")
     world = wiring.wire(ledger)
     try:
-        notifier = wiring.notifier(world.clock, TICK)
-        return Function(os.environ.get("ROTATOR_POLICIES") or "rotator.yaml", world, notifier, _anchors())
+        tells = wiring.everybody(world, TICK)
+        return Function(os.environ.get("ROTATOR_POLICIES") or "rotator.yaml", world, tells, _anchors())
     except BaseException:
         world.close()
         raise

@@ -13,9 +13,8 @@ from typing import Any, Self, TypeVar
 from rotator import consumers, providers, stores
 from rotator import ledger as ledgers
 from rotator.consumers.outside import Outside
-from rotator.errors import NeedsPerson
 from rotator.interfaces import Clock, Consumer, Ledger, Provider, SecretStore
-from rotator.model import AdminRef, ConsumerRef, Credential, ProviderRef, StoreRef, Target, Traits
+from rotator.model import AdminRef, ConsumerRef, Credential, ProviderRef, StoreRef, Traits
 from rotator.notices import Channel
 from rotator.providers.admin import Admin
 from rotator.providers.network import Network, Surroundings
@@ -191,26 +190,6 @@ def traits(provider_type: str, kind: str | None = None) -> Traits:
 def pace(ref: ProviderRef) -> float | None:
     """How many requests a second we send to a provider's account; None where no limit is known."""
     return providers.pace(ref)
-
-
-def plain_secret(secret: str, region: str) -> str:
-    """The one plain value of a secret in Secrets Manager: of our own needs, not of a policy. Raises as a
-    store does, and ValueError for a region or a spelling that cannot be.
-    """
-    ref = StoreRef("own", "aws-secrets-manager", {"region": _region(secret) or region})
-    store = stores.make(ref, SystemClock())
-    target = Target(secret, ref, secret, {"value": "value"}, format="text")
-    found = store.read(target)
-    value = found.credential.get("value") if found is not None else None
-    if not value:
-        raise NeedsPerson("no-version", f"Secret {secret} has no value yet.", todo="Give it one.")
-    return value
-
-
-def _region(secret: str) -> str | None:
-    """That of an ARN."""
-    parts = secret.split(":")
-    return parts[3] if secret.startswith("arn:") and len(parts) > 3 else None  # noqa: PLR2004 - arn:aws:sm:REGION
 
 
 def canonical(ref: StoreRef, secret: str) -> str | None:

@@ -4,6 +4,7 @@ It is read by a process that starts, and stays in its memory. It is never made h
 the key could begin a trail of its own.
 """
 
+import os
 from typing import Any
 
 import botocore.session
@@ -28,20 +29,23 @@ _CONFIG = Config(
 
 
 class KeptKeyRing(KeyRing):
-    """The keys in the secret with this ARN, spelled as in a file. Raises LedgerUnusable for another ARN."""
+    """The keys in the secret with this ARN, spelled as in a file; a name is that of the worker's own account
+    and region. Raises LedgerUnusable for what is neither.
+    """
 
-    def __init__(self, arn: str) -> None:
+    def __init__(self, secret: str) -> None:
         super().__init__(None)
         self._keys = ()
-        self.name = arn
+        self.name = secret
         try:
-            self._place = place("", arn)
+            self._place = place(os.environ.get("AWS_REGION") or "", secret)
         except ValueError:
             self._place = Place("", "", "")
-        if self._place.account is None:
+        if not self._place.region:
             raise LedgerUnusable(
                 f"{VARIABLE} is not the ARN of a secret, which reads "
-                "arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX. [audit-key]"
+                "arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX, nor the name of one where "
+                "AWS_REGION says the region. [audit-key]"
             )
 
     def _lines(self) -> list[str]:

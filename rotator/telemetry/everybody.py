@@ -24,7 +24,7 @@ from rotator.telemetry.services import INSTALL, Service, installed
 
 log = logging.getLogger("rotator.alarms")
 
-LAST_WORDS = 5.0  # seconds for what waits, when a process ends; the next one goes on
+LAST_WORDS = timedelta(seconds=5)  # for what waits, when a process ends; the next one goes on
 
 Serve = Callable[[Channel], Service]
 
@@ -136,12 +136,19 @@ class Everybody:
         """For Sentry alone."""
         self._first.vouch(anchor)
 
-    def close(self) -> None:
-        """Give what waits a few seconds, then end; the rest waits in the ledger. May be called twice."""
-        end = time.monotonic() + LAST_WORDS
+    def rest(self, timeout: timedelta) -> None:
+        """Give what waits ``timeout`` at most, and let no courier go on: the process may be frozen then. What
+        is left waits in the ledger; the next ``use`` goes on with it. May be called twice.
+        """
+        end = time.monotonic() + timeout.total_seconds()
         for _, courier in self._couriers.values():
             courier.settle(end - time.monotonic())
             courier.end()
+        self._couriers = {}
+
+    def close(self) -> None:
+        """Give what waits a few seconds, then end; the rest waits in the ledger. May be called twice."""
+        self.rest(LAST_WORDS)
         self._first.close()
 
 

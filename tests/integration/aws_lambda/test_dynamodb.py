@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
+import boto3
 import pytest
 
 from jobs.lambda_handler import Failed
-from tests.embedded.dynamodb import Server
+from tests.embedded.dynamodb import CREDENTIALS, Server
 from tests.integration.aws_lambda.conftest import STEPS, Stage
 
 TICK = {"rotator": "tick"}
+AUDIT_KEY = "rotator/audit-key"
 
 
 @pytest.fixture
@@ -18,19 +19,20 @@ def table(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """The stage in Lambda's own surroundings."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "rotator-function")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("ROTATOR_AUDIT_KEY_SECRET", "rotator/audit-key")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for variable, value in CREDENTIALS.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("ROTATOR_AUDIT_KEY_SECRET", AUDIT_KEY)
     monkeypatch.delenv("ROTATOR_AUDIT_KEY_FILE", raising=False)
-    stage.service.client().create_secret(Name="rotator/audit-key", SecretString=os.urandom(32).hex())
     with Server() as server, server.table() as name:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.url)
+        owner = boto3.client("secretsmanager", region_name="eu-west-1")
+        owner.create_secret(Name=AUDIT_KEY, SecretString=os.urandom(32).hex())
         monkeypatch.setenv("ROTATOR_LEDGER", server.address(name))
         yield stage
         stage.cool()
-        key = os.environ.pop("ROTATOR_AUDIT_KEY_FILE", None)
-        if key is not None:
-            Path(key).unlink()
-            Path(key).parent.rmdir()
+        owner.delete_secret(SecretId=AUDIT_KEY, ForceDeleteWithoutRecovery=True)
+        owner.close()
 
 
 def test_a_rotation_by_secrets_manager_and_a_tick_on_dynamodb(table: Stage) -> None:
@@ -54,5 +56,5 @@ def test_a_file_is_refused_in_lambda(table: Stage, monkeypatch: pytest.MonkeyPat
 def test_an_audit_key_that_is_not_there_is_told(table: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the variable that names it, and no ledger is begun under another key."""
     monkeypatch.setenv("ROTATOR_AUDIT_KEY_SECRET", "rotator/nowhere")
-    with pytest.raises(Failed, match="ROTATOR_AUDIT_KEY_SECRET: the key of the audit trail cannot be read"):
+    with pytest.raises(Failed, match="See that ROTATOR_AUDIT_KEY_SECRET names the right secret"):
         table.send(TICK)

@@ -81,11 +81,23 @@ def test_a_secret_that_is_not_there_is_told(kept: Callable[[str], str]) -> None:
     assert raised.value.__context__ is None
 
 
-@pytest.mark.parametrize("arn", ["rotator/audit-key", "arn:aws:iam::123456789012:role/rotator", "a\nb"])
-def test_a_name_is_not_enough(arn: str) -> None:
-    """The ARN says account and region: another secret of the same name is not taken for it."""
+def test_a_name_is_of_the_workers_own_region(
+    kept: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Lambda and ECS tell it; an ARN tells its own."""
+    arn = kept(secrets.token_hex())
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    by_name = KeptKeyRing("rotator/audit-key").signing()
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    assert KeptKeyRing(arn).signing().id == by_name.id
+
+
+@pytest.mark.parametrize("secret", ["rotator/audit-key", "arn:aws:iam::123456789012:role/rotator", "a\nb"])
+def test_a_secret_that_cannot_be_found_is_refused(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name without a region, and what is the name of none: said before anything is asked of AWS."""
+    monkeypatch.delenv("AWS_REGION", raising=False)
     with pytest.raises(LedgerUnusable, match="is not the ARN of a secret"):
-        KeptKeyRing(arn)
+        KeptKeyRing(secret)
 
 
 def test_a_file_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
