@@ -11,6 +11,7 @@ from rotator.policies import json_schema
 from tests.docs.pages import PAGES, ROOT, anchors, blocks, column, links, prose
 from tests.simulation.checker import RULES
 from tests.simulation.test_guards import GUARDS
+from tests.simulation.test_native_guards import NATIVE_GUARDS
 
 README = ROOT / "README.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
@@ -238,7 +239,7 @@ def test_every_test_that_is_named_exists() -> None:
 def test_every_guard_is_named() -> None:
     """The list of guards is that of the simulation."""
     listed = re.findall(r"^- (\d+ .+)$", prose(RELIABILITY), re.MULTILINE)
-    assert listed == [guard.rule for guard in GUARDS]
+    assert listed == [guard.rule for guard in (*GUARDS, *NATIVE_GUARDS)]
 
 
 def test_every_fault_has_a_test_or_is_named_as_not_covered() -> None:

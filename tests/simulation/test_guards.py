@@ -534,9 +534,14 @@ GUARDS = [
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.rule)
 def test_a_guard_taken_away_is_noticed(guard: Guard, tmp_path: Path, monkeypatch: Patch) -> None:
     """Green with the guard, red without it."""
+    noticed(guard, tmp_path, monkeypatch)
+
+
+def noticed(guard: Guard, folder: Path, patch: Patch) -> None:
+    """Play the scenario with the guard and, once it is taken away, without."""
     for name in ("with", "without"):
-        (tmp_path / name).mkdir()
-    guard.scenario(tmp_path / "with")
-    guard.remove(monkeypatch)
+        (folder / name).mkdir()
+    guard.scenario(folder / "with")
+    guard.remove(patch)
     with pytest.raises(Violation):
-        guard.scenario(tmp_path / "without")
+        guard.scenario(folder / "without")
