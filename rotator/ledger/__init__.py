@@ -37,8 +37,8 @@ def open_ledger(url: str, clock: Clock, *, create: bool = True, patience: float 
     ``clock``. ``postgresql://…`` is a database and ``dynamodb://…`` a table that many hosts share, by the
     database's clock. ``patience`` is in seconds: how long to wait for another process that writes. The key of
     the audit trail is where ROTATOR_AUDIT_KEY_FILE or ROTATOR_AUDIT_KEY_SECRET says, else in PATH.audit-key;
-    for a shared ledger in the user's state folder. A file is refused where its disk does not last, unless it
-    is only read: ``create`` is False. Raises LedgerUnusable.
+    for a shared ledger in the user's state folder. A file is refused where its disk does not last, unless
+    ``create`` is False: who makes none does not work with it. Raises LedgerUnusable.
     """
     passwords.must_not_be_in(url)
     if url.startswith(_POSTGRES):
