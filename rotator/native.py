@@ -21,7 +21,7 @@ from rotator.errors import EffectError, NeedsPerson
 from rotator.interfaces import Look, Stored
 from rotator.looking import keys_listed, versions_of
 from rotator.model import Again, Ended, Phase, Policy, Rotation, Verdict
-from rotator.owing import holds_same
+from rotator.owing import holds_same, run_again
 from rotator.stopping import sentence, stop_of
 
 _SOON = timedelta(seconds=2)  # after a look that went wrong
@@ -142,7 +142,7 @@ def _over(desk: Desk, policy: Policy, step: Step, token: str) -> Answer | None:
         return DONE  # it was promoted, and the answer was lost
     if token not in look.versions:
         why = f"version {token} is not one that Secrets Manager has named for a rotation of this secret"
-        return Answer(False, f"{why}. Only Secrets Manager begins one: {rotation_command(policy)}")
+        return Answer(False, f"{why}. Only Secrets Manager begins one. To do: {run_again(policy)}")
     if step is Step.TEST and _tries(desk, policy, look, stored):
         return _tried(desk, policy)
     if stored is not None:
@@ -219,8 +219,3 @@ def _not_yet(desk: Desk, live: Rotation, outcome: Again | Ended) -> Answer:
 def _last_error(desk: Desk) -> str:
     last = next(iter(desk.world.ledger.rotations(desk.state.id, 1)), None)
     return last.error or str(last.phase) if last is not None else "there was no rotation"
-
-
-def rotation_command(policy: Policy) -> str:
-    """What begins a rotation of a secret that Secrets Manager rotates."""
-    return f"aws secretsmanager rotate-secret --secret-id {policy.target.secret}"

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from rotator import budgets, telling
 from rotator.desk import Desk
 from rotator.errors import NeedsPerson
-from rotator.model import Again, Debt, DebtReason, Level, SecretState
+from rotator.model import Again, Debt, DebtReason, Level, Policy, SecretState
 
 _UNTOLD = timedelta(days=1)  # telling a consumer, or a person's word, makes the secret due at once
 ONE_AFTER_ANOTHER = "one-after-another"  # the block of keys that wait for their turn
@@ -81,8 +81,7 @@ def _one_after_another(desk: Desk, debt: Debt) -> Again | None:
         ONE_AFTER_ANOTHER,
         f"more than {most} {keys} of this policy would die within an hour.",
         todo=f"see in rotator history {name} whether that is right; they die by themselves, the "
-        f"oldest first, {most} an hour; at once, and with one more new key, by "
-        f"rotator run-now {name} --revoke-now --reason TEXT",
+        f"oldest first, {most} an hour{_at_once(debt.policy)}",
     )
     known = (each.block for each in desk.debts() if each.block and each.block.kind == ONE_AFTER_ANOTHER)
     block, news = desk.block_of(error, max(known, key=lambda each: each.told, default=None))
@@ -93,6 +92,15 @@ def _one_after_another(desk: Desk, debt: Debt) -> Again | None:
         told = desk.event("blocked", text, level=Level.ALARM, debt=debt, error=error.kind)
         desk.write(debts=[replace(debt, block=block)], events=[told] if news else [])
     return Again(free_at)
+
+
+def _at_once(policy: Policy) -> str:
+    """How a person has them die now; nobody has, where only the store's own rotation begins one."""
+    if policy.target.native:
+        return ""
+    return (
+        f"; at once, and with one more new key, by rotator run-now {policy.name} --revoke-now --reason TEXT"
+    )
 
 
 def _told(desk: Desk, debt: Debt, until: datetime) -> Again:

@@ -22,7 +22,7 @@ from rotator.cli.reading import read_one
 from rotator.desk import Desk, Memory
 from rotator.incident.coverage import Asked, Coverage, Outcome
 from rotator.model import Credential, DebtReason, Phase, Policy, Provenance, Rotation
-from rotator.owing import holds_same
+from rotator.owing import holds_same, run_again
 from rotator.people import paused_until
 from rotator.rotation import advance
 from rotator.run_pass import CLAIM, Worker
@@ -94,7 +94,7 @@ def _read(policy: Policy) -> Credential:
     if declared.issues:
         raise Wrong(
             f"{policy.name} needs no person's key: its provider issues keys by API, so rotator does. "
-            f"To rotate now: rotator run-now {policy.name} --reason TEXT"
+            f"To rotate now: {run_again(policy)}"
         )
     fields = credentials.brought(declared.fields)
     wrong = misshapen(policy.provider, fields)

@@ -7,6 +7,7 @@ from rotator import safe_mode
 from rotator.due import late
 from rotator.durations import text as every
 from rotator.model import Debt, KeyRecord, Phase, token_in
+from rotator.owing import run_again
 from rotator.reconcile.values import Finding, Holding, Kind, Listing, View
 
 PATIENCE = timedelta(days=1)  # after which a debt that could be paid, or a rotation that is due, is named
@@ -181,7 +182,7 @@ def _drift(view: View, one: Holding) -> Iterator[Finding]:
     owed = [debt.policy.name for debt in view.records.debts if one.key_id and debt.key_id == one.key_id]
     text += f"; the key is to die for {owed[0]}, and lives while a secret holds it" if owed else ""
     text += _by_us(view, one.key_id)
-    todo = f"see who wrote {one.policy.target.secret}; then: rotator run-now {name} --reason TEXT"
+    todo = f"see who wrote {one.policy.target.secret}; then: {run_again(one.policy)}"
     yield Finding(Kind.DRIFT, f"policy {name}", text, todo, secret, known.key_id)
 
 
@@ -202,7 +203,7 @@ def _key_gone(view: View, one: Holding, listed: Listing | None) -> Iterator[Find
     if not any(key.live and key.key_id == known.key_id for key in listed.keys):
         text = f"{listed.provider.name} does not list key {known.key_id} as live, which the secret holds"
         text += _by_us(view, known.key_id)
-        todo = f"see who revoked it; then: rotator run-now {name} --reason TEXT"
+        todo = f"see who revoked it; then: {run_again(one.policy)}"
         yield Finding(Kind.KEY_GONE, f"policy {name}", text, todo, state.id, known.key_id)
 
 

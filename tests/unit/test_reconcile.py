@@ -95,6 +95,14 @@ def test_no_orphan_is_proven_while_a_secret_of_its_account_may_hold_it(other: di
     assert "whether the secret of quotes holds it" in found[0].text
 
 
+def test_a_secret_that_its_store_rotates_is_rotated_by_its_stores_command() -> None:
+    """run-now would only name that command."""
+    native = replace(ORDERS, target=replace(ORDERS.target, native=True))
+    (found,) = compare(view([], held=Holding(native, NOW, Look("v2", versions=("v2",)), "k")))
+    assert "aws secretsmanager rotate-secret --secret-id" in found.todo
+    assert "run-now" not in found.todo
+
+
 def test_a_promotion_after_the_look_is_no_drift() -> None:
     """What was committed meanwhile is younger than what was read, and is not judged by it."""
     held = Holding(ORDERS, NOW - HOUR, Look("v0", versions=("v0",)), "key-0")
