@@ -1,5 +1,6 @@
 """What must hold of steps: each after the one that it needs, and written down before it is taken."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -42,7 +43,9 @@ def a_key_is_known_before_it_is_stored(case: Case) -> Iterator[str]:
 
 
 def only_what_works_is_promoted(case: Case) -> Iterator[str]:
-    """Promote is sent after it was written down, for a key that was accepted three times in a row."""
+    """Promote is sent after it was written down, for a key that was accepted three times in a row, over at
+    least five seconds on one of the two clocks.
+    """
     intents = {
         (act.by, act.data["version"]): act.seq
         for act in reversed(list(case.commits()))
@@ -53,14 +56,10 @@ def only_what_works_is_promoted(case: Case) -> Iterator[str]:
         version = promote.data["version"]
         if intents.get((promote.by, version), promote.seq) >= promote.seq:
             yield f"{version} is promoted without an intent [{promote.seq}]"
-        streak = _streak(case, keys[version], promote)
-        over = (
-            max((streak[-1].at - streak[0].at, streak[-1].ledger_at - streak[0].ledger_at))
-            if streak
-            else None
-        )
-        if len(streak) < _PROBES or over is None or over < _OVER:
-            yield f"{version} is promoted after {len(streak)} probes in {over} [{promote.seq}]"
+        streaks = list(_streaks(case, keys[version], promote))
+        if not any(probes >= _PROBES and over >= _OVER for probes, over in streaks):
+            told = " and ".join(f"{probes} probes in {over}" for probes, over in streaks) or "no probe"
+            yield f"{version} is promoted after {told} [{promote.seq}]"
 
 
 def _between(one: Act, other: Act) -> timedelta:
@@ -68,17 +67,28 @@ def _between(one: Act, other: Act) -> timedelta:
     return max(other.at - one.at, other.ledger_at - one.ledger_at)
 
 
-def _streak(case: Case, staged: Act, promote: Act) -> list[Act]:
-    """The probes of a staged key that were accepted since the last refusal."""
-    streak: list[Act] = []
-    for probe in case.sends("provider.probe"):
-        answer = case.answered.get(probe.effect or 0)
-        if answer is None or not staged.seq < answer.seq < promote.seq:
-            continue
-        if probe.data["key"] == staged.data["key"]:
-            verdict = answer.data.get("verdict")
-            streak = [*streak, answer] if verdict == "live" else streak if verdict != "dead" else []
-    return streak
+def _streaks(case: Case, staged: Act, promote: Act) -> Iterator[tuple[int, timedelta]]:
+    """For each worker how often a staged key was accepted since its last refusal, and over what time.
+
+    Workers count apart, each what it was told itself. So what one hears that was frozen, long after others
+    went on, makes the count of none of them longer or shorter; a refusal that any was told of ends all.
+    """
+    streaks: dict[str, list[Act]] = defaultdict(list)
+    for answer in _answers(case, staged, promote):
+        if answer.data.get("verdict") == "dead":
+            streaks.clear()
+        elif answer.data.get("verdict") == "live":
+            streaks[answer.by].append(answer)
+    for streak in streaks.values():
+        yield len(streak), _between(streak[0], streak[-1])
+
+
+def _answers(case: Case, staged: Act, promote: Act) -> list[Act]:
+    """What was heard of a staged key until it was promoted, in the order in which it was heard."""
+    probes = (probe for probe in case.sends("provider.probe") if probe.data["key"] == staged.data["key"])
+    heard = (case.answered.get(probe.effect or 0) for probe in probes)
+    within = (answer for answer in heard if answer is not None and staged.seq < answer.seq < promote.seq)
+    return sorted(within, key=lambda answer: answer.seq)
 
 
 def revoking_is_written_first(case: Case) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Runs from beginning to end: some faults, then none, then what is left."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from tests.simulation.checker import judged
@@ -87,8 +87,21 @@ def settle(sim: Sim, *, again: bool = True) -> None:
 
 
 def _rotated_again(sim: Sim) -> None:
-    for name in sim.policies:
-        sim.ledger.withdraw(sim.policies[name].target.id, "pause")
+    """Every secret is rotated from its beginning. An order that joined what was under way is given again:
+    that had looked before the faults stopped, and what landed since is found by the next look.
+    """
+    for policy in sim.policies.values():
+        sim.ledger.withdraw(policy.target.id, "pause")
+    calm = len(sim.history)
+    _ordered(sim, sim.policies)
+    joined = {act.secret for act in sim.history.acts[calm:] if "joined" in act.data.get("events", ())}
+    if joined:
+        _ordered(sim, [name for name in sim.policies if name in joined])
+
+
+def _ordered(sim: Sim, names: Iterable[str]) -> None:
+    """A person has secrets rotated, and there is time for it."""
+    for name in names:
         sim.order(name)
     sim.idle, until = False, sim.clock.now() + timedelta(hours=40)
     sim.start()

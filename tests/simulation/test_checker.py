@@ -138,3 +138,29 @@ def test_a_broken_rule_is_seen(rule: str) -> None:
     """By its own name, and only where the history was changed."""
     assert judged(good(), Setup()) == []
     assert rule in {broken.partition(":")[0] for broken in judged(CHANGED[rule](), Setup())}
+
+
+def heard_by_another(late: Act) -> Acts:
+    """The history with one more probe of the new key, sent by a worker that was frozen when it was answered,
+    and hears of it just before ``late``.
+    """
+    first = found("provider.probe", Did.SENT, key="alpha-key-3")
+    sent = replace(first, by="worker-9", effect=1000)
+    heard = replace(late, by="worker-9", effect=1000, data={"verdict": "live"})
+    acts: list[Act] = []
+    for act in good():
+        acts += [sent] if act is first else []
+        acts += [heard] if act is late else []
+        acts.append(act)
+    return [replace(act, seq=seq) for seq, act in enumerate(acts)]
+
+
+def test_what_another_worker_heard_is_no_part_of_a_count() -> None:
+    """An answer that comes late to a worker that was fenced makes the count of who goes on no shorter."""
+    assert judged(heard_by_another(probes()[2]), Setup()) == []
+
+
+def test_probes_of_two_workers_are_not_one_count() -> None:
+    """Who promotes has counted three itself: two of its own, and one of another, are too few."""
+    acts = [replace(act, by="worker-9") if act is probes()[0] else act for act in good()]
+    assert "only_what_works_is_promoted" in judged(acts, Setup())[0]

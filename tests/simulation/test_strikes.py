@@ -1,11 +1,14 @@
 """Every effect of a whole rotation, struck by every fault: once, and a sample of twice."""
 
+from datetime import timedelta
 from random import Random
 
 import pytest
 
-from tests.simulation.outcomes import Outcome
-from tests.simulation.runs import landings, pairs, singles, storm_calls, struck
+from tests.simulation.checker import judged
+from tests.simulation.engine import Setup, Sim
+from tests.simulation.outcomes import Outcome, Strikes
+from tests.simulation.runs import landings, pairs, settle, singles, storm_calls, struck
 
 SAMPLE = 2  # second faults tried for each first one; `make soak` tries all
 
@@ -46,3 +49,15 @@ def test_two_faults_lose_nothing(part: int) -> None:
             lands = rng.choice(landings(*pair))
             broken = struck(dict(pair), lands)[1]
             assert not broken, f"{broken}\n{replay(*pair, lands=lands.total_seconds())}"
+
+
+def test_a_key_that_is_born_after_the_last_look_dies_at_the_next_one() -> None:
+    """Issue landed days later, while the next key was on its way: an order that joins that looks no more."""
+    nth = storm_calls({}).index("provider.issue") + 1
+    sim = Sim(Setup(), 1, Strikes({nth: Outcome.LATE}, timedelta(days=2)))
+    sim.order("one")
+    sim.start()
+    sim.baton.run(lambda: any(act.data.get("phase") == "staged" for act in sim.history))
+    settle(sim)
+    assert judged(sim.history.acts, sim.setup) == []
+    assert any("joined" in act.data.get("events", ()) for act in sim.history)
