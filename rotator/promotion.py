@@ -13,7 +13,7 @@ from rotator.desk import Desk, Held, pushed
 from rotator.due import settings_digest
 from rotator.durations import text as every
 from rotator.errors import Conflict
-from rotator.interfaces import Stored
+from rotator.interfaces import Look, Stored
 from rotator.keeping import keep_owed, left_by, let_go
 from rotator.kinship import keeps_admin, renew_children
 from rotator.looking import versions_of
@@ -88,28 +88,43 @@ def resolve(desk: Desk, rotation: Rotation) -> Step:
     """
     policy, attempt = rotation.policy, rotation.attempt
     assert attempt.version is not None, "a promoting attempt has a version"
-    at_store = versions_of(desk, policy).current
-    if at_store == attempt.version:
+    versions = versions_of(desk, policy)
+    if versions.current == attempt.version:
         return _promoted(desk, rotation, attempt.version)
     asked_again = rotation.phase is Phase.CONFLICT and "run" in desk.orders()
-    if at_store == rotation.expected:
+    if versions.current == rotation.expected:
+        if versions.previous == attempt.version:
+            return _put_back(desk, rotation, asked_again=asked_again)
         if asked_again:
             return setbacks.supersede(desk, rotation, old_serves=True)
         if attempt.refused:
             return setbacks.refused_before(desk, rotation)
         return promote(desk, replace(rotation, phase=Phase.VERIFIED))
-    current = desk.version(policy, at_store) if at_store else None
-    return _written_by_others(desk, rotation, current, asked_again=asked_again)
+    return _written_by_others(desk, rotation, versions, asked_again=asked_again)
 
 
-def _written_by_others(desk: Desk, rotation: Rotation, current: Stored | None, *, asked_again: bool) -> Step:
+def _put_back(desk: Desk, rotation: Rotation, *, asked_again: bool) -> Step:
+    """Ours came into service before we heard of it, and somebody put back what it had replaced: they had a
+    reason, so it is not promoted again. It was read meanwhile: when it is to die, it has its grace.
+    """
+    if asked_again:
+        return setbacks.supersede(desk, rotation, old_serves=True, served=True)
+    why = f"key {rotation.attempt.key_id} was in service, and somebody put back what the secret held before."
+    return setbacks.conflict(desk, rotation, "put-back", why)
+
+
+def _written_by_others(desk: Desk, rotation: Rotation, versions: Look, *, asked_again: bool) -> Step:
     """Another version than the expected one is current: our fields of it say what that means."""
     policy, attempt = rotation.policy, rotation.attempt
+    current = desk.version(policy, versions.current) if versions.current else None
     candidate = desk.version(policy, attempt.version or "")
     before = desk.version(policy, rotation.expected or "")
     if current and candidate and holds_same(desk, policy, current, candidate):
         return _promoted(desk, rotation, current.version)
     if current and candidate and before and holds_same(desk, policy, current, before):
+        replaced_it = desk.version(policy, versions.previous) if versions.previous else None
+        if replaced_it and holds_same(desk, policy, replaced_it, candidate):
+            return _put_back(desk, rotation, asked_again=asked_again)
         if policy.target.native:  # its version has the one name that the store will look for
             why = "other fields of the secret changed: the store's own rotation begins anew on them"
             return setbacks.supersede(desk, rotation, old_serves=True, why=why)

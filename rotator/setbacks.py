@@ -210,7 +210,7 @@ def written_over(desk: Desk, rotation: Rotation) -> Step:
     )
 
 
-def _abandoned(desk: Desk, rotation: Rotation) -> list[Debt]:
+def _abandoned(desk: Desk, rotation: Rotation, *, served: bool = False) -> list[Debt]:
     """The debt of an attempt whose key is known. A key that a person brought and the store never had is still
     that person's, who brings it again.
     """
@@ -233,6 +233,8 @@ def _abandoned(desk: Desk, rotation: Rotation) -> list[Debt]:
         expires_at=attempt.expires_at,
         dead_by=attempt.dead_by,
     )
+    if served:
+        return [replaced(desk, rotation, key, not_before=now + rotation.grace)]
     return [owe(desk, rotation.policy, DebtReason.ABANDONED, key, not_before=now, urgent=True)]
 
 
@@ -260,7 +262,13 @@ def _fail(
 
 
 def conflict(desk: Desk, rotation: Rotation, kind: str, why: str, todo: str = "") -> Again:
-    """Somebody else wrote the secret: tell a person, revoke nothing, keep the candidate."""
+    """Somebody else wrote the secret: tell a person, revoke nothing, keep the candidate.
+
+    Only who was told may order that it is given up: an order that was given before joins first.
+    """
+    if rotation.phase is not Phase.CONFLICT and "run" in desk.orders():
+        desk.write(rotation=rotation)
+        return Again(desk.now())
     look_at = desk.now() + backoff.while_blocked(rotation.looks)
     waiting = replace(rotation, phase=Phase.CONFLICT, looks=rotation.looks + 1, look_at=look_at, error=kind)
     todo = todo or f"see who writes {rotation.policy.target.secret}; then: {afresh(desk, rotation.policy)}"
@@ -281,13 +289,19 @@ def refused_before(desk: Desk, rotation: Rotation) -> Again:
 
 
 def supersede(
-    desk: Desk, rotation: Rotation, *, old_serves: bool, why: str = "a person asked to rotate again"
+    desk: Desk,
+    rotation: Rotation,
+    *,
+    old_serves: bool,
+    served: bool = False,
+    why: str = "a person asked to rotate again",
 ) -> Rotation:
     """A person asked to rotate again out of a conflict: the candidate is owed, the secret is looked at anew.
 
-    So is the old key, unless the secret still holds it (``old_serves``).
+    So is the old key, unless the secret still holds it (``old_serves``). A candidate that was in service for
+    a while (``served``) is owed as any key that was replaced.
     """
-    debts, state = _abandoned(desk, rotation), replace(desk.state, block=None)
+    debts, state = _abandoned(desk, rotation, served=served), replace(desk.state, block=None)
     if not old_serves:
         state = replace(state, current=None)
         if rotation.old is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.errors import LedgerUnusable, NeedsPerson, Scope
+from rotator.errors import LedgerUnusable, NeedsPerson, Scope, Unknown
 from rotator.model import (
     Credential,
     CurrentKey,
@@ -27,7 +27,7 @@ from rotator.model import (
 )
 from rotator.owing import tells_of
 from rotator.policies import Book
-from tests.simulation.sim import POLICY, SECRET, TARGET, Fault, Sim, Strike
+from tests.simulation.sim import GRACE, POLICY, SECRET, TARGET, Fault, Sim, Strike
 
 UNCLEAR = 6  # looks, the last of which goes on without a baseline
 
@@ -353,6 +353,60 @@ def test_a_person_ends_a_conflict_by_rotating_again(sim: Sim) -> None:
     assert ours(sim) == [sim.store.value(SECRET)["key_id"]]
     assert sim.foreign.live
     assert not sim.old.live
+
+
+def test_an_order_that_came_before_a_conflict_does_not_end_it(sim: Sim) -> None:
+    """Who asked did not know of it, so that the order joins: nothing is given up until a person was told."""
+
+    def asked(sim: Sim, name: str) -> None:
+        if name == "store.promote":
+            sim.order()
+        written_by_hand(sim, name)
+
+    sim.outside = asked
+    sim.order()
+    until(sim, lambda: live(sim) is Phase.CONFLICT)
+    until(sim, lambda: not sim.ledger.due(1))
+    assert kinds(sim)[-2:] == ["joined", "conflict"]
+    assert live(sim) is Phase.CONFLICT
+    assert len(ours(sim)) == 1
+    sim.order()
+    until(sim, lambda: "superseded" in kinds(sim))
+
+
+def label_moved_back(sim: Sim) -> None:
+    """Somebody makes the version current that was so before."""
+    kept = sim.store.secrets[SECRET]
+    kept.current, kept.previous = kept.previous, kept.current
+
+
+def value_written_back(sim: Sim) -> None:
+    """Somebody writes what the version before held."""
+    sim.store.put(SECRET, "back", sim.store.secrets[SECRET].versions["v0"], current=True)
+
+
+@pytest.mark.parametrize("back", [label_moved_back, value_written_back])
+def test_what_somebody_put_back_is_not_promoted_again(sim: Sim, back: Callable[[Sim], None]) -> None:
+    """Though nobody heard that it was current: a person is told, and it dies after a grace of its own."""
+    promote = sim.store.promote
+
+    def landed(*args: object) -> str:
+        promote(*args)  # type: ignore[arg-type]
+        sim.store.promote = promote  # type: ignore[method-assign]
+        back(sim)
+        raise Unknown("timeout", "no answer")
+
+    bend(sim.store, "promote", landed)
+    sim.order()
+    until(sim, lambda: live(sim) is Phase.CONFLICT)
+    assert alarms(sim) == ["conflict"]
+    assert sim.store.value(SECRET)["key_id"] == sim.old.key_id
+    (candidate,), asked_at = ours(sim), sim.clock.now()
+    sim.order()
+    until(sim, lambda: candidate not in ours(sim))
+    assert sim.clock.now() - asked_at >= GRACE
+    sim.run()
+    sim.ended_well()
 
 
 def test_other_fields_that_change_meanwhile_are_kept(sim: Sim) -> None:
