@@ -247,6 +247,7 @@ def _verify(desk: Desk, rotation: Rotation) -> Step:
         return setbacks.give_up(desk, rotation, "version-missing", "the store lost the pending version")
     if not is_of(desk, policy, stored, attempt.key_id):
         return setbacks.written_over(desk, rotation)
+    desk.memory.forget_count(desk.state.id)  # taken up here: only an answer that is counted on puts it back
     probe = probed(desk, rotation, stored)
     if isinstance(probe, Objection):
         return setbacks.give_up(desk, rotation, probe.kind, probe.why, blocked=probe.blocked)
@@ -273,7 +274,6 @@ def _counted_on(desk: Desk, waiting: Rotation, *, written: bool) -> Rotation:
     killed, must not leave the successes before it to be counted on.
     """
     if written:
-        desk.memory.forget_count(desk.state.id)
         attempt = replace(waiting.attempt, successes=0, first_success=None)
         desk.write(rotation=replace(waiting, attempt=attempt))
     committed = desk.rotation()

@@ -157,8 +157,11 @@ def test_a_key_that_flaps_is_counted_from_its_last_refusal(sim: Sim) -> None:
     assert sim.calls.count("provider.probe") > 10
 
 
-def test_a_refusal_that_could_not_be_written_counts_all_the_same(sim: Sim) -> None:
-    """The ledger fails when a refusal is to be noted: the successes before it are not counted on."""
+@pytest.mark.parametrize("later", [3, 600])
+def test_a_refusal_that_could_not_be_written_counts_all_the_same(sim: Sim, later: float) -> None:
+    """The ledger fails when a refusal is to be noted, or when that ends the attempt, since its time is over:
+    the successes before it are not counted on.
+    """
     worker = sim.start()
     sim.order()
     worker.work(TARGET.id)
@@ -170,7 +173,7 @@ def test_a_refusal_that_could_not_be_written_counts_all_the_same(sim: Sim) -> No
 
     bend(sim.provider, "probe", lambda _: Probe(Verdict.DEAD, "refused once"))
     bend(sim.ledger, "commit", away)
-    sim.clock.sleep(3)
+    sim.clock.sleep(later)
     with pytest.raises(LedgerUnusable):
         worker.work(TARGET.id)
     bend(sim.provider, "probe", probe)
