@@ -189,6 +189,20 @@ def late_promote(sim: Sim) -> None:
     bend(sim.store, "promote", slow)
 
 
+def put_back(sim: Sim) -> None:
+    """The first promote is not answered; before anybody looks, somebody moves the label back."""
+    promote = sim.store.promote
+
+    def landed(*args: Any) -> str:
+        bend(sim.store, "promote", promote)
+        promote(*args)
+        kept = sim.store.secrets[SECRET]
+        kept.current, kept.previous = kept.previous, kept.current
+        raise Unknown("timeout", "no answer")
+
+    bend(sim.store, "promote", landed)
+
+
 def copied(sim: Sim) -> None:
     """Another secret of the account holds the old key as well."""
     held = CurrentKey("c0", sim.old.key_id, Provenance.UNKNOWN, sim.clock.now())
@@ -415,6 +429,15 @@ def conflict_is_ours(patch: Patch) -> None:
     patch.setattr(promotion, "holds_same", lambda *_: True)
 
 
+def promoted_again(patch: Patch) -> None:
+    """Take what was put back for what was never replaced."""
+
+    def again(desk: Desk, one: Rotation, **_: Any) -> setbacks.Step:
+        return promotion.promote(desk, replace(one, phase=Phase.VERIFIED))
+
+    patch.setattr(promotion, "_put_back", again)
+
+
 def grace_from_nothing(patch: Patch) -> None:
     """Owe the old key's death at once."""
     owed = owing.replaced
@@ -499,6 +522,7 @@ GUARDS = [
     ),
     Guard("6 only forward from promoting", given_up_in_doubt, with_sim(late_promote)),
     Guard("6 a conflict is told, not taken", conflict_is_ours, with_sim(rewritten_before)),
+    Guard("6 what was put back stays", promoted_again, with_sim(put_back)),
     Guard("7 grace", grace_from_nothing, struck("store.promote", Fault.LOST)),
     Guard("7 grace waits for replicas", replicas_forgotten, with_sim(behind)),
     Guard("7 consumers are told first", gone(telling, "holding", lambda _: ()), with_sim(silent_consumer)),
