@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rotator import backoff, revocation, rotation, setbacks, telling
+from rotator import backoff, containing, revocation, rotation, setbacks, telling
 from rotator.desk import Desk
 from rotator.due import Due, due, first_spread
 from rotator.errors import EffectError, NeedsPerson, Refused, Scope
 from rotator.keeping import let_go
 from rotator.kinship import keeps_admin, others_are_due, up_to_date
 from rotator.looking import keys_listed, versions_of
-from rotator.model import Again, Debt, DebtReason, Ended, Event, Level, Order, Phase, Policy, Rotation
-from rotator.owing import identify
+from rotator.model import Again, Debt, Ended, Event, Level, Order, Phase, Policy, Rotation
+from rotator.owing import events_of, identify
 from rotator.righting import put_right
 
 NO_GRACE = timedelta(0)
@@ -52,7 +52,7 @@ def _once(desk: Desk, policy: Policy | None) -> list[Again | Ended]:
     its end.
     """
     answers = telling.advance(desk)
-    orders = desk.orders()
+    orders = _hurried(desk, desk.orders())
     answers += [_pay(desk, debt, orders) for debt in desk.debts()]
     live = desk.rotation()
     if live is not None:
@@ -106,12 +106,25 @@ def acquainted(desk: Desk, policy: Policy | None) -> None:
 # --- debts -----------------------------------------------------------------------------------------------
 
 
+def _hurried(desk: Desk, orders: Mapping[str, Order]) -> Mapping[str, Order]:
+    """An order about a leaked key that is out of service ends that key's grace, and rotates nothing."""
+    run = orders.get("run")
+    debts = containing.hurried(desk, run) if run is not None else None
+    if run is None or debts is None:
+        return orders
+    told = [
+        desk.event("hurried", f"it leaked, and {run.by} ended its grace: {run.reason}", debt=debt)
+        for debt in debts
+    ]
+    desk.write(debts=debts, events=told, orders_done=[run])
+    return {kind: order for kind, order in orders.items() if kind != "run"}
+
+
 def _pay(desk: Desk, debt: Debt, orders: Mapping[str, Order]) -> Again | Ended:
     """Advance one debt; a person who asked for no grace ends the grace of older keys as well."""
     run = orders.get("run")
-    if run is not None and run.grace == NO_GRACE != debt.grace and debt.reason is DebtReason.REPLACED:
-        not_before = desk.now() if debt.not_before else None
-        debt = replace(debt, urgent=True, grace=NO_GRACE, not_before=not_before, look_at=None)
+    if run is not None and run.grace == NO_GRACE != debt.grace and debt.reason.of_service:
+        debt = containing.hurry(debt, desk)
         desk.write(debts=[debt])
     return revocation.advance(desk, debt)
 
@@ -128,10 +141,10 @@ def _go_on(desk: Desk, live: Rotation, orders: Mapping[str, Order], policy: Poli
         return Ended()
     live, run = in_force(desk, live, policy), orders.get("run")
     if run is not None and live.phase is not Phase.CONFLICT:
-        grace = live.grace if run.grace is None else run.grace
-        live = replace(live, urgent=True, grace=grace, look_at=None)
-        told = desk.event("joined", f"{run.by} asked to rotate now: {run.reason}", rotation=live)
-        desk.write(rotation=live, events=[told], orders_done=[run])
+        joined = _joined(desk, live, run)
+        if not isinstance(joined, Rotation):
+            return joined
+        live = joined
     elif run is not None:
         live = replace(live, look_at=None)
     renew = orders.get("renew")
@@ -139,6 +152,36 @@ def _go_on(desk: Desk, live: Rotation, orders: Mapping[str, Order], policy: Poli
         live = replace(live, look_at=None, looks=0)
         desk.write(rotation=live, orders_done=[renew])
     return rotation.advance(desk, live)
+
+
+def _joined(desk: Desk, live: Rotation, run: Order) -> Rotation | Again | Ended:
+    """A rotation that an order has joined; Ended where a debt came of that, which is paid first.
+
+    Where it cannot be told now which key leaked the order stands, and the rotation goes on.
+    """
+    if containing.is_candidate(live, run):
+        if containing.may_be_given_up(live):
+            setbacks.give_up(desk, replace(live, urgent=True), "leaked", f"its key leaked: {run.reason}")
+            desk.write(orders_done=[run])
+            return Ended()
+        return _on_without(desk, live)
+    try:
+        owed = containing.owed(desk, live.policy, run, live)
+    except (EffectError, NeedsPerson):
+        return _on_without(desk, live)
+    grace = live.grace if run.grace is None else run.grace
+    wanted = owed.wanted if live.phase is Phase.PLANNED and owed.wanted else live.wanted
+    live = replace(live, urgent=True, grace=grace, look_at=None, wanted=wanted)
+    told = desk.event("joined", f"{run.by} asked to rotate now: {run.reason}", rotation=live)
+    events = [told, *events_of(desk, owed.debts)]
+    desk.write(rotation=live, debts=owed.debts, events=events, orders_done=[run])
+    return Ended() if owed.debts else live
+
+
+def _on_without(desk: Desk, live: Rotation) -> Again | Ended:
+    """Go on with a rotation that an order cannot join now; the order is looked at again."""
+    answer = rotation.advance(desk, replace(live, look_at=None))
+    return answer if isinstance(answer, Ended) else Again(desk.now() + _SOON)
 
 
 def in_force(desk: Desk, live: Rotation, policy: Policy | None) -> Rotation:
@@ -182,7 +225,8 @@ def _rotate(desk: Desk, policy: Policy, found: Due, orders: Mapping[str, Order])
     if keeps_admin(desk, policy) and others_are_due(desk, policy):
         return Again(desk.now() + _LAST)
     reason = f"{run.by}: {run.reason}" if run else found.why
-    rotation.begin(desk, policy, reason, [order for order in (run, renew) if order])
+    owed = containing.owed(desk, policy, run) if run else containing.NOTHING_OWED
+    rotation.begin(desk, policy, reason, [order for order in (run, renew) if order], owed=owed)
     return Ended()
 
 

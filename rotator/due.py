@@ -121,7 +121,9 @@ def _ordered(case: _Case) -> Due | None:
     if case.state.looked_at is None:
         return Due(case.now, f"{why}; the store must be looked at first", "take-on")
     failed_since = case.state.failed_at is not None and case.state.failed_at >= order.at
-    holds = (_after_failures, _push_budget) if failed_since else (_push_budget,)
+    holds: tuple[_Hold, ...] = (_after_failures,) if failed_since else ()
+    if not order.owes:  # a key that leaked is owed first; the rotation that is begun with it waits for room
+        holds = (*holds, _push_budget)
     return _held(case, Due(case.now, why), holds)
 
 

@@ -15,8 +15,9 @@ def keep_owed(desk: Desk, rotation: Rotation) -> Held | None:
     """
     policy = rotation.policy
     for debt in desk.debts():
-        needless = debt.expires_at is not None or debt.reason is not DebtReason.REPLACED
-        if debt.version is None or debt.kept is not None or needless:
+        needless = debt.expires_at is not None or not debt.reason.of_service
+        becomes_previous = debt.version == rotation.expected  # one that leaked: its own promotion keeps it
+        if debt.version is None or debt.kept is not None or needless or becomes_previous:
             continue
         held = desk.held(policy, urgent=rotation.urgent, admin=False)
         if held is not None:

@@ -37,9 +37,10 @@ def look(desk: Desk, rotation: Rotation) -> Seen | None:
     rotation = unspent(desk, rotation, [*versions.versions, *(key.label for key in listed)])
     old = identify(desk, policy, onto, listed)
     record = next((key for key in listed if old is not None and key.key_id == old.key_id), None)
+    told_before = record is None and rotation.wanted  # of an old key that died first
     known = replace(
         rotation,
-        wanted=provider.wanted(policy.key, record),
+        wanted=rotation.wanted if told_before else provider.wanted(policy.key, record),
         expected=onto.version,
         old=old,
         replicated=versions.replicated,
@@ -149,7 +150,7 @@ def owe_found(desk: Desk, seen: Seen) -> None:
     strays = strays_of(desk, rotation.policy, seen.listed)
     debts = [stray for stray in strays if old is None or stray.key_id != old.key_id]
     if ours is not None and (old is None or ours.key_id != old.key_id):
-        debts.append(replaced(desk, rotation, ours, not_before=None))
+        debts += replaced(desk, rotation, ours, not_before=None)
     if debts or old != ours:
         events = events_of(desk, debts)
         desk.write(

@@ -368,6 +368,7 @@ class CurrentKey:
     dead_by: datetime | None = None  # when it has surely expired: the answer's way and rounding counted
     made_with: str | None = None  # the version of the parent secret that a token was minted with
     made_from: str | None = None  # that secret; None where it was not noted: the one of its policy
+    contained: bool = False  # proven dead though the secret holds it: nothing is owed for it any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -532,6 +533,12 @@ class DebtReason(StrEnum):
     REPLACED = "replaced"  # a newer key was promoted
     ABANDONED = "abandoned"  # a candidate that was given up
     STRAY = "stray"  # carries our label, but nobody's: its creation was lost
+    LEAKED = "leaked"  # others know it, or may: owed while it is in service, before there is a newer one
+
+    @property
+    def of_service(self) -> bool:
+        """Whether the key was in service, or still is."""
+        return self in (DebtReason.REPLACED, DebtReason.LEAKED)
 
 
 class DebtPhase(StrEnum):
@@ -567,10 +574,12 @@ class Debt:
     expires_at: datetime | None = None  # a short-lived key dies by itself
     not_before: datetime | None = None  # None until every replica shows the new version, and who must is told
     urgent: bool = False
+    contain: bool = False  # it may die while the secret holds it: a person chose that, for this key alone
     phase: DebtPhase = DebtPhase.OWED
     kept: str | None = None  # our own label on its version
     baseline_at: datetime | None = None  # LIVE just before the revoke
     revoked_at: datetime | None = None  # first revoke sent
+    refused_at: datetime | None = None  # of one that dies in service: refused since, not yet proven dead
     ended_at: datetime | None = None
     proof: str | None = None
     look_at: datetime | None = None
@@ -605,6 +614,9 @@ class Event:
 class Order:
     """What was asked for: ``run`` (rotate now), ``pause`` (until ``until``), or ``renew``: a token whose
     parent credential was replaced. ``stop`` is given to EVERYBODY, and ends by ``until`` or never.
+
+    ``leaked`` names the version that holds a key which others know. ``contain``: the key in service dies
+    before another one is issued.
     """
 
     kind: str
@@ -613,6 +625,13 @@ class Order:
     at: datetime
     grace: timedelta | None = None  # of run: instead of the policy's
     until: datetime | None = None  # of pause and stop
+    leaked: str | None = None  # of run
+    contain: bool = False  # of run
+
+    @property
+    def owes(self) -> bool:
+        """Whether the key in service is owed at once, before there is another one."""
+        return self.contain or self.leaked is not None
 
 
 EVERYBODY = "*"  # in place of a secret: an order to all of them

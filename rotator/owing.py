@@ -136,7 +136,7 @@ def owe(
         debt,
         reason=reason,
         version=key.version or debt.version,
-        served=key.since if reason is DebtReason.REPLACED else None,
+        served=key.since if reason.of_service else None,
         expires_at=key.dead_by or key.expires_at,
         grace=grace,
         not_before=not_before,
@@ -175,17 +175,31 @@ def keeps(traits: Traits, one: Stored, other: Stored) -> bool:
     return alike and not holds_nothing(one.credential, traits.dying)
 
 
-def replaced(desk: Desk, rotation: Rotation, key: CurrentKey, *, not_before: datetime | None) -> Debt:
-    """The debt of a key whose place a rotation takes; its grace is the rotation's."""
-    return owe(
-        desk,
-        rotation.policy,
-        DebtReason.REPLACED,
-        key,
-        grace=rotation.grace,
-        not_before=not_before,
-        urgent=rotation.urgent,
-    )
+def replaced(
+    desk: Desk, rotation: Rotation, key: CurrentKey, *, not_before: datetime | None
+) -> Sequence[Debt]:
+    """The debt of a key whose place a rotation takes; its grace is the rotation's.
+
+    A key that leaked is owed already: that debt goes on, with its own grace where that is shorter, and what
+    was allowed while the key was in service is over. A key that was contained is dead: nothing is owed.
+    """
+    serving = desk.state.current
+    if key.contained or (serving and serving.contained and serving.version == key.version):
+        return []
+    leaked = leaked_debt(desk, rotation.policy, key)
+    if leaked is not None and leaked.contain:
+        return [replace(leaked, contain=False)]
+    grace = min(rotation.grace, leaked.grace) if leaked else rotation.grace
+    sooner = not_before and not_before - (rotation.grace - grace)
+    reason = DebtReason.LEAKED if leaked else DebtReason.REPLACED
+    urgent = rotation.urgent or leaked is not None
+    return [owe(desk, rotation.policy, reason, key, grace=grace, not_before=sooner, urgent=urgent)]
+
+
+def leaked_debt(desk: Desk, policy: Policy, key: CurrentKey) -> Debt | None:
+    """The open debt of a key that leaked."""
+    leaked = (debt for debt in desk.debts() if debt.reason is DebtReason.LEAKED)
+    return next((debt for debt in leaked if _same_debt(desk, policy, debt, key)), None)
 
 
 def _issuer(desk: Desk, policy: Policy, key: CurrentKey) -> Policy:
@@ -308,8 +322,13 @@ def run_again(policy: Policy) -> str:
 
 
 def events_of(desk: Desk, debts: Iterable[Debt]) -> list[Event]:
-    """An event for each new debt."""
-    return [desk.event("owed", _of_debt(debt), debt=debt, key_id=debt.key_id) for debt in debts]
+    """An event for each new debt; that of a leaked key is told when it is owed, not once more at its end."""
+    leaked = {debt.id for debt in desk.debts() if debt.reason is DebtReason.LEAKED}
+    return [
+        desk.event("owed", _of_debt(debt), debt=debt, key_id=debt.key_id)
+        for debt in debts
+        if debt.id not in leaked
+    ]
 
 
 def _of_debt(debt: Debt) -> str:
@@ -318,5 +337,7 @@ def _of_debt(debt: Debt) -> str:
         DebtReason.REPLACED: "was replaced",
         DebtReason.ABANDONED: "was given up before it came into service",
         DebtReason.STRAY: "carries our label, but its creation was lost",
+        DebtReason.LEAKED: "leaked",
     }
-    return f"key {debt.key_id or 'of unknown id'} {reasons[debt.reason]}: it must die"
+    first = ", before another one is issued" if debt.contain else ""
+    return f"key {debt.key_id or 'of unknown id'} {reasons[debt.reason]}: it must die{first}"

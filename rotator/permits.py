@@ -51,9 +51,11 @@ def taken(desk: Desk, debt: Debt) -> SecretState:
 
 def _in_use_untold(desk: Desk, debt: Debt) -> bool:
     """Whether a consumer may use the key that was not told of a newer one: it lives, whoever asked for its
-    death, until that consumer is told, or a person or the policy says otherwise.
+    death, until that consumer is told, or a person or the policy says otherwise. A key that was to die though
+    it is in service was given up with whoever uses it.
     """
-    return debt.reason is DebtReason.REPLACED and bool(telling.holding(desk.state))
+    contained = debt.contain or (debt.reason is DebtReason.LEAKED and debt.revoked_at is not None)
+    return debt.reason.of_service and not contained and bool(telling.holding(desk.state))
 
 
 def _asked_for(debt: Debt) -> bool:

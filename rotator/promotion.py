@@ -22,7 +22,6 @@ from rotator.model import (
     CurrentKey,
     Debt,
     DebtPhase,
-    DebtReason,
     Event,
     Phase,
     Provenance,
@@ -197,12 +196,13 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
     begins = None if waits else now + rotation.grace
     old = rotation.old
     stays = old is not None and lives_on(desk, policy, old.version, version)
-    debts = [replaced(desk, rotation, old, not_before=begins)] if old and not stays else []
+    debts = replaced(desk, rotation, old, not_before=begins) if old and not stays else []
     if desk.world.ledger.children(desk.state.id):  # they learn of it before this rotation ends
         desk.write(state=replace(desk.state, current=current))
         renew_children(desk)
     over = in_service_again(desk, policy, current)
-    text = f"key {attempt.key_id} is current; grace of the old one: {every(rotation.grace)}"
+    grace = debts[0].grace if debts else rotation.grace
+    text = f"key {attempt.key_id} is current; grace of the old one: {every(grace)}"
     if stays:
         text = f"key {attempt.key_id} is current as before; the old password ended with the change"
     told = desk.event("promoted", text, rotation=ended, key_id=attempt.key_id)
@@ -223,5 +223,5 @@ def _grace_anew(desk: Desk, others: Sequence[Debt]) -> list[Debt]:
     return [
         replace(debt, not_before=None)
         for debt in desk.debts()
-        if debt.reason is DebtReason.REPLACED and debt.phase is DebtPhase.OWED and debt.id not in known
+        if debt.reason.of_service and debt.phase is DebtPhase.OWED and debt.id not in known
     ]

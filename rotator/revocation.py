@@ -10,7 +10,7 @@ lists it, and not before.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotator import byhand, permits
+from rotator import byhand, containing, permits
 from rotator.desk import Desk
 from rotator.errors import EffectError, NeedsPerson, RotatorError, Unknown
 from rotator.interfaces import Stored
@@ -21,7 +21,6 @@ from rotator.model import (
     Again,
     Debt,
     DebtPhase,
-    DebtReason,
     Ended,
     Event,
     KeyRecord,
@@ -29,7 +28,8 @@ from rotator.model import (
     Verdict,
     token_in,
 )
-from rotator.owing import afresh, holds_same, is_of, keeps, needs_adoption, tells_of
+from rotator.owing import is_of, needs_adoption, tells_of
+from rotator.rechecking import held, not_in_service, ours_is_current
 from rotator.undying import blocked, later, reminded_of
 
 _PROBE_LOOKS = 5  # looks without a clear baseline, after which the provider's list decides alone
@@ -79,8 +79,13 @@ def _latest(desk: Desk, debt: Debt) -> Debt:
 
 
 def _waits(desk: Desk, debt: Debt) -> Again | None:
-    """What an owed key waits for: a person who says whose it is, its grace, its back-off, its window."""
+    """What an owed key waits for: its successor, a person who says whose it is, its grace, its back-off, its
+    window.
+    """
     now = desk.now()
+    successor = containing.waits_for_next(desk, debt)
+    if successor is not None:
+        return successor
     if needs_adoption(desk, debt.policy, debt.provenance):
         return Again(now + timedelta(days=1))  # adopting makes the secret due at once
     if desk.provider(debt.policy).traits.expires:
@@ -137,7 +142,7 @@ def _visible(desk: Desk, debt: Debt) -> Debt:
 
 def _pay(desk: Desk, debt: Debt) -> Again | Ended:
     """Re-check; if the key is still alive, revoke it; then prove that it is dead."""
-    users = in_use_below(desk, debt)
+    users = [] if debt.contain else in_use_below(desk, debt)
     if users:
         renew_children(desk)
         names = ", ".join(child.policy for child in users)
@@ -152,7 +157,7 @@ def _left_again(desk: Desk, debt: Debt) -> Again | None:
     """A key that was seen in service since it was replaced: its consumers need a grace of their own."""
     if debt.block is None or debt.block.kind != byhand.IN_SERVICE:
         return None
-    grace = debt.grace if debt.reason is DebtReason.REPLACED else debt.policy.grace
+    grace = debt.grace if debt.reason.of_service else debt.policy.grace
     left = replace(debt, grace=grace, not_before=desk.now() + grace, looks=0, look_at=None, block=None)
     told = desk.event("visible", "no secret holds it any more: grace begins anew", debt=debt)
     desk.write(debts=[left], events=[told])
@@ -179,12 +184,16 @@ def _send(desk: Desk, debt: Debt, evidence: Evidence) -> Again | Ended:
     told = desk.event("revoked", f"revoke sent for key {debt.key_id}", debt=debt, key_id=debt.key_id)
     try:
         record, telling = _record(desk, debt)
+        telling = telling or (debt.contain and evidence.listed)  # gone from the list that just showed it
         proof = _proof(desk, debt, replace(evidence, record=record, telling=telling))
+        may_work = proof is None and debt.contain and _may_work(desk, debt, evidence.old, refused=True)
     except RotatorError:
         desk.write(debts=[debt], events=[told])
         raise
     if proof is not None:
         return _dead(desk, debt, proof, told)
+    if debt.contain and debt.baseline_at is not None and not may_work:
+        debt = replace(debt, refused_at=desk.now())
     return later(desk, debt, f"key {debt.key_id} is not proven dead yet", None, told)
 
 
@@ -195,62 +204,12 @@ def _recheck(desk: Desk, debt: Debt) -> Evidence:
     old = desk.version(debt.policy, debt.version) if debt.version else None
     if old is not None and not is_of(desk, debt.policy, old, debt.key_id):
         old = None  # the value of another key proves nothing of this one
-    _not_in_service(desk, debt, current, old)
-    if debt.reason is DebtReason.REPLACED:
-        _ours_is_current(desk, debt, current)
+    not_in_service(desk, debt, current, old)
+    if debt.reason.of_service and not (debt.contain and held(desk, debt, current, old)):
+        ours_is_current(desk, debt, current)
     record, telling = _record(desk, debt)
     _ours_to_revoke(desk, debt, record)
     return Evidence(current, old, record, telling)
-
-
-def _not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored | None) -> None:
-    """The key is neither what consumers read, nor the candidate of a rotation that is under way."""
-    traits = desk.provider(debt.policy).traits
-    rotation = desk.rotation()
-    known = desk.state.current
-    in_service = {
-        known.key_id if known else None,
-        current.credential.get(traits.id_field) if current else None,
-        rotation.attempt.key_id if rotation else None,
-    }
-    elsewhere = _elsewhere(desk, debt)
-    if traits.revokes and elsewhere:
-        why = f"key {debt.key_id} is to die, but the secret of {', '.join(elsewhere)} holds it as well."
-        todo = f"rotator run-now {elsewhere[0]} --reason TEXT: this key dies when no secret holds it any more"
-        raise NeedsPerson(byhand.IN_SERVICE, why, todo=todo)
-    by_id = not traits.shared_id and debt.key_id is not None and debt.key_id in in_service
-    held = current and old and holds_same(desk, debt.policy, current, old)
-    alike = current and old and traits.shared_id and keeps(traits, current, old)
-    if held or alike or by_id:
-        if not (held or traits.revokes):
-            raise byhand.in_part(traits, debt)
-        why = f"key {debt.key_id} is to die, but the secret holds it."
-        todo = f"{afresh(desk, debt.policy)}; or leave it as it is"
-        raise NeedsPerson(byhand.IN_SERVICE, why, todo=todo)
-
-
-def _elsewhere(desk: Desk, debt: Debt) -> list[str]:
-    """The policies of other secrets of that account that hold the very key: somebody copied one."""
-    keepers = desk.world.ledger.keepers(debt.policy.provider.principal, debt.key_id or "")
-    # A policy whose secret moved has left its old place: nobody is told to read there any more.
-    moved = {other.id for other in keepers if other.gone and other.policy == debt.policy.name}
-    return [other.policy for other in keepers if other.id not in {debt.secret, *moved}]
-
-
-def _ours_is_current(desk: Desk, debt: Debt, current: Stored | None) -> None:
-    """The secret holds what we promoted: where somebody wrote another key, nothing is revoked."""
-    known, rotation = desk.state.current, desk.rotation()
-    if known is not None and known.provenance is not Provenance.UNKNOWN and current is not None:
-        if current.version == known.version:
-            return
-        promoted = desk.version(debt.policy, known.version)
-        if promoted is not None and holds_same(desk, debt.policy, current, promoted):
-            return
-    if rotation is not None:
-        raise Unknown("rotation-under-way", "waiting for the rotation that is under way")
-    why = f"the secret does not hold what rotator promoted, so key {debt.key_id} is not revoked."
-    todo = f"see who wrote {debt.policy.target.secret}; then: {afresh(desk, debt.policy)}"
-    raise NeedsPerson("not-ours-current", why, todo=todo)
 
 
 def _record(desk: Desk, debt: Debt) -> tuple[KeyRecord | None, bool]:
@@ -312,10 +271,14 @@ def _proof(desk: Desk, debt: Debt, evidence: Evidence) -> str | None:
     provider, current = desk.provider(debt.policy), evidence.current
     if evidence.listed:
         return None
-    compared = byhand.comparable(desk, debt, current)
+    contained = held(desk, debt, current, evidence.old)  # so there is no other key to compare with
+    compared = not contained and byhand.comparable(desk, debt, current)
     if debt.baseline_at is None or evidence.old is None or not compared:
-        tells = provider.traits.lists and evidence.telling and not _works(desk, debt, evidence.old)
-        return "no longer listed as live" if tells else None
+        tells = provider.traits.lists and evidence.telling
+        if not tells or _may_work(desk, debt, evidence.old, refused=contained):
+            return None
+        refused = "accepted before, refused after, " if contained and debt.baseline_at else ""
+        return f"{refused}no longer listed as live"
     assert current is not None, "a key to compare with is a current one"
     if desk.provider(debt.policy).probe(evidence.old.credential).verdict is not Verdict.DEAD:
         return None
@@ -325,9 +288,14 @@ def _proof(desk: Desk, debt: Debt, evidence: Evidence) -> str | None:
     return f"{byhand.PROVEN}{gone}"
 
 
-def _works(desk: Desk, debt: Debt, old: Stored | None) -> bool:
-    """Whether the key is accepted now, where its value can be read."""
-    return old is not None and desk.provider(debt.policy).probe(old.credential).verdict is Verdict.LIVE
+def _may_work(desk: Desk, debt: Debt, old: Stored | None, *, refused: bool) -> bool:
+    """Whether the key is accepted now, where its value can be read; or, where it must be ``refused`` to be
+    dead, anything else.
+    """
+    if old is None:
+        return refused
+    verdict = desk.provider(debt.policy).probe(old.credential).verdict
+    return verdict is not Verdict.DEAD if refused else verdict is Verdict.LIVE
 
 
 def _dead(desk: Desk, debt: Debt, proof: str, *before: Event) -> Ended:
@@ -335,7 +303,8 @@ def _dead(desk: Desk, debt: Debt, proof: str, *before: Event) -> Ended:
     dead = replace(debt, phase=DebtPhase.DEAD, ended_at=desk.now(), proof=proof, block=None, look_at=None)
     text = f"key {debt.key_id} is proven dead: {proof}"
     told = desk.event("dead", text, debt=dead, key_id=debt.key_id, proof=proof)
-    state, frees = left_by(desk.state, [debt]), [debt.token] if debt.token else []
+    state = containing.after_death(left_by(desk.state, [debt]), debt)
+    frees = [debt.token] if debt.token else []
     desk.write(state=state, debts=[dead], events=[*before, told], frees=frees)
     let_go(desk)
     return Ended()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rotator import backoff, breaker, setbacks
+from rotator.containing import NOTHING_OWED, Owed, dies_first
 from rotator.desk import Desk, holds_nothing, pushed
 from rotator.durations import text as every
 from rotator.errors import Conflict, EffectError, NeedsPerson, NotSent, Refused, Unknown
@@ -33,7 +34,7 @@ from rotator.model import (
     Verdict,
     label_for,
 )
-from rotator.owing import accounted, is_of, strays_of
+from rotator.owing import accounted, events_of, is_of, strays_of
 from rotator.promotion import promote, promote_held, promote_now, resolve
 from rotator.setbacks import Step
 from rotator.verifying import Objection, counted, probed, repeats
@@ -42,11 +43,18 @@ _UNSEEN = 2  # reads that may miss a version which was written, before its value
 
 
 def begin(
-    desk: Desk, policy: Policy, reason: str, orders: Sequence[Order] = (), *, push: str | None = None
+    desk: Desk,
+    policy: Policy,
+    reason: str,
+    orders: Sequence[Order] = (),
+    *,
+    push: str | None = None,
+    owed: Owed = NOTHING_OWED,
 ) -> Rotation:
     """Write down that a rotation has begun, by these orders; nothing outside has happened yet.
 
-    ``push`` names its version where the store's own rotation drew that; it goes as far as that asks.
+    ``push`` names its version where the store's own rotation drew that; it goes as far as that asks. What is
+    ``owed`` already is the key in service, where the orders say that it leaked.
     """
     run = next((order for order in orders if order.kind == "run"), None)
     rotation = Rotation(
@@ -60,9 +68,11 @@ def begin(
         asked=None if push is None else Phase.STAGED,
         grace=run.grace if run and run.grace is not None else policy.grace,
         urgent=run is not None,
+        wanted=owed.wanted,
     )
     began = desk.event("began", f"rotation began: {reason}", rotation=rotation)
-    desk.write(rotation=rotation, events=[began], orders_done=orders)
+    events = [began, *events_of(desk, owed.debts)]
+    desk.write(rotation=rotation, debts=owed.debts, events=events, orders_done=orders)
     return rotation
 
 
@@ -97,7 +107,7 @@ def advance(desk: Desk, rotation: Rotation) -> Again | Ended:
 def _plan(desk: Desk, rotation: Rotation) -> Step:
     """Look at the store and the provider; owe strays; take a slot; then issue."""
     policy = rotation.policy
-    held = _begins(desk, rotation)
+    held = dies_first(desk) or _begins(desk, rotation)
     if held is not None:
         return held
     traits = desk.provider(policy).traits

@@ -254,7 +254,9 @@ def _fail(
     failed = replace(rotation, phase=Phase.FAILED, ended_at=now, look_at=None, error=kind)
     state = replace(state, failures=state.failures + 1, failed_at=now, block=block)
     todo = f" To do: {blocked.todo}" if blocked else ""
-    text = f"rotation failed, the old key stays in service: {why}{todo}"
+    contained = state.current is not None and state.current.contained
+    left = "the secret holds a key that is dead" if contained else "the old key stays in service"
+    text = f"rotation failed, {left}: {why}{todo}"
     told = desk.event("failed", text, level=Level.ALARM, rotation=rotation, error=kind)
     events = [told, *events_of(desk, debts)]
     desk.write(state=state, rotation=failed, debts=debts, events=events, frees=frees)
@@ -305,7 +307,7 @@ def supersede(
     if not old_serves:
         state = replace(state, current=None)
         if rotation.old is not None:
-            debts.append(replaced(desk, rotation, rotation.old, not_before=desk.now() + rotation.grace))
+            debts += replaced(desk, rotation, rotation.old, not_before=desk.now() + rotation.grace)
     ended = replace(rotation, phase=Phase.FAILED, ended_at=desk.now(), look_at=None)
     told = desk.event("superseded", why, rotation=rotation)
     desk.write(state=state, rotation=ended, debts=debts, events=[told, *events_of(desk, debts)])
@@ -334,13 +336,15 @@ def no_slot(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> Agai
 
 def _can_die(desk: Desk, debt: Debt) -> bool:
     """Whether a debt will be paid by itself: neither blocked nor known not to die, and not waiting for a
-    rotation that may be the one which waits for a slot. That does a replaced key whose grace has not begun,
-    or whose secret holds somebody else's key.
+    rotation that may be the one which waits for a slot. That does a leaked key in service, and a replaced one
+    whose grace has not begun, or whose secret holds somebody else's key.
     """
     ledger = desk.world.ledger
     if debt.block is not None:
         return False
-    if debt.reason is not DebtReason.REPLACED or ledger.rotation(debt.secret) is None:
+    if debt.reason is DebtReason.LEAKED and debt.not_before is None:
+        return False
+    if not debt.reason.of_service or ledger.rotation(debt.secret) is None:
         return True
     state = ledger.secret(debt.secret)
     current = state.current if state else None

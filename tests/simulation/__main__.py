@@ -35,7 +35,7 @@ def main() -> int:
     if asked.seed is not None:
         return _shown(*run(asked.seed))
     strikes = {int(nth): Outcome[name] for nth, name in asked.strike}
-    return _shown(*struck(strikes, timedelta(seconds=asked.lands)))
+    return _shown(*struck(strikes, timedelta(seconds=asked.lands), contain=asked.contain))
 
 
 def _asked() -> argparse.Namespace:
@@ -43,6 +43,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="show the run of this seed")
     parser.add_argument("--strike", nargs=2, action="append", default=[], metavar=("NTH", "FAULT"))
     parser.add_argument("--lands", type=float, default=180, help="seconds until what is late lands")
+    parser.add_argument("--contain", action="store_true", help="the old key dies before a new one is issued")
     parser.add_argument("--for", dest="span", help="run seeds and pairs of faults for so long: 10m")
     parser.add_argument("--first", type=int, default=None, help="of the seeds; drawn where not given")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())

@@ -35,6 +35,7 @@ class Case:
     sent: dict[int, Act] = field(default_factory=dict)
     applied: dict[int, list[Act]] = field(default_factory=lambda: defaultdict(list))
     answered: dict[int, Act] = field(default_factory=dict)
+    contained: set[int] = field(default_factory=set)  # revokes of what a secret holds, as a person ordered
 
     def __post_init__(self) -> None:
         for act in self.acts:
@@ -50,6 +51,7 @@ class Case:
                 self.applied[act.effect].append(act)
             elif act.effect is not None and act.did is Did.ANSWERED:
                 self.answered[act.effect] = act
+        self.contained = _contained(self.acts)
 
     def sends(self, name: str) -> Iterator[Act]:
         """Every time that this effect was asked for."""
@@ -89,3 +91,29 @@ class Case:
             and "error" not in act.data
         )
         return max(claims, key=lambda act: act.seq, default=None)
+
+
+def _contained(acts: Sequence[Act]) -> set[int]:
+    """The revokes, by effect, of a key that its secret holds and a person ordered to die first.
+
+    Each order is for one key, the first one that is revoked so; and only until a worker made another current.
+    """
+    holds: dict[str, str | None] = {}
+    orders: dict[str, int] = defaultdict(int)
+    chosen: dict[str, str] = {}
+    found: set[int] = set()
+    for act in acts:
+        secret = act.secret or ""
+        if act.did is Did.TRUTH and act.name == "current":
+            holds[secret] = act.data["key"]
+            if act.by != "outside":
+                chosen.pop(secret, None)
+        elif act.did is Did.OUTSIDE and act.name == "run-now" and act.data.get("contain"):
+            orders[secret] += 1
+        elif act.did is Did.SENT and act.name == "provider.revoke" and holds.get(secret) == act.data["key"]:
+            if chosen.get(secret) != act.data["key"] and orders[secret]:
+                orders[secret] -= 1
+                chosen[secret] = act.data["key"]
+            if chosen.get(secret) == act.data["key"]:
+                found.add(act.effect or 0)
+    return found

@@ -33,7 +33,7 @@ from tests.simulation import facts
 from tests.simulation.baton import Baton, Task
 from tests.simulation.history import Act, Did, History
 from tests.simulation.outcomes import Plan
-from tests.simulation.outside import SimProvider, SimStore, SimWorld
+from tests.simulation.outside import NOTHING, SimProvider, SimStore, SimWorld
 from tests.simulation.reach import Process, Reach
 
 STORE = StoreRef("fake", "fake")
@@ -263,11 +263,20 @@ class Sim:
 
     # what people do
 
-    def order(self, name: str, grace: timedelta | None = None) -> None:
-        """A person asks to rotate now."""
-        now = self.ledger_clock.now()
-        self.ledger.give(self.policies[name].target.id, Order("run", "a person", "drill", now, grace=grace))
-        self.note("outside", Did.OUTSIDE, "run-now", name, grace=grace)
+    def order(
+        self,
+        name: str,
+        grace: timedelta | None = None,
+        *,
+        leaked: str | None = None,
+        contain: bool = False,
+    ) -> None:
+        """A person asks to rotate now; ``leaked`` is a version, and with ``contain`` the key dies first."""
+        now, grace = self.ledger_clock.now(), NOTHING if contain else grace
+        order = Order("run", "a person", "drill", now, grace=grace, leaked=leaked, contain=contain)
+        self.ledger.give(self.policies[name].target.id, order)
+        told = facts.brief(leaked)
+        self.note("outside", Did.OUTSIDE, "run-now", name, grace=grace, leaked=told, contain=contain or None)
         self.baton.wake_idle()
 
     def use(self, policies: Mapping[str, Policy]) -> None:

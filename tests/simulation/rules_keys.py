@@ -11,7 +11,9 @@ from tests.simulation.history import Act, Did
 
 
 def the_current_key_lives(case: Case) -> Iterator[str]:
-    """At every instant the provider accepts what a secret holds, unless somebody else saw to that."""
+    """At every instant the provider accepts what a secret holds, unless somebody else saw to that, or a
+    person ordered that this key dies first.
+    """
     current: dict[str, Act] = {}
     for act in case.acts:
         if act.did is not Did.TRUTH:
@@ -23,7 +25,7 @@ def the_current_key_lives(case: Case) -> Iterator[str]:
             ours = act.by != "outside" and not case.put_back(act, replaced)
             if ours and died and died.seq < act.seq and died.by != "outside":
                 yield f"{act.by} made {key_id} current in {act.secret}, which was revoked [{act.seq}]"
-        elif act.name == "died" and act.by != "outside":
+        elif act.name == "died" and act.by != "outside" and act.effect not in case.contained:
             for secret, since in current.items():
                 if since.data["key"] == key_id and not _moved_meanwhile(case, act, since):
                     yield f"{act.by} killed {key_id}, which {secret} holds [{act.seq}]"
@@ -48,11 +50,15 @@ def _recheck(case: Case, revoke: Act) -> Act | None:
 
 
 def a_revoke_is_rechecked(case: Case) -> Iterator[str]:
-    """A revoke is sent only after a fresh read under the same claim, which did not show the key."""
+    """A revoke is sent only after a fresh read under the same claim, which did not show the key, but for one
+    that a person ordered to die first.
+    """
     for revoke in case.sends("provider.revoke"):
         read, claim = _recheck(case, revoke), case.claim_of(revoke)
         if read is None or claim is None or read.seq < claim.seq:
             yield f"{revoke.data['key']} is revoked without a re-check [{revoke.seq}]"
+        elif revoke.effect in case.contained:
+            continue
         elif (answer := case.answered.get(read.effect or 0)) and answer.data.get("key") == revoke.data["key"]:
             yield f"{revoke.data['key']} is revoked though the secret holds it [{revoke.seq}]"
 

@@ -17,7 +17,7 @@ Strike = tuple[int, Outcome]
 
 
 def singles(after: int = 0, calls: list[str] | None = None) -> Iterator[Strike]:
-    """Every fault at every call of a rotation, later than ``after``."""
+    """Every fault at every call of a rotation, later than ``after``; or at these calls."""
     for nth, call in enumerate(calls or storm_calls({}), 1):
         if nth > after:
             yield from ((nth, outcome) for outcome in possible(call))
@@ -34,26 +34,30 @@ def pairs(first: Strike) -> Iterator[tuple[Strike, Strike]]:
     return ((first, second) for second in singles(first[0], calls))
 
 
-def struck(at: dict[int, Outcome], lands: timedelta = timedelta(minutes=3)) -> tuple[Sim, list[str]]:
+def struck(
+    at: dict[int, Outcome], lands: timedelta = timedelta(minutes=3), *, contain: bool = False
+) -> tuple[Sim, list[str]]:
     """One rotation, from an order to the old key's death, struck at these calls; then another without
-    faults. The run, and what the checker says of it.
+    faults. The run, and what the checker says of it. With ``contain`` the old key dies first.
     """
-    sim, _ = _stormed(at, lands)
+    sim, _ = _stormed(at, lands, contain=contain)
     settle(sim, again=not _clean(sim))
     return sim, judged(sim.history.acts, sim.setup)
 
 
-def storm_calls(at: dict[int, Outcome], lands: timedelta = timedelta(minutes=3)) -> list[str]:
+def storm_calls(
+    at: dict[int, Outcome], lands: timedelta = timedelta(minutes=3), *, contain: bool = False
+) -> list[str]:
     """The calls that such a run makes before it comes to rest: those that a second strike may hit."""
-    sim, plan = _stormed(at, lands)
+    sim, plan = _stormed(at, lands, contain=contain)
     sim.baton.kill_all()
     return plan.calls
 
 
-def _stormed(at: dict[int, Outcome], lands: timedelta) -> tuple[Sim, Strikes]:
+def _stormed(at: dict[int, Outcome], lands: timedelta, *, contain: bool) -> tuple[Sim, Strikes]:
     plan = Strikes(at, lands)
     sim = Sim(Setup(), sum(at) * 1000 + len(at), plan)
-    sim.order("one")
+    sim.order("one", contain=contain)
     sim.start()
     sim.baton.run(lambda: sim.idle or len(sim.history) > _MOST)
     return sim, plan

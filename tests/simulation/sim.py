@@ -114,6 +114,8 @@ class Sim:
     crashed: bool = False
     instant: Counter[tuple[datetime, str]] = field(default_factory=Counter)
     held_elsewhere: set[str] = field(default_factory=set)  # keys that another secret holds as well
+    given: list[timedelta] = field(default_factory=list)  # graces that a person ordered
+    contained: str | None = None  # a person said that this key may die while the secret holds it
     left_at: dict[str, datetime] = field(default_factory=dict)
     heard_at: dict[str | None, datetime] = field(default_factory=dict)  # when a consumer heard of a key
     outside: Callable[["Sim", str], None] = lambda _sim, _name: None
@@ -168,9 +170,16 @@ class Sim:
         )
         return Worker(world, Book(policies=(self.policy,)), self.told, holder="sim", threads=1)
 
-    def order(self, grace: timedelta | None = None) -> None:
-        """A person asks to rotate now."""
-        self.ledger.give(TARGET.id, Order("run", "a person", "drill", self.clock.now(), grace=grace))
+    def order(
+        self, grace: timedelta | None = None, *, leaked: str | None = None, contain: bool = False
+    ) -> None:
+        """A person asks to rotate now; a version holds a key that others know, or the key is to die first."""
+        self.given += [grace] if grace is not None else []
+        if contain:
+            self.contained = self.store.value(SECRET).get("key_id")
+        now = self.clock.now()
+        order = Order("run", "a person", "drill", now, grace=grace, leaked=leaked, contain=contain)
+        self.ledger.give(TARGET.id, order)
 
     def run(self, steps: int = 400) -> None:
         """Work until nothing is left to do, starting again after every crash; checks at each step."""
@@ -265,17 +274,20 @@ class Sim:
     def _revocable(self, key_id: str) -> None:
         """A key that consumers read, or read a moment ago, or that is not ours, is not revoked."""
         value = self.store.value(SECRET)
-        if key_id in {value.get("key_id"), *self.held_elsewhere}:
+        contained = key_id == self.contained == value.get("key_id")
+        held = self.held_elsewhere if contained else {value.get("key_id"), *self.held_elsewhere}
+        if key_id in held:
             raise Violation(f"revoke of key {key_id}, which a secret holds")
-        if key_id != self.old.key_id:
+        if key_id == self.old.key_id and not self.adopted:
+            raise Violation(f"revoke of {key_id}, which nobody adopted")
+        if contained or key_id != self.old.key_id:
             return
-        left = self.left_at.get(key_id, self.clock.now() - self.policy.grace)
-        if self.clock.now() < left + self.policy.grace or not self.store.replicas_show:
+        grace = min([self.policy.grace, *self.given])
+        left = self.left_at.get(key_id, self.clock.now() - grace)
+        if self.clock.now() < left + grace or not self.store.replicas_show:
             raise Violation(f"revoke of {key_id} before its grace was over")
         if value.get("key_id") == self.foreign.key_id:
             raise Violation(f"revoke of {key_id} while the secret holds somebody else's key")
-        if not self.adopted:
-            raise Violation(f"revoke of {key_id}, which nobody adopted")
         self._known(key_id, value.get("key_id"))
 
     def _known(self, key_id: str, successor: str | None) -> None:
@@ -283,7 +295,11 @@ class Sim:
         heard = self.heard_at.get(successor)
         if heard is None and not self.excused:
             raise Violation(f"revoke of {key_id} while a consumer was not told of its successor")
-        if heard is not None and self.clock.now() < heard + self.policy.grace and not self.excused:
+        if (
+            heard is not None
+            and self.clock.now() < heard + min([self.policy.grace, *self.given])
+            and not self.excused
+        ):
             raise Violation(f"revoke of {key_id} within its grace after a consumer was told")
 
     def _seen(self) -> None:
@@ -293,6 +309,7 @@ class Sim:
             if self.current_key is not None:
                 self.left_at[self.current_key] = self.clock.now()
             self.current_key = key_id
+            self.contained = None  # it was allowed until there is another one, and no longer
 
     def _issuable(self) -> None:
         """No key is asked for where the principal has no room."""
@@ -309,7 +326,8 @@ class Sim:
     def check(self) -> None:
         """At every instant: what the store holds is accepted; no foreign key was touched; no label twice."""
         value = self.store.value(SECRET)
-        if "secret" in value and not self.provider.accepts(value["secret"]):
+        contained = value.get("key_id") == self.contained
+        if "secret" in value and not contained and not self.provider.accepts(value["secret"]):
             raise Violation(f"the store's current key {value.get('key_id')} is not accepted")
         if not self.foreign.live or self.foreign.key_id in self.provider.revoked:
             raise Violation("a foreign key was touched")

@@ -4,7 +4,7 @@ A guard whose removal nobody notices is not held by any test.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from rotator import (
     owing,
     permits,
     promotion,
+    rechecking,
     revocation,
     rotation,
     setbacks,
@@ -49,6 +50,7 @@ from rotator.model import (
 from tests.simulation.fleet import Fleet
 from tests.simulation.sim import PROVIDER, SECRET, TARGET, Fault, Sim, Strike, Violation
 from tests.simulation.test_holds import EFFECTS, Forgetful, restless, work
+from tests.simulation.test_leaked import put_back
 
 Patch = pytest.MonkeyPatch
 
@@ -326,6 +328,39 @@ def stopped_midway(folder: Path) -> None:
     work(sim, timedelta(hours=3))
 
 
+def contained_and_put_back(folder: Path) -> None:
+    """A key that was to die first, but would not, comes back by a person's hand once it was replaced."""
+    sim = Sim(folder)
+    put_back(sim)
+    work(sim, timedelta(days=1))
+
+
+def contained_by_guess(folder: Path) -> None:
+    """A key that nobody adopted is ordered to die first."""
+    sim = Sim(folder, adopted=False)
+    sim.order(timedelta(0), contain=True)
+    work(sim, timedelta(days=1))
+
+
+def contained_late(folder: Path) -> None:
+    """The revoke of a key that is to die first is refused once."""
+
+    def outside(sim: Sim, name: str) -> None:
+        if name == "provider.issue" and sim.old.live:
+            raise Violation("a key is issued before the one that was to die first is dead")
+
+    quiet = Sim(folder)
+    quiet.order(timedelta(0), contain=True)
+    quiet.run()
+    quiet.ledger.close()
+    nth = quiet.calls.index("provider.revoke") + 1
+    (folder / "again").mkdir()
+    sim = Sim(folder / "again", strikes=[Strike(nth, Fault.REFUSED)])
+    sim.outside = outside
+    sim.order(timedelta(0), contain=True)
+    sim.run()
+
+
 def flooded(folder: Path) -> None:
     """Somebody writes other fields of the secret all the time."""
     sim = Forgetful(folder)
@@ -442,10 +477,20 @@ def grace_from_nothing(patch: Patch) -> None:
     """Owe the old key's death at once."""
     owed = owing.replaced
 
-    def hasty(desk: Desk, one: Rotation, key: CurrentKey, **_: Any) -> Debt:
+    def hasty(desk: Desk, one: Rotation, key: CurrentKey, **_: Any) -> Sequence[Debt]:
         return owed(desk, one, key, not_before=desk.now())
 
     patch.setattr(promotion, "replaced", hasty)
+
+
+def contained_for_good(patch: Patch) -> None:
+    """Let a key that was to die first be revoked in service whatever came since."""
+    owed = owing.replaced
+
+    def lasting(desk: Desk, one: Rotation, key: CurrentKey, **more: Any) -> Sequence[Debt]:
+        return [] if any(debt.contain for debt in desk.debts()) else owed(desk, one, key, **more)
+
+    patch.setattr(promotion, "replaced", lasting)
 
 
 def replicas_forgotten(patch: Patch) -> None:
@@ -529,12 +574,12 @@ GUARDS = [
     Guard("7 grace waits for consumers", replicas_forgotten, with_sim(away_for_hours)),
     Guard(
         "8 what is in service is not revoked",
-        gone(revocation, "_not_in_service", nothing),
+        gone(revocation, "not_in_service", nothing),
         with_sim(owed_by_mistake(current_key, Provenance.ADOPTED)),
     ),
     Guard(
         "8 the secret holds what we promoted",
-        gone(revocation, "_ours_is_current", nothing),
+        gone(revocation, "ours_is_current", nothing),
         with_sim(rewritten_after),
     ),
     Guard("8 issued by us or adopted", everything_adopted, with_sim(ended_wrong, adopted=False)),
@@ -543,7 +588,14 @@ GUARDS = [
         gone(revocation, "_ours_to_revoke", nothing),
         with_sim(owed_by_mistake(foreign_key, Provenance.ISSUED)),
     ),
-    Guard("8 no other secret holds it", gone(revocation, "_elsewhere", lambda *_: []), with_sim(copied)),
+    Guard("8 no other secret holds it", gone(rechecking, "_elsewhere", lambda *_: []), with_sim(copied)),
+    Guard("8 contained is what the secret held then", contained_for_good, contained_and_put_back),
+    Guard(
+        "8 what is contained was issued by us or adopted",
+        gone(revocation, "needs_adoption", lambda *_: False),
+        contained_by_guess,
+    ),
+    Guard("8 what is contained dies first", gone(rotation, "dies_first", nothing), contained_late),
     Guard("10 the list is of the right account", any_list_tells, called_dead(another_account)),
     Guard("10 dead is proven", refusal_is_death, called_dead(deaf_provider)),
     Guard("12 slots are reserved", gone(rotation, "slot", lambda *_: True), with_sim(full)),

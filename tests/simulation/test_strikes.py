@@ -39,6 +39,17 @@ def test_one_fault_at_every_call_loses_nothing(fault: Outcome) -> None:
             assert not broken, f"{broken}\n{replay(strike, lands=lands.total_seconds())}"
 
 
+@pytest.mark.parametrize("fault", [one for one in Outcome if one is not Outcome.OK])
+def test_one_fault_loses_nothing_where_the_old_key_dies_first(fault: Outcome) -> None:
+    """As above, for a key that a person ordered to die before another one is issued."""
+    calls = storm_calls({}, contain=True)
+    assert calls.index("provider.revoke") < calls.index("provider.issue")
+    for strike in (one for one in singles(0, calls) if one[1] is fault):
+        for lands in landings(strike):
+            broken = struck(dict([strike]), lands, contain=True)[1]
+            assert not broken, f"{broken}\n{replay(strike, lands=lands.total_seconds())} --contain"
+
+
 @pytest.mark.parametrize("part", range(8))
 def test_two_faults_lose_nothing(part: int) -> None:
     """A sample of all pairs, the same each time: each first fault with two later ones."""

@@ -20,6 +20,15 @@ def run_now(sim: Sim, rng: Random) -> None:
     sim.order(_place(sim, rng), rng.choice((None, None, None, NOTHING, timedelta(minutes=10))))
 
 
+def leaked(sim: Sim, rng: Random) -> None:
+    """Others know a key: of the version in service, of one that is pending, or of an older one; or a person
+    wants the key in service dead before there is another.
+    """
+    name = _place(sim, rng)
+    version = rng.choice([*sim.store.secrets[name].versions, None, None])
+    sim.order(name, NOTHING, leaked=version, contain=version is None or rng.random() < 0.3)
+
+
 def pause(sim: Sim, rng: Random) -> None:
     """A person holds a policy for a while, or lets it go on."""
     name, now = _place(sim, rng), sim.ledger_clock.now()
@@ -164,7 +173,7 @@ def sigterm(sim: Sim, rng: Random) -> None:
 
 EVENTS: tuple[Event, ...] = (
     run_now, pause, edit, withdraw, other_field, by_hand, label_moved, foreign_key, killed, crowded, deleted,
-    admin_refused, lag, denied, clock, sigterm,
+    admin_refused, lag, denied, clock, sigterm, leaked,
 )  # fmt: skip
 
 

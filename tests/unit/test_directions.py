@@ -18,6 +18,8 @@ STORIES = (
     "owing",
     "byhand",
     "keeping",
+    "containing",
+    "rechecking",
     "permits",
     "undying",
     "kinship",

@@ -1,0 +1,172 @@
+"""A key that leaked: it is owed while it is in service, and may have to die before there is another one.
+
+    owed, in service -> another one is in use -> revoked -> dead            continuity first
+    owed, in service -> revoked -> refused or dead -> another one is issued contain first
+
+An order tells that a key leaked. Its debt is written in the commit that takes the order up, so that the key
+is owed whatever becomes of the rotation. Contained is only the key that the secret held when the order was
+taken up, and only one that we issued or that a person adopted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from rotator.desk import Desk
+from rotator.errors import NeedsPerson
+from rotator.kinship import keeps_admin
+from rotator.looking import keys_listed, witness
+from rotator.model import (
+    Again,
+    CurrentKey,
+    Debt,
+    DebtPhase,
+    DebtReason,
+    Order,
+    Phase,
+    Policy,
+    Provenance,
+    Rotation,
+    SecretState,
+)
+from rotator.owing import afresh, identify, owe
+
+IN_SERVICE = "leaked-in-service"  # the block of a leaked key that no rotation is about to replace
+FIRST = timedelta(minutes=10)  # for a key to die before another one is issued all the same
+_NEXT = timedelta(days=1)  # an order, or the end of a rotation, makes the secret due at once
+_STAGED = (Phase.ISSUED, Phase.STAGED, Phase.VERIFIED)
+_OVER = (DebtPhase.DEAD, DebtPhase.SETTLED)
+
+
+# --- an order is taken up --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """The debt of the key in service, and the settings that its successor is asked with where it dies first:
+    the provider may not tell them any more then.
+    """
+
+    debts: tuple[Debt, ...] = ()
+    wanted: Mapping[str, Any] = field(default_factory=dict)
+
+
+NOTHING_OWED = Owed()
+
+
+def owed(desk: Desk, policy: Policy, run: Order, live: Rotation | None = None) -> Owed:
+    """What an order owes that says that the key in service leaked: to be written with the commit that takes
+    the order up.
+
+    A token, and a key that a person revokes, are none of ours to end. Raises EffectError and NeedsPerson;
+    this also where a key would be contained that could have no successor.
+    """
+    traits = desk.provider(policy).traits
+    if not run.owes or traits.expires or not traits.revokes:
+        return NOTHING_OWED
+    promoting = live is not None and live.phase is Phase.PROMOTING
+    key = live.old if live is not None and promoting else _in_service(desk, policy)
+    if key is None or key.contained:
+        return NOTHING_OWED
+    now, grace = desk.now(), run.grace if run.grace is not None else policy.grace
+    contain = run.contain and not promoting and not keeps_admin(desk, policy)
+    not_before = now if contain else None
+    debt = owe(desk, policy, DebtReason.LEAKED, key, grace=grace, not_before=not_before, urgent=True)
+    wanted = _wanted(desk, policy, key) if contain else {}
+    return Owed((replace(debt, contain=contain),), wanted)
+
+
+def _wanted(desk: Desk, policy: Policy, key: CurrentKey) -> Mapping[str, Any]:
+    """The settings of a key's successor, from its record while there is one."""
+    listed = keys_listed(desk, policy)
+    record = next((one for one in listed if one.key_id == key.key_id), None)
+    return desk.provider(policy).wanted(policy.key, record)
+
+
+def _in_service(desk: Desk, policy: Policy) -> CurrentKey | None:
+    """The key that the secret holds now, read afresh; the provider's list may tell that it is ours."""
+    onto = desk.store(policy).read(policy.target)
+    if onto is None:
+        return None
+    witness(desk, policy.target.secret, [onto.version])
+    key = identify(desk, policy, onto)
+    if key is None or key.provenance is not Provenance.UNKNOWN:
+        return key
+    return identify(desk, policy, onto, keys_listed(desk, policy))
+
+
+def is_candidate(live: Rotation, run: Order) -> bool:
+    """Whether the key that leaked is the one that is about to come into service."""
+    return run.leaked is not None and run.leaked in (live.attempt.version, live.attempt.push)
+
+
+def may_be_given_up(live: Rotation) -> bool:
+    """Whether a candidate that leaked never comes into service; else it is replaced once it did."""
+    return live.phase in _STAGED and live.attempt.promoted_at is None
+
+
+def hurried(desk: Desk, run: Order) -> list[Debt] | None:
+    """Where the key that leaked is out of service by now: its open debt, without grace; nothing where it is
+    dead. None where it is in service, or on its way there.
+    """
+    if run.leaked is None:
+        return None
+    every = desk.world.ledger.debts(desk.state.id, ended=True)
+    named = [debt for debt in every if debt.version == run.leaked and not in_service(desk, debt)]
+    debt = next((debt for debt in named if not debt.phase.ended), None)
+    if debt is None:
+        return [] if any(debt.phase in _OVER for debt in named) else None
+    return [hurry(debt, desk)]
+
+
+def hurry(debt: Debt, desk: Desk) -> Debt:
+    """A debt without grace; one whose grace has not begun waits for its replicas all the same."""
+    not_before = desk.now() if debt.not_before else None
+    return replace(debt, urgent=True, grace=timedelta(0), not_before=not_before, look_at=None)
+
+
+# --- what waits for what ---------------------------------------------------------------------------------
+
+
+def dies_first(desk: Desk) -> Again | None:
+    """What a rotation waits for before it issues: the death of the key that is contained. Not for ever, and
+    not for a person: the old key lives then, and a new one is needed all the more.
+    """
+    debt = next((debt for debt in desk.debts() if debt.contain and debt.not_before is not None), None)
+    if debt is None or debt.refused_at is not None or debt.block is not None:
+        return None
+    assert debt.not_before is not None, "a key that is contained may die at once"
+    until = debt.not_before + FIRST
+    return Again(until) if until > desk.now() else None
+
+
+def waits_for_next(desk: Desk, debt: Debt) -> Again | None:
+    """What the debt of a leaked key waits for while the key is in service: its successor.
+
+    Raises NeedsPerson where nothing is under way that would bring one.
+    """
+    if debt.reason is not DebtReason.LEAKED or debt.not_before is not None:
+        return None
+    if desk.rotation() is not None or "run" in desk.orders():
+        return Again(desk.now() + _NEXT)
+    if not in_service(desk, debt):
+        return None
+    why = f"key {debt.key_id or 'of unknown id'} leaked, and is still in service."
+    raise NeedsPerson(IN_SERVICE, why, todo=afresh(desk, debt.policy))
+
+
+def in_service(desk: Desk, debt: Debt) -> bool:
+    """Whether a debt's key is the one that the secret holds, as the ledger knows it."""
+    current = desk.state.current
+    if current is None:
+        return False
+    return current.version == debt.version or current.key_id == debt.key_id is not None
+
+
+def after_death(state: SecretState, debt: Debt) -> SecretState:
+    """The state to be written with the end of a debt: a key that was contained is dead, and still there."""
+    current = state.current
+    if not debt.contain or current is None or current.key_id != debt.key_id:
+        return state
+    return replace(state, current=replace(current, contained=True))

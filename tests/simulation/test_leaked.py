@@ -1,0 +1,308 @@
+"""A key that others know: it is owed before there is another one, and dies first where a person says so."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from rotator.errors import Refused
+from rotator.model import EVERYBODY, Debt, DebtPhase, DebtReason, Level, Order, Phase, Traits, Verdict
+from rotator.testing.fakes import FakeProvider
+from tests.simulation.sim import GRACE, SECRET, TARGET, Fault, Sim, Strike
+from tests.simulation.test_holds import Forgetful
+
+NONE = timedelta(0)
+
+
+@pytest.fixture
+def sim(tmp_path: Path) -> Sim:
+    """A world with one secret, whose key was adopted."""
+    return Sim(tmp_path)
+
+
+def until(sim: Sim, done: Callable[[], bool], steps: int = 300) -> None:
+    """Work, time passing, until something is so."""
+    worker = sim.start()
+    for _ in range(steps):
+        if done():
+            return
+        due = sim.ledger.due(1)
+        if due:
+            worker.work(due[0])
+        else:
+            sim._wait()
+    pytest.fail(f"never came: {sim.where()}")
+
+
+def kinds(sim: Sim) -> list[str]:
+    """What happened, oldest first."""
+    return [event.kind for event in reversed(sim.ledger.events())]
+
+
+def only_debt(sim: Sim) -> Debt:
+    """The one debt that there ever was."""
+    (debt,) = sim.ledger.debts(ended=True)
+    return debt
+
+
+def phase(sim: Sim) -> Phase | None:
+    """Where the rotation stands that is under way."""
+    rotation = sim.ledger.rotation(TARGET.id)
+    return rotation.phase if rotation else None
+
+
+def nothing_issued(sim: Sim) -> None:
+    """The provider issues no key."""
+
+    def refuse(*_: object) -> None:
+        raise Refused("full", "refused.", permanent=False)
+
+    setattr(sim.provider, "issue", refuse)  # noqa: B010
+
+
+# --- continuity first ------------------------------------------------------------------------------------
+
+
+def test_a_leaked_key_is_owed_in_the_commit_that_takes_the_order_up(sim: Sim) -> None:
+    """Before anything is issued its debt is there, it waits without asking anybody, and ends as the replaced
+    one, at once.
+    """
+    sim.order(NONE, leaked="v0")
+    sim.clock.advance(timedelta(seconds=1))
+    until(sim, lambda: phase(sim) is Phase.STAGED)
+    debt = only_debt(sim)
+    assert (debt.reason, debt.key_id, debt.not_before, debt.block) == (DebtReason.LEAKED, "key-1", None, None)
+    sim.run()
+    sim.ended_well()
+    dead = only_debt(sim)
+    assert (dead.id, dead.phase, dead.served) == (debt.id, DebtPhase.DEAD, debt.served)
+    assert kinds(sim).count("owed") == 1
+    assert sim.calls.index("store.promote") < sim.calls.index("provider.revoke")
+
+
+def test_a_leaked_key_dies_after_the_grace_that_was_given_or_a_shorter_one(sim: Sim) -> None:
+    """Its own grace counts, not that of a rotation on schedule which comes to replace it."""
+    nothing_issued(sim)
+    sim.order(NONE, leaked="v0")
+    until(sim, lambda: "failed" in kinds(sim) or phase(sim) is Phase.PLANNED)
+    vars(sim.provider).pop("issue")
+    sim.run()
+    assert only_debt(sim).grace == NONE
+    sim.ended_well()
+
+
+def test_a_rotation_that_fails_leaves_the_debt_and_people_are_told(sim: Sim) -> None:
+    """The leaked key lives on in service, a person is asked, and the next rotation pays."""
+    useless = sim.provider.probe
+    setattr(sim.provider, "probe", lambda key: replace(useless(key), verdict=Verdict.UNKNOWN))  # noqa: B010
+    sim.order(NONE, leaked="v0")
+    until(sim, lambda: "failed" in kinds(sim), steps=2000)
+    until(sim, lambda: any(debt.block for debt in leaked(sim)))
+    (debt,) = leaked(sim)
+    assert debt.block is not None
+    assert "still in service" in debt.block.reason
+    assert "run-now one" in debt.block.todo
+    assert sim.old.live
+    vars(sim.provider).pop("probe")
+    sim.order(NONE)
+    sim.run()
+    sim.ended_well()
+    assert [one.id for one in sim.ledger.debts(ended=True) if one.key_id == "key-1"] == [debt.id]
+
+
+def leaked(sim: Sim) -> list[Debt]:
+    """The open debts of keys that leaked."""
+    return [debt for debt in sim.ledger.debts() if debt.reason is DebtReason.LEAKED]
+
+
+def test_a_candidate_that_leaked_never_comes_into_service(sim: Sim) -> None:
+    """It is given up and dies, and the next attempt goes on."""
+    sim.order()
+    until(sim, lambda: phase(sim) is Phase.STAGED)
+    rotation = sim.ledger.rotation(TARGET.id)
+    assert rotation is not None
+    sim.order(NONE, leaked=rotation.attempt.version)
+    sim.run()
+    first = sim.provider.keys[rotation.attempt.key_id or ""]
+    assert not first.live
+    assert "given-up" in kinds(sim)
+    assert sim.store.value(SECRET)["key_id"] not in (first.key_id, sim.old.key_id)
+
+
+def test_a_leaked_key_in_its_grace_loses_it_and_nothing_is_rotated(sim: Sim) -> None:
+    """The key in service is another one, and stays."""
+    sim.order()
+    until(sim, lambda: "promoted" in kinds(sim))
+    serving = sim.store.value(SECRET)["key_id"]
+    sim.order(NONE, leaked="v0")
+    sim.run()
+    sim.ended_well()
+    assert sim.store.value(SECRET)["key_id"] == serving
+    assert sim.calls.count("provider.issue") == 1
+    debt = only_debt(sim)
+    assert debt.ended_at is not None
+    assert debt.ended_at - debt.since < GRACE
+
+
+# --- contain first ---------------------------------------------------------------------------------------
+
+
+def test_a_contained_key_is_dead_before_another_one_is_issued(sim: Sim) -> None:
+    """Its death is proven while the secret still holds it, and is not owed once more when it is replaced."""
+    sim.order(NONE, contain=True)
+    sim.run()
+    sim.ended_well()
+    assert sim.calls.index("provider.revoke") < sim.calls.index("provider.issue")
+    debt = only_debt(sim)
+    assert debt.phase is DebtPhase.DEAD
+    assert debt.proof == "accepted before, refused after, no longer listed as live"
+
+
+def test_a_key_that_nobody_adopted_is_not_contained_by_guess(tmp_path: Path) -> None:
+    """A person is asked, the rotation goes on, and the old key lives."""
+    sim = Sim(tmp_path, adopted=False)
+    sim.order(NONE, contain=True)
+    until(sim, lambda: "promoted" in kinds(sim))
+    until(sim, lambda: not sim.ledger.due(1))
+    assert sim.old.live
+    debt = only_debt(sim)
+    assert debt.block is not None
+    assert debt.block.todo == f"rotator adopt one --key-id {sim.old.key_id}"
+
+
+class Silent(FakeProvider):
+    """Lists nothing."""
+
+    traits: ClassVar[Traits] = replace(FakeProvider.traits, lists=False, key_limit=None)
+
+
+def test_without_a_list_the_death_is_proven_once_the_next_key_works(sim: Sim) -> None:
+    """A refusal alone proves nothing, but is enough to go on: the proof compares with the new key."""
+    sim.provider.__class__ = Silent
+    sim.order(NONE, contain=True)
+    until(sim, lambda: "issued" in kinds(sim))
+    debt = only_debt(sim)
+    assert debt.refused_at is not None
+    assert debt.phase is DebtPhase.REVOKING
+    sim.run()
+    sim.ended_well()
+    assert "while the current key works" in (only_debt(sim).proof or "")
+
+
+def test_a_key_that_will_not_die_holds_the_next_one_up_for_minutes_only(sim: Sim) -> None:
+    """The old key lives then, a new one is needed all the more, and the debt goes on."""
+    revoke = sim.provider.revoke
+    setattr(sim.provider, "revoke", lambda _: None)  # noqa: B010
+    begun = sim.clock.now()
+    sim.order(NONE, contain=True)
+    until(sim, lambda: "promoted" in kinds(sim))
+    assert timedelta(minutes=9) < sim.clock.now() - begun < timedelta(minutes=20)
+    assert not only_debt(sim).contain
+    setattr(sim.provider, "revoke", revoke)  # noqa: B010
+    sim.run()
+    sim.ended_well()
+
+
+def test_what_was_contained_once_may_not_die_when_a_person_puts_it_back(sim: Sim) -> None:
+    """The order was for the key that the secret held then; from the next promotion on none may die so."""
+    put_back(sim)
+    until(sim, lambda: any(debt.block for debt in sim.ledger.debts()), steps=600)
+    assert sim.old.live
+
+
+def put_back(sim: Sim) -> None:
+    """A key that will not die is replaced, and comes back by a person's hand."""
+    revoke = sim.provider.revoke
+    setattr(sim.provider, "revoke", lambda _: None)  # noqa: B010
+    sim.order(NONE, contain=True)
+    until(sim, lambda: "promoted" in kinds(sim))
+    held = sim.store.secrets[SECRET].versions["v0"]
+    sim.store.put(SECRET, "by-hand", held, current=True)
+    setattr(sim.provider, "revoke", revoke)  # noqa: B010
+
+
+def test_an_order_to_contain_joins_a_rotation_that_is_under_way(sim: Sim) -> None:
+    """The old key dies next, whatever the new one waits for."""
+    sim.order()
+    until(sim, lambda: phase(sim) is Phase.STAGED)
+    sim.order(NONE, contain=True)
+    sim.run()
+    sim.ended_well()
+    assert sim.calls.index("provider.revoke") < sim.calls.index("store.promote")
+    assert sim.calls.count("provider.issue") == 1
+    assert only_debt(sim).phase is DebtPhase.DEAD
+
+
+def test_the_successor_of_a_contained_key_is_asked_with_its_settings(sim: Sim) -> None:
+    """They are read while the provider tells them: a key that is gone is in no list."""
+    find, wanted = sim.provider.find, list[object]()
+    setattr(sim.provider, "find", lambda: [one for one in find() if one.live])  # noqa: B010
+    sim.old.granted = {"scopes": ["read"]}
+    setattr(  # noqa: B010
+        sim.provider, "wanted", lambda key, old: {**(dict(old.granted) if old else {}), **key}
+    )
+    issue = sim.provider.issue
+
+    def issued(label: str, asked: object) -> object:
+        wanted.append(asked)
+        return issue(label, {})
+
+    setattr(sim.provider, "issue", issued)  # noqa: B010
+    sim.order(NONE, contain=True)
+    sim.run()
+    assert wanted == [{"scopes": ["read"]}]
+
+
+def test_a_rotation_that_fails_after_its_key_was_contained_says_that_nothing_works(sim: Sim) -> None:
+    """Nobody is told that the old key stays in service."""
+    sim.order(NONE, contain=True)
+    until(sim, lambda: phase(sim) is Phase.STAGED)
+    setattr(sim.provider, "accepts", lambda _: False)  # noqa: B010
+    vars(sim.store)["value"] = lambda _: {}  # the checker's own look is not asked here
+    until(sim, lambda: "failed" in kinds(sim), steps=2000)
+    (failed,) = [event for event in sim.ledger.events() if event.kind == "failed"]
+    assert "holds a key that is dead" in failed.text
+    assert failed.level is Level.ALARM
+
+
+def test_a_stop_holds_what_was_ordered_to_die(sim: Sim) -> None:
+    """Nothing is revoked and nothing is issued; taken back, both go on, the death first."""
+    sim.order(NONE, contain=True)
+    sim.outside = lambda sim, name: stop(sim) if name == "provider.find" else None
+    worker = sim.start()
+    for _ in range(20):
+        if sim.ledger.due(1):
+            worker.work(TARGET.id)
+        sim.clock.advance(timedelta(minutes=1))
+    assert not {"provider.revoke", "provider.issue"} & set(sim.calls)
+    sim.outside = lambda _sim, _name: None
+    sim.ledger.withdraw(EVERYBODY, "stop")
+    sim.run()
+    sim.ended_well()
+
+
+def stop(sim: Sim) -> None:
+    """A person stops everything."""
+    sim.ledger.give(EVERYBODY, Order("stop", "ann", "drill", sim.clock.now()))
+
+
+@pytest.mark.parametrize("fault", [Fault.CRASH_AFTER, Fault.LOST])
+def test_a_fault_at_any_call_loses_nothing_where_a_key_leaked(fault: Fault, tmp_path: Path) -> None:
+    """Each call of a rotation after a leak, struck once: one debt for the old key, and all ends well."""
+    quiet = Forgetful(tmp_path)
+    quiet.order(NONE, leaked="v0")
+    quiet.run()
+    quiet.ledger.close()
+    for nth in range(1, len(quiet.calls) + 1):
+        sim = Forgetful(tmp_path, strikes=[Strike(nth, fault)])
+        sim.order(NONE, leaked="v0")
+        sim.run()
+        sim.order(NONE)  # where the fault made the rotation fail, the next one pays
+        sim.run()
+        sim.ended_well()
+        old = [debt for debt in sim.ledger.debts(ended=True) if debt.key_id == sim.old.key_id]
+        assert [(one.reason, one.phase) for one in old] == [(DebtReason.LEAKED, DebtPhase.DEAD)]
+        sim.ledger.close()
