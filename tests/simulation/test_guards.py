@@ -191,7 +191,7 @@ def late_promote(sim: Sim) -> None:
     bend(sim.store, "promote", slow)
 
 
-def put_back(sim: Sim) -> None:
+def moved_back(sim: Sim) -> None:
     """The first promote is not answered; before anybody looks, somebody moves the label back."""
     promote = sim.store.promote
 
@@ -567,7 +567,7 @@ GUARDS = [
     ),
     Guard("6 only forward from promoting", given_up_in_doubt, with_sim(late_promote)),
     Guard("6 a conflict is told, not taken", conflict_is_ours, with_sim(rewritten_before)),
-    Guard("6 what was put back stays", promoted_again, with_sim(put_back)),
+    Guard("6 what was put back stays", promoted_again, with_sim(moved_back)),
     Guard("7 grace", grace_from_nothing, struck("store.promote", Fault.LOST)),
     Guard("7 grace waits for replicas", replicas_forgotten, with_sim(behind)),
     Guard("7 consumers are told first", gone(telling, "holding", lambda _: ()), with_sim(silent_consumer)),
