@@ -234,7 +234,7 @@ def _abandoned(desk: Desk, rotation: Rotation, *, served: bool = False) -> list[
         dead_by=attempt.dead_by,
     )
     if served:
-        return [replaced(desk, rotation, key, not_before=now + rotation.grace)]
+        return list(replaced(desk, rotation, key, not_before=now + rotation.grace))
     return [owe(desk, rotation.policy, DebtReason.ABANDONED, key, not_before=now, urgent=True)]
 
 
