@@ -269,7 +269,7 @@ def conflict(desk: Desk, rotation: Rotation, kind: str, why: str, todo: str = ""
     Only who was told may order that it is given up: an order that was given before joins first.
     """
     if rotation.phase is not Phase.CONFLICT and "run" in desk.orders():
-        desk.write(rotation=rotation)
+        desk.write(rotation=replace(rotation, phase=Phase.PROMOTING))
         return Again(desk.now())
     look_at = desk.now() + backoff.while_blocked(rotation.looks)
     waiting = replace(rotation, phase=Phase.CONFLICT, looks=rotation.looks + 1, look_at=look_at, error=kind)

@@ -94,6 +94,26 @@ def test_one_refusal_ends_the_verification_of_what_a_person_brought(
     assert rig.ledger.rotation(rig.parent.target.id) != live
 
 
+def test_an_order_that_comes_with_the_refusal_sends_no_second_login(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was given before anybody was told, so that it joins what is under way, and tries nothing again."""
+    new, probe, asked = promoting(rig, monkeypatch), rig.hand.probe, list[Credential]()
+    new.live = False
+
+    def ordered(credential: Credential) -> Probe:
+        asked.append(credential)
+        rig.ledger.give(rig.parent.target.id, Order("run", "a person", "again", rig.clock.now()))
+        return probe(credential)
+
+    rig.hand.probe = ordered  # type: ignore[method-assign]
+    rig.until(timedelta(days=1))
+    live = rig.ledger.rotation(rig.parent.target.id)
+    assert live is not None
+    assert (live.phase, len(asked)) == (Phase.CONFLICT, 1)
+    assert not rig.ledger.orders(rig.parent.target.id)
+
+
 def test_verification_without_a_clear_answer_sends_no_fourth_login(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
