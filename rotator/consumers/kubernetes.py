@@ -2,14 +2,15 @@
 
 kubectl writes the time into the annotation ``kubectl.kubernetes.io/restartedAt`` of the pod template; a
 template that changed is rolled out (kubectl reference, ``rollout restart``). The time of the promotion is
-written, so that the second telling of the same news changes nothing.
+written, so that the second telling of the same news changes nothing. A Deployment that is paused takes the
+annotation and rolls nothing out until it is resumed (Deployments, "Pausing and Resuming a rollout").
 """
 
 import json
 import os
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Never
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -63,9 +64,12 @@ class Kubernetes:
         if not answer.ok:
             self._refused(answer)
             raise http.refusal(answer, self._outside.name, self._outside.clock)
-        if _annotation(answer.json()) != at:
+        found = answer.json()
+        if _member(found, "spec", "template", "metadata", "annotations", ANNOTATION) != at:
             said = f"{self._outside.name}: the answer is not that Deployment with the new annotation."
             raise Unknown("garbage", said)
+        if _member(found, "spec", "paused") is True:
+            self._asks_to_resume()
 
     def check(self) -> None:
         """The cluster's address, and the service account's token."""
@@ -117,12 +121,19 @@ class Kubernetes:
         if answer.status == HTTPStatus.NOT_FOUND:
             raise self._asks("missing", f"there is no {where}", "correct it in rotator.yaml")
 
+    def _asks_to_resume(self) -> Never:
+        """Raises NeedsPerson: its pods go on with the old key."""
+        where = self._settings
+        resume = f"kubectl rollout resume deployment/{where.deployment} --namespace {where.namespace}"
+        todo = f"`{resume}`, or say that nobody there uses the secret: `rotator settle NAME --consumer C`"
+        raise self._asks("paused", f"Deployment {where.deployment} is paused, and restarts nothing", todo)
+
     def _asks(self, kind: str, why: str, todo: str) -> NeedsPerson:
         return NeedsPerson(kind, f"{self._outside.name}: {why}.", todo=todo)
 
 
-def _annotation(found: Any) -> str | None:
-    """The annotation in a Deployment as it is answered."""
-    for member in ("spec", "template", "metadata", "annotations", ANNOTATION):
-        found = found.get(member) if isinstance(found, dict) else None
-    return found if isinstance(found, str) else None
+def _member(found: Any, *path: str) -> Any:
+    """What an answer holds at a path, or None."""
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found

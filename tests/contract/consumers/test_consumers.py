@@ -285,6 +285,22 @@ class TestKubernetes(ConsumerContract):
         with pytest.raises(NeedsPerson, match="the token is refused"):
             subject.consumer.tell(NEWS)
 
+    def test_a_paused_deployment_is_not_told(self, subject: KubernetesSubject) -> None:
+        """It takes the annotation and restarts nothing: a person is asked to resume it, and then it is told."""
+
+        def answer(paused: bool) -> None:
+            def patched(request: Request) -> Answer:
+                found = json.loads(request.body)
+                return 200, json.dumps({"spec": {**found["spec"], "paused": paused}}).encode()
+
+            subject.board.answer = patched
+
+        answer(paused=True)
+        with pytest.raises(NeedsPerson, match=r"kubectl rollout resume deployment/maker.*settle"):
+            subject.consumer.tell(NEWS)
+        answer(paused=False)
+        subject.consumer.tell(NEWS)
+
     def test_outside_of_a_pod_the_address_must_be_given(
         self, kit: Kit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
