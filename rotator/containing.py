@@ -117,7 +117,8 @@ def hurried(desk: Desk, run: Order) -> list[Debt] | None:
     debt = next((debt for debt in named if not debt.phase.ended), None)
     if debt is None:
         return [] if any(debt.phase in _OVER for debt in named) else None
-    return [hurry(debt, desk)]
+    reason = DebtReason.LEAKED if debt.reason.of_service else debt.reason
+    return [hurry(replace(debt, reason=reason), desk)]
 
 
 def hurry(debt: Debt, desk: Desk) -> Debt:

@@ -187,6 +187,8 @@ def _owing(debts: Iterable[Debt], now: datetime) -> str:
     open_debts = list(debts)
     if any(debt.block or unproven(debt) for debt in open_debts):
         return "old key waits"
+    if any(debt.reason is DebtReason.LEAKED and debt.not_before is None for debt in open_debts):
+        return "leaked"
     replaced = [debt for debt in open_debts if debt.reason is DebtReason.REPLACED]
     if any(debt.not_before is None or debt.not_before > now for debt in replaced):
         return "in grace"

@@ -21,7 +21,7 @@ from rotator.cli.overall import must_not_be_stopped
 from rotator.cli.reading import read_one
 from rotator.desk import Desk, Memory
 from rotator.incident.coverage import Asked, Coverage, Outcome
-from rotator.model import Credential, DebtReason, Phase, Policy, Provenance, Rotation
+from rotator.model import Credential, Phase, Policy, Provenance, Rotation
 from rotator.owing import holds_same, run_again
 from rotator.people import paused_until
 from rotator.rotation import advance
@@ -230,7 +230,7 @@ def _not_compared(world: "Wiring", policy: Policy, asked: Asked) -> None:
 
 def _next(world: "Wiring", policy: Policy, found: Outcome) -> str:
     """What a person does once the grace is over; nothing, where no old credential is left to end."""
-    owed = any(debt.reason is DebtReason.REPLACED for debt in world.ledger.debts(policy.target.id))
+    owed = any(debt.reason.of_service for debt in world.ledger.debts(policy.target.id))
     if found.state is Coverage.WORKING or (found.state is Coverage.ROTATED and owed):
         return traits(policy.provider.type, policy.provider.kind).todo_revoke
     return ""

@@ -122,9 +122,11 @@ def show_report(told: Report, *, as_json: bool) -> int:
         ("policy", "coverage", "new key", "contained", "why"),
         [(one.policy, str(one.coverage), one.new_key or "-", _contained(one), one.why) for one in told.lines],
     )
+    for what in told.incident.besides:
+        click.echo(output.printable(f"Besides: {what}"), err=True)
     covered = sum(line.covered for line in told.lines)
     click.echo(f"{covered} of {len(told.lines)} covered. Incident {told.incident.id}.")
-    if covered < len(told.lines):
+    if not told.covered:
         click.echo("Not covered yet: mend what the table says, and give the same command again.", err=True)
     return 0 if told.covered else 1
 

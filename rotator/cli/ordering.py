@@ -7,15 +7,15 @@ daemon beside it works the same orders.
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from rotator import breaker
 from rotator.cli import session
 from rotator.cli.exporting import made_of
+from rotator.cli.giving import Wish, give
 from rotator.cli.options import Options
 from rotator.cli.overall import must_not_be_stopped
 from rotator.cli.planning import provider_calls, traits_of
@@ -27,9 +27,8 @@ from rotator.incident.record import Incident
 from rotator.incident.report import Found, Report, report
 from rotator.incident.waves import STUCK, Member, Standing, members, turn, width
 from rotator.interfaces import Ledger
-from rotator.model import Change, Event, Order, Phase, Policy
-from rotator.owing import run_again
-from rotator.people import Known, paused_until
+from rotator.model import Policy
+from rotator.people import Known
 
 if TYPE_CHECKING:
     from rotator.policies import Book
@@ -39,17 +38,6 @@ if TYPE_CHECKING:
 LOOK = 0.5  # seconds between passes
 GOES_ON = "Stopped between effects. The orders stand: the daemon, or the same command again, goes on."
 _ALL = 1_000  # rotations of one secret
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a person wants rotated, and how."""
-
-    policies: tuple[Policy, ...]
-    reason: str
-    grace: timedelta | None
-    paused_too: bool
-    wait: timedelta
 
 
 def carry_out(options: Options, book: "Book", wish: Wish) -> Report:
@@ -87,6 +75,9 @@ def _incident(world: "Wiring", wish: Wish) -> Incident:
         at=world.ledger.now(),
         secrets=tuple(policy.target.id for policy in wish.policies),
         grace=wish.grace,
+        revoke_first=bool(wish.contain),
+        leaked=bool(wish.leaked),
+        besides=wish.besides,
     )
     incident = record.begin(world.ledger, asked)
     if incident.id != asked.id:
@@ -166,9 +157,9 @@ class _Going:
     def _order(self) -> None:
         """Give the next orders."""
         failing = paused_providers(self._world.ledger)
-        now = turn(self._members, self._standing(failing))
+        now = turn(self._members, self._standing(failing), few=not self._wish.contain)
         for policy in now.orders:
-            refused = _give(self._world, policy, self._wish)
+            refused = give(self._world, policy, self._wish)
             if refused is not None:
                 self._outcomes[policy.target.id] = refused
             else:
@@ -220,62 +211,6 @@ class _Going:
         if key in self._since:
             return final(look(self._world.ledger, policy, self._asked))
         return Outcome(policy.name, Coverage.UNCOVERED, "not begun: give the same command again")
-
-
-# --- giving ----------------------------------------------------------------------------------------------
-
-
-def _give(world: "Wiring", policy: Policy, wish: Wish) -> Outcome | None:
-    """Give one order, so that it is tried now: a pause ends, a block is forgotten. None, or why not."""
-    todo = _for_a_person(world, policy)
-    if todo is not None:
-        return Outcome(policy.name, Coverage.WAITING, todo)
-    ledger, by = world.ledger, session.person()
-    known = read_one(ledger, policy.target.id)
-    assert known is not None, "the worker has enrolled it"
-    if paused_until(known, ledger.now()) is not None:
-        if not wish.paused_too:
-            why = f"paused by {known.orders['pause'].by}; --yes rotates it all the same"
-            return Outcome(policy.name, Coverage.UNCOVERED, why)
-        ledger.withdraw(policy.target.id, "pause")
-    ledger.forget(f"block:{policy.provider.principal}")
-    if policy.parent is not None:
-        breaker.once_more(ledger, policy.parent, breaker.TOKEN)
-    if known.state.block is not None:
-        _unblocked(world, policy, by)
-    grace = None if policy.renew is not None else wish.grace  # a token dies when it expires
-    order = Order(kind="run", by=by, reason=wish.reason, at=ledger.now(), grace=grace)
-    ledger.give(policy.target.id, order)
-    return None
-
-
-def _for_a_person(world: "Wiring", policy: Policy) -> str | None:
-    """What a person does where the provider issues nothing by request; None where an order is carried out.
-
-    A credential that was brought before is hurried by an order, and so is a conflict about it.
-    """
-    if policy.target.native:
-        return f"Secrets Manager's own rotation begins each rotation. To do: {run_again(policy)}"
-    traits = world.provider(policy.provider).traits
-    rotation = world.ledger.rotation(policy.target.id)
-    if traits.issues or (rotation is not None and rotation.phase is not Phase.PLANNED):
-        return None
-    return (
-        f"{policy.provider.name} has no key API: a person issues the new key. To do: {traits.todo_issue} "
-        f"Then: rotator submit {policy.name}"
-    )
-
-
-def _unblocked(world: "Wiring", policy: Policy, by: str) -> None:
-    """Take a block off, so that the step it stopped is tried anew; it comes back if nothing was mended."""
-
-    def tried_anew() -> Change:
-        state = world.ledger.secret(policy.target.id)
-        assert state is not None, "a secret is never forgotten"
-        event = Event(policy.target.id, "unblocked", f"{by} has it tried again", data={"policy": policy.name})
-        return Change(replace(state, block=None), events=(event,))
-
-    session.change(world.ledger, world.clock, policy.target.id, tried_anew)
 
 
 # --- watching one ----------------------------------------------------------------------------------------

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import click
 
-from rotator.cli import output, session
+from rotator.cli import containing, output, session
+from rotator.cli.containing import Contained
+from rotator.cli.giving import Wish
 from rotator.cli.incident import HTML_HELP, show_report, write_page
+from rotator.cli.leaked import Search, brought, search, told
 from rotator.cli.options import NotDone, Options, Wrong, duration, json_option, tags
-from rotator.cli.ordering import Wish, carry_out, everybody
+from rotator.cli.ordering import carry_out, everybody
 from rotator.cli.overall import Overall, overall, show
 from rotator.cli.planning import PlanRow, plan_rows, traits_of
 from rotator.cli.reading import read_some
@@ -44,6 +47,11 @@ LONGEST_TABLE = 50  # rows of a plan that a person reads before a yes
     help="Only keys that are older: 2026-11-20, 2026-11-20T09:00Z, or how long ago, 30d.",
 )
 @click.option("--all", "everything", is_flag=True, help="Every policy.")
+@click.option(
+    "--leaked",
+    is_flag=True,
+    help="Those that hold a key which is given on standard input, never as an argument. It dies at once.",
+)
 @click.option("--reason", metavar="TEXT", help="Why; it stands in the history for ever. Needed.")
 @click.option(
     "--grace", metavar="D", callback=duration, help="How long the old key lives on, not the policy's."
@@ -51,7 +59,11 @@ LONGEST_TABLE = 50  # rows of a plan that a person reads before a yes
 @click.option(
     "--revoke-now", is_flag=True, help="No grace: the old key dies as soon as the new one is in use."
 )
-@click.option("--revoke-first", is_flag=True, hidden=True)
+@click.option(
+    "--revoke-first",
+    is_flag=True,
+    help="Contain: the old key dies before a new one is issued. What uses it fails meanwhile; asks again.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and end.")
 @click.option("--yes", is_flag=True, help="Do not ask; also rotate policies that are paused.")
 @click.option(
@@ -75,6 +87,7 @@ def run_now(
     owner: str | None,
     issued_before: datetime | None,
     everything: bool,
+    leaked: bool,
     reason: str | None,
     grace: timedelta | None,
     revoke_now: bool,
@@ -98,33 +111,48 @@ def run_now(
     _possible(revoke_first=revoke_first, revoke_now=revoke_now, grace=grace)
     book = session.book(options)
     choice = Choice(names, tag, provider, store, owner, issued_before, everything)
-    planned = _planned(options, select(book.policies, choice), choice, timedelta(0) if revoke_now else grace)
-    chosen = planned.policies
-    _fit_for_tokens(chosen, names, revoke_now=revoke_now, grace=grace)
+    none = revoke_now or revoke_first or (leaked and grace is None)
+    least = timedelta(0) if none else grace
+    if leaked:
+        _can_be_asked(dry_run=dry_run, yes=yes)
+        selected = select(book.policies, replace(choice, everything=not names) if choice.empty else choice)
+        found = _found(options, selected)
+        if not found.held:
+            return _not_held(found, dry_run=dry_run, as_json=as_json)
+        selected = tuple(one for one in selected if one.target.id in {each.secret for each in found.held})
+    else:
+        selected, found = select(book.policies, choice), Search()
+    planned = _planned(options, selected, choice, least, revoke_first=revoke_first)
+    chosen, first = planned.policies, planned.contained
+    if not (revoke_first or leaked):
+        _fit_for_tokens(chosen, names, revoke_now=revoke_now, grace=grace)
     wish = Wish(
         policies=chosen,
         reason=_reasoned(reason, dry_run=dry_run),
-        grace=timedelta(0) if revoke_now else grace,
+        grace=least,
         paused_too=yes,
         wait=wait,
+        contain=first.ids,
+        refused=first.refused,
+        leaked={one.secret: one.version for one in found.held},
+        besides=(*found.admins, *(f"not looked at: {one}" for one in found.unread)),
     )
     if dry_run or not as_json:
-        _show_plan(planned, as_json=as_json)
+        _show_plan(planned, found, as_json=as_json)
     if dry_run:
-        return 0
+        return 1 if wish.besides else 0
     _confirmed(len(chosen), yes=yes)
-    told = carry_out(options, book, wish)
+    if not yes:
+        containing.agreed(first)
+    report = carry_out(options, book, wish)
     if html is not None:
-        write_page(html, told)
-    return show_report(told, as_json=as_json)
+        write_page(html, report)
+    return show_report(report, as_json=as_json)
 
 
 def _possible(*, revoke_first: bool, revoke_now: bool, grace: timedelta | None) -> None:
-    if revoke_first:
-        raise Wrong(
-            "--revoke-first is not in this version. --revoke-now is: the new key comes first, is verified, "
-            "and the old one dies at once."
-        )
+    if revoke_first and (revoke_now or grace is not None):
+        raise Wrong("With --revoke-first there is no grace: leave --grace and --revoke-now out.")
     if revoke_now and grace is not None:
         raise Wrong("Either --grace or --revoke-now, not both: --revoke-now means no grace.")
 
@@ -161,10 +189,16 @@ class _Planned:
     plan: Plan
     holds: Overall
     now: datetime
+    contained: Contained = containing.NOTHING
 
 
 def _planned(
-    options: Options, selected: Sequence[Policy], choice: Choice, grace: timedelta | None
+    options: Options,
+    selected: Sequence[Policy],
+    choice: Choice,
+    grace: timedelta | None,
+    *,
+    revoke_first: bool = False,
 ) -> _Planned:
     """The plan for the policies that were selected, in the order in which they are rotated."""
     with session.reading(options) as ledger:
@@ -185,7 +219,13 @@ def _planned(
     }
     rates = {policy.provider.principal: _pace(policy) for policy in chosen}
     ordered = [rows[one.policy.name] for one in found]
-    return _Planned(tuple(one.policy for one in found), ordered, plan(found, costs, rates), holds, now)
+    policies, whole = tuple(one.policy for one in found), plan(found, costs, rates, few=not revoke_first)
+    traits = {policy.target.id: traits_of(policy.provider) for policy in policies}
+    first = containing.contained(policies, known, traits) if revoke_first else containing.NOTHING
+    ordered = [
+        replace(row, does=first.does(one, row.does)) for row, one in zip(ordered, policies, strict=True)
+    ]
+    return _Planned(policies, ordered, whole, holds, now, first)
 
 
 def _pace(policy: Policy) -> float | None:
@@ -194,11 +234,20 @@ def _pace(policy: Policy) -> float | None:
     return pace(policy.provider)
 
 
-def _show_plan(planned: _Planned, *, as_json: bool) -> None:
+def _show_plan(planned: _Planned, found: Search, *, as_json: bool) -> None:
     rows, now, whole = planned.rows, planned.now, planned.plan
     if as_json:
         output.document(
-            {"dry_run": True, "now": now, "holds": planned.holds, "policies": rows, "plan": whole}
+            {
+                "dry_run": True,
+                "now": now,
+                "holds": planned.holds,
+                "policies": rows,
+                "plan": whole,
+                "dies_first": [policy.name for policy in planned.contained.policies],
+                "refused": list(planned.contained.refused.values()),
+                "leaked": found,
+            }
         )
         return
     show(planned.holds, now)
@@ -222,7 +271,7 @@ def _show_plan(planned: _Planned, *, as_json: bool) -> None:
     for row in rows:
         if row.blocked:
             click.echo(f"{row.policy} is blocked: {output.printable(row.blocked)}")
-    for line in _in_words(whole):
+    for line in (*_in_words(whole), *containing.words(planned.contained, whole, now)):
         click.echo(output.printable(line))
 
 
@@ -252,11 +301,31 @@ def _some(count: int) -> str:
     return "1 secret" if count == 1 else f"{count} secrets"
 
 
+def _found(options: Options, selected: Sequence[Policy]) -> Search:
+    """Which of these policies' secrets hold the key on standard input; told on standard error."""
+    key = brought()
+    with session.outside(options) as world:
+        found = search(world, selected, key)
+    told(found)
+    return found
+
+
+def _not_held(found: Search, *, dry_run: bool, as_json: bool) -> int:
+    """Nothing is to be rotated; 0 only where the key is proven dead, and all was looked at."""
+    if as_json:
+        output.document({"dry_run": dry_run, "leaked": found, "policies": []})
+    return 0 if found.dead and not (found.unread or found.admins) else 1
+
+
+def _can_be_asked(*, dry_run: bool, yes: bool) -> None:
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise Wrong("Nobody can be asked here: give --yes to rotate, or --dry-run to only see the plan.")
+
+
 def _confirmed(count: int, *, yes: bool) -> None:
     """Go on only with a yes; where nobody can be asked, it must have been given."""
     if yes:
         return
-    if not sys.stdin.isatty():
-        raise Wrong("Nobody can be asked here: give --yes to rotate, or --dry-run to only see the plan.")
+    _can_be_asked(dry_run=False, yes=yes)
     if not click.confirm(f"Rotate {count} {'policy' if count == 1 else 'policies'} now?", err=True):
         raise NotDone("Nothing was done.")

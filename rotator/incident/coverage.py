@@ -63,13 +63,31 @@ def outcome(
         return Outcome(name, Coverage.WORKING, stands(known, now))
     if "run" in known.orders:
         return _queued(policy, known, now)
+    none = _none_rotated(policy, known, last, debts, asked)
+    return none or _rotated(name, known, debts, asked, now)
+
+
+def _hurried(known: Known, debts: Iterable[Debt], asked: Asked) -> bool:
+    """Whether the order was about a leaked key that had been replaced before: nothing is rotated."""
+    serving = known.state.current.version if known.state.current else None
+    leaked = (one for one in debts if one.reason is DebtReason.LEAKED and one.version != serving)
+    return any(one.ended_at is None or one.ended_at >= asked.at for one in leaked)
+
+
+def _none_rotated(
+    policy: Policy, known: Known, last: Rotation | None, debts: Sequence[Debt], asked: Asked
+) -> Outcome | None:
+    """Where no rotation of this order came to a good end: why."""
+    name = policy.name
     if last is None or last.ended_at is None or last.ended_at < asked.at:
+        if _hurried(known, debts, asked):
+            return None
         return Outcome(name, Coverage.UNCOVERED, "the order was withdrawn before it began")
-    if last.phase is Phase.FAILED:
-        return Outcome(
-            name, Coverage.FAILED, f"{last.error or 'failed'}: the old key stays; see rotator history {name}"
-        )
-    return _rotated(name, known, debts, asked, now)
+    if last.phase is not Phase.FAILED:
+        return None
+    contained = known.state.current is not None and known.state.current.contained
+    left = "the old key is dead, and no other is in service" if contained else "the old key stays"
+    return Outcome(name, Coverage.FAILED, f"{last.error or 'failed'}: {left}; see rotator history {name}")
 
 
 def _queued(policy: Policy, known: Known, now: datetime) -> Outcome:
@@ -83,7 +101,7 @@ def _queued(policy: Policy, known: Known, now: datetime) -> Outcome:
 def _rotated(name: str, known: Known, debts: Iterable[Debt], asked: Asked, now: datetime) -> Outcome:
     """A new key is in service: what became of the old ones."""
     key_id = known.state.current.key_id if known.state.current else None
-    replaced = [debt for debt in debts if debt.reason is DebtReason.REPLACED]
+    replaced = [debt for debt in debts if debt.reason.of_service]
     left = [debt for debt in replaced if not debt.phase.ended]
     waits = _untold(name, known, key_id)
     if waits is not None:

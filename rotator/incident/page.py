@@ -30,6 +30,7 @@ th { color: var(--soft); font-weight: 600; } code { font-size: .9em; overflow-wr
 svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; } svg text { fill: var(--soft); }
 svg .axis { stroke: var(--line); } svg .both { fill: var(--wait); opacity: .55; }
 svg .new { fill: var(--bar); }
+svg .none { fill: var(--bad); }
 svg .dead { fill: var(--good); }
 @media print { body { max-width: none; margin: 0; } }
 """
@@ -51,7 +52,7 @@ def page(report: Report) -> str:
         f"<h1>{title}: {escape(incident.reason)}</h1>",
         f'<p class="soft">{when}</p>',
         _figures(report),
-        _section("Not covered, and why", _left(report.lines)),
+        _section("Not covered, and why", _left(report.lines, incident.besides)),
         _section("Timeline", _timeline(report)),
         _section("Every secret", _table(report.lines)),
         _section("Death certificates", _certificates(report.lines)),
@@ -91,13 +92,14 @@ def _figure(value: str, what: str, looks: str = "") -> str:
     return f'<div><b class="{looks}">{escape(value)}</b>{escape(what)}</div>'
 
 
-def _left(lines: Iterable[Line]) -> str:
+def _left(lines: Iterable[Line], besides: Iterable[str]) -> str:
     """What is not covered: the first thing that somebody must act on."""
     rows = [
         (_text(line.policy), _text(line.owner or "-"), _coverage(line.coverage), _text(line.why))
         for line in lines
         if not line.covered
     ]
+    rows += [("-", "-", _coverage(Coverage.UNCOVERED), _text(what)) for what in besides]
     return _rows(("policy", "owner", "coverage", "why, and what to do"), rows)
 
 
@@ -120,6 +122,7 @@ def _timeline(report: Report) -> str:
     legend = (
         '<p class="soft"><span style="color:var(--bar)">■</span> until the new key was in use '
         '<span style="color:var(--wait)">■</span> both keys lived '
+        '<span class="bad">■</span> neither worked '
         '<span class="good">■</span> old key dead</p>'
     )
     box = f"0 0 {_WIDTH + 260} {height}"
@@ -146,7 +149,10 @@ def _bars(line: Line, y: int, start: datetime, whole: float) -> str:
         f'<text x="0" y="{y + 9}">{_text(line.policy[:32])}</text>',
         _bar("new", x(line.began_at), x(line.in_use_at), y),
     ]
-    if line.in_use_at is not None and line.old_keys:
+    first = line.in_use_at and line.contained_at and line.contained_at < line.in_use_at
+    if first:  # the old key was dead before the new one was in use: nothing worked in between
+        parts.append(_bar("none", x(line.contained_at), x(line.in_use_at), y))
+    elif line.in_use_at is not None and line.old_keys:
         parts.append(_bar("both", x(line.in_use_at), x(line.contained_at), y))
     if line.contained_at is not None:
         parts.append(f'<circle class="dead" cx="{x(line.contained_at):.1f}" cy="{y + 5}" r="4"/>')

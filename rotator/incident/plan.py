@@ -43,13 +43,21 @@ class Plan:
     by_hand: tuple[str, ...]
 
 
-def plan(everybody: Sequence[Member], costs: Mapping[str, Cost], rates: Mapping[str, float | None]) -> Plan:
-    """The plan of an incident; ``costs`` by secret, ``rates`` in requests per second by account."""
+def plan(
+    everybody: Sequence[Member],
+    costs: Mapping[str, Cost],
+    rates: Mapping[str, float | None],
+    *,
+    few: bool = True,
+) -> Plan:
+    """The plan of an incident; ``costs`` by secret, ``rates`` in requests per second by account. Without
+    ``few`` all of an account follow its first one.
+    """
     machine = [one for one in everybody if not costs[one.id].by_hand]
     lanes: dict[str, list[Member]] = {}
     for one in machine:
         lanes.setdefault(one.account, []).append(one)
-    accounts = tuple(_account(lane, costs, rates.get(account)) for account, lane in lanes.items())
+    accounts = tuple(_account(lane, costs, rates.get(account), few=few) for account, lane in lanes.items())
     ids = {one.id for one in machine}
     return Plan(
         secrets=len(everybody),
@@ -63,7 +71,7 @@ def plan(everybody: Sequence[Member], costs: Mapping[str, Cost], rates: Mapping[
     )
 
 
-def _account(lane: Sequence[Member], costs: Mapping[str, Cost], rate: float | None) -> Account:
+def _account(lane: Sequence[Member], costs: Mapping[str, Cost], rate: float | None, *, few: bool) -> Account:
     calls = sum(costs[one.id].provider for one in lane)
     return Account(
         provider=lane[0].policy.provider.name,
@@ -72,13 +80,13 @@ def _account(lane: Sequence[Member], costs: Mapping[str, Cost], rate: float | No
         side_by_side=min(lane[0].width, len(lane)),
         requests_per_second=rate,
         provider_calls=calls,
-        takes=_takes(len(lane), lane[0].width, calls, rate),
+        takes=_takes(len(lane), lane[0].width, calls, rate, some=FEW if few else 0),
     )
 
 
-def _takes(count: int, width: int, calls: int, rate: float | None) -> timedelta:
+def _takes(count: int, width: int, calls: int, rate: float | None, *, some: int) -> timedelta:
     """One that goes first, a few, and the rest side by side; or its calls, where the rate limits more."""
-    few = min(FEW, width, max(0, count - 1))
+    few = min(some, width, max(0, count - 1))
     rest = max(0, count - 1 - few)
     turns = 1 + (few > 0) + -(-rest // max(1, width))
     return max(TAKES * turns, timedelta(seconds=calls / rate) if rate else timedelta(0))

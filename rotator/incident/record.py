@@ -17,7 +17,8 @@ class Incident:
     """One order of a person over many secrets, by the ledger's clock.
 
     ``secrets`` are canonical ids in the order of the plan; ``grace`` is None for each policy's own;
-    ``ended_at`` is when all of it was covered.
+    ``ended_at`` is when all of it was covered. They are those that held a key which ``leaked``; ``besides``
+    is then what a person must see to beside them, as sentences.
     """
 
     id: str
@@ -28,20 +29,32 @@ class Incident:
     grace: timedelta | None = None
     revoke_first: bool = False
     ended_at: datetime | None = None
+    leaked: bool = False
+    besides: tuple[str, ...] = ()
 
     def means(self, other: "Incident") -> bool:
-        """Whether both ask for the same, whoever gives the command."""
-        mine = (self.reason, frozenset(self.secrets), self.grace, self.revoke_first)
-        return mine == (other.reason, frozenset(other.secrets), other.grace, other.revoke_first)
+        """Whether both ask for the same, whoever gives the command. Fewer secrets hold a leaked key later."""
+        mine = (self.reason, self.grace, self.revoke_first, self.leaked)
+        alike = mine == (other.reason, other.grace, other.revoke_first, other.leaked)
+        ours, theirs = frozenset(self.secrets), frozenset(other.secrets)
+        return alike and (ours >= theirs if self.leaked else ours == theirs)
 
 
 def begin(ledger: Ledger, asked: Incident) -> Incident:
     """The one that goes on, where the same was asked for within a day and is not covered; else this one."""
     for known in incidents(ledger):
         if known.ended_at is None and known.means(asked) and ledger.now() - known.at < SAME:
-            return known
+            return _besides(ledger, known, asked.besides)
     ledger.remember(f"{_PREFIX}{asked.id}", _text(asked))
     return asked
+
+
+def _besides(ledger: Ledger, known: Incident, besides: tuple[str, ...]) -> Incident:
+    """The one that goes on, with what a person must see to now."""
+    now = replace(known, besides=besides)
+    if now != known and ledger.swap(f"{_PREFIX}{known.id}", _text(known), _text(now)):
+        return now
+    return known
 
 
 def covered(ledger: Ledger, incident: Incident) -> Incident:
@@ -75,6 +88,8 @@ def _text(one: Incident) -> str:
             "grace": grace,
             "revoke_first": one.revoke_first,
             "ended_at": one.ended_at.isoformat() if one.ended_at else None,
+            "leaked": one.leaked,
+            "besides": one.besides,
         }
     )
 
@@ -90,4 +105,6 @@ def _read(text: str) -> Incident:
         grace=None if kept["grace"] is None else timedelta(seconds=kept["grace"]),
         revoke_first=kept["revoke_first"],
         ended_at=datetime.fromisoformat(kept["ended_at"]) if kept["ended_at"] else None,
+        leaked=kept.get("leaked", False),
+        besides=tuple(kept.get("besides", ())),
     )

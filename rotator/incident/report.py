@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from rotator.audit.certificates import Certificate
 from rotator.incident.coverage import Coverage, Outcome
 from rotator.incident.record import Incident
-from rotator.model import Debt, DebtPhase, DebtReason, Phase, Policy, Rotation
+from rotator.model import Debt, DebtPhase, Phase, Policy, Rotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Report:
     @property
     def covered(self) -> bool:
         """Whether everything that was asked for is covered."""
-        return all(line.covered for line in self.lines)
+        return all(line.covered for line in self.lines) and not self.incident.besides
 
 
 def report(incident: Incident, found: Sequence[Found], now: datetime) -> Report:
@@ -117,7 +117,7 @@ def _rotation(incident: Incident, rotations: Sequence[Rotation]) -> Rotation | N
 def _of(incident: Incident, debt: Debt) -> bool:
     """Whether a key had to die in this incident: it was in service when that began, or was in its grace."""
     over = debt.ended_at is not None and debt.ended_at < incident.at
-    return debt.reason is DebtReason.REPLACED and not over and debt.phase is not DebtPhase.VOID
+    return debt.reason.of_service and not over and debt.phase is not DebtPhase.VOID
 
 
 def _contained_at(debts: Sequence[Debt]) -> datetime | None:

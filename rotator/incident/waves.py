@@ -94,8 +94,8 @@ def members(policies: Sequence[Policy], widths: Mapping[str, int]) -> tuple[Memb
     return tuple(sorted(found, key=lambda one: bool(managed.get(one.id))))
 
 
-def turn(everybody: Sequence[Member], standing: Standing) -> Turn:
-    """What is ordered now."""
+def turn(everybody: Sequence[Member], standing: Standing, *, few: bool = True) -> Turn:
+    """What is ordered now. Without ``few`` all of an account follow as soon as its first one is in use."""
     lanes: dict[str, list[Member]] = {}
     for one in everybody:
         lanes.setdefault(one.account, []).append(one)
@@ -106,7 +106,7 @@ def turn(everybody: Sequence[Member], standing: Standing) -> Turn:
         if account in standing.failing and _tried(lane, standing):
             given_up[account] = tuple(one.policy for one in waiting)
             continue
-        free = _allowed(lane, standing) - sum(one.id in standing.under_way for one in lane)
+        free = _allowed(lane, standing, few=few) - sum(one.id in standing.under_way for one in lane)
         ready = [one.policy for one in waiting if _ready(one, standing)]
         orders += ready[: max(0, free)]
     return Turn(tuple(orders), {account: left for account, left in given_up.items() if left})
@@ -123,10 +123,10 @@ def _ready(one: Member, standing: Standing) -> bool:
     return one.after <= standing.ended
 
 
-def _allowed(lane: Sequence[Member], standing: Standing) -> int:
+def _allowed(lane: Sequence[Member], standing: Standing, *, few: bool) -> int:
     """How many of an account may be under way now."""
     worked = sum(one.id in standing.in_use for one in lane)
-    if worked >= FEW:
+    if worked >= (FEW if few else 1):
         return lane[0].width
     if worked:
         return min(FEW, lane[0].width)

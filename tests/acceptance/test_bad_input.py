@@ -74,7 +74,7 @@ def test_a_bad_policy_file_is_a_sentence_and_no_effect(
         ("run-now --tag team --reason x --yes", "key=value"),
         ("run-now orders --reason x --yes --grace soon", "30d"),
         ("run-now orders --reason x --yes --grace 1h --revoke-now", "not both"),
-        ("run-now orders --reason x --yes --revoke-first", "not in this version"),
+        ("run-now orders --reason x --yes --revoke-first --revoke-now", "no grace"),
         ("pause orders --for 0s", "2h"),
         ("daemon --tick 0s", "15s"),
         ("adopt orders", "--key-id"),

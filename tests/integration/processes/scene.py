@@ -73,6 +73,7 @@ class Scene:
         self.names = [SECRET, *(f"prod/orders-{number}" for number in range(2, policies + 1))]
         self.wrong: list[str] = []  # what was seen that must never be
         self.heard: list[str] = []
+        self.contained: set[str] = set()  # keys that may die while a secret holds them
         self.strike: Strike | None = None
         self.hook: Hook | None = None  # what answers in a server's place
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -155,7 +156,9 @@ class Scene:
 
     def _look(self) -> None:
         """What consumers read must be accepted, at every moment."""
-        self.wrong += [name for name in self.names if not self.provider.accepts(self.vault.fields(name))]
+        held = {name: self.vault.fields(name) for name in self.names}
+        works = (name for name, fields in held.items() if fields.get("key_id") not in self.contained)
+        self.wrong += [name for name in works if not self.provider.accepts(held[name])]
 
     # --- processes ---------------------------------------------------------------------------------------
 
@@ -172,8 +175,7 @@ class Scene:
             [*CHILD, str(ahead), "--ledger", f"sqlite:///{self.path}", "--log-level", "info", *line.split()],
             cwd=self.folder,
             env={**kept, **home},
-            stdin=subprocess.DEVNULL,
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more},
+            **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more},
         )
         self._processes.append(process)
         return process
@@ -181,6 +183,10 @@ class Scene:
     def run(self, line: str, ahead: float = 0.0) -> "Ended":
         """A command, to its end."""
         return ended(self.start(line, ahead))
+
+    def fed(self, line: str, given: str, ahead: float = 0.0) -> "Ended":
+        """A command that is given something on standard input, to its end."""
+        return ended(self.start(line, ahead, stdin=subprocess.PIPE), given)
 
     def struck(self, line: str, strike: Strike, ahead: float = 0.0) -> "subprocess.Popen[bytes]":
         """A command on its way, once it was struck."""
@@ -238,7 +244,7 @@ class Ended:
     err: str
 
 
-def ended(process: "subprocess.Popen[bytes]") -> Ended:
+def ended(process: "subprocess.Popen[bytes]", given: str | None = None) -> Ended:
     """Wait for the end."""
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = process.communicate(given.encode() if given is not None else None, timeout=PATIENCE)
     return Ended(process.returncode, (out or b"").decode(), (err or b"").decode())

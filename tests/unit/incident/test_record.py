@@ -53,6 +53,14 @@ def test_another_command_is_another_incident(ledger: Ledger, other: dict[str, ob
     assert begin(ledger, asked(ledger, "2", **other)).id == "2"
 
 
+def test_fewer_secrets_hold_a_leaked_key_when_the_command_is_given_again(ledger: Ledger) -> None:
+    """It is the same incident, with what a person must see to now."""
+    first = begin(ledger, asked(ledger, "1", leaked=True, besides=("not looked at: a",)))
+    again = begin(ledger, asked(ledger, "2", leaked=True, secrets=("a",)))
+    assert (again.id, again.secrets, again.besides) == (first.id, first.secrets, ())
+    assert begin(ledger, asked(ledger, "3", leaked=True, secrets=("c",))).id == "3"
+
+
 def test_an_incident_of_another_day_is_another_one(ledger: Ledger, clock: ManualClock) -> None:
     """A key that was replaced days ago is not what a person means by now."""
     begin(ledger, asked(ledger, "1"))

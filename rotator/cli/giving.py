@@ -1,0 +1,100 @@
+"""Giving an order: what is taken off its way, and who is asked instead where it cannot be carried out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rotator import breaker
+from rotator.cli import session
+from rotator.cli.reading import read_one
+from rotator.incident.coverage import Coverage, Outcome
+from rotator.model import Change, Event, Order, Phase, Policy
+from rotator.owing import run_again
+from rotator.people import paused_until
+
+if TYPE_CHECKING:
+    from rotator.wiring import Wiring
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person wants rotated, and how; secrets by their id.
+
+    In those of ``contain`` the key dies before another one is issued; those of ``refused`` are not begun, for
+    that reason; ``leaked`` names the version that holds the key which others know.
+    """
+
+    policies: tuple[Policy, ...]
+    reason: str
+    grace: timedelta | None
+    paused_too: bool
+    wait: timedelta
+    contain: frozenset[str] = frozenset()
+    refused: Mapping[str, Outcome] = field(default_factory=dict)
+    leaked: Mapping[str, str] = field(default_factory=dict)
+    besides: tuple[str, ...] = ()  # what a person must see to beside them
+
+
+def give(world: "Wiring", policy: Policy, wish: Wish) -> Outcome | None:
+    """Give one order, so that it is tried now: a pause ends, a block is forgotten. None, or why not."""
+    refused = wish.refused.get(policy.target.id)
+    if refused is not None:
+        return refused
+    todo = _for_a_person(world, policy)
+    if todo is not None:
+        return Outcome(policy.name, Coverage.WAITING, todo)
+    ledger, by = world.ledger, session.person()
+    known = read_one(ledger, policy.target.id)
+    assert known is not None, "the worker has enrolled it"
+    if paused_until(known, ledger.now()) is not None:
+        if not wish.paused_too:
+            why = f"paused by {known.orders['pause'].by}; --yes rotates it all the same"
+            return Outcome(policy.name, Coverage.UNCOVERED, why)
+        ledger.withdraw(policy.target.id, "pause")
+    ledger.forget(f"block:{policy.provider.principal}")
+    if policy.parent is not None:
+        breaker.once_more(ledger, policy.parent, breaker.TOKEN)
+    if known.state.block is not None:
+        _unblocked(world, policy, by)
+    grace = None if policy.renew is not None else wish.grace  # a token dies when it expires
+    order = Order(
+        kind="run",
+        by=by,
+        reason=wish.reason,
+        at=ledger.now(),
+        grace=grace,
+        leaked=wish.leaked.get(policy.target.id),
+        contain=policy.target.id in wish.contain,
+    )
+    ledger.give(policy.target.id, order)
+    return None
+
+
+def _for_a_person(world: "Wiring", policy: Policy) -> str | None:
+    """What a person does where the provider issues nothing by request; None where an order is carried out.
+
+    A credential that was brought before is hurried by an order, and so is a conflict about it.
+    """
+    if policy.target.native:
+        return f"Secrets Manager's own rotation begins each rotation. To do: {run_again(policy)}"
+    traits = world.provider(policy.provider).traits
+    rotation = world.ledger.rotation(policy.target.id)
+    if traits.issues or (rotation is not None and rotation.phase is not Phase.PLANNED):
+        return None
+    return (
+        f"{policy.provider.name} has no key API: a person issues the new key. To do: {traits.todo_issue} "
+        f"Then: rotator submit {policy.name}"
+    )
+
+
+def _unblocked(world: "Wiring", policy: Policy, by: str) -> None:
+    """Take a block off, so that the step it stopped is tried anew; it comes back if nothing was mended."""
+
+    def tried_anew() -> Change:
+        state = world.ledger.secret(policy.target.id)
+        assert state is not None, "a secret is never forgotten"
+        event = Event(policy.target.id, "unblocked", f"{by} has it tried again", data={"policy": policy.name})
+        return Change(replace(state, block=None), events=(event,))
+
+    session.change(world.ledger, world.clock, policy.target.id, tried_anew)

@@ -1,0 +1,237 @@
+"""``--leaked``: a key on standard input, and which secrets hold it. Its value is compared, and never shown.
+
+Every secret is looked at to its end, whatever was found before, so that neither the time it takes nor what is
+printed tells anything of the value but where it is.
+"""
+
+import hmac
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import click
+
+from rotator.cli import output
+from rotator.cli.credentials import MOST_BYTES
+from rotator.cli.options import Wrong
+from rotator.errors import EffectError, NeedsPerson
+from rotator.interfaces import Ledger, Stored
+from rotator.model import Credential, DebtPhase, DebtReason, Policy, ProviderRef, Traits
+
+if TYPE_CHECKING:
+    from rotator.wiring import Wiring
+
+THREADS = 16
+_TELL = 100  # secrets between two lines of progress
+_NOTHING = "Nothing was done."
+
+
+class Where(StrEnum):
+    """As what a secret holds the key."""
+
+    SERVICE = "in service"
+    PENDING = "about to come into service"
+    GRACE = "in its grace"
+    DEAD = "proven dead"
+    ID = "its id alone"  # which is no secret
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the key was found. ``version`` is the secret's."""
+
+    policy: str
+    secret: str  # its canonical id
+    where: Where
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search came to. ``unread`` says what could not be looked at, and why; ``admins`` what a person
+    must do about an admin credential that no policy rotates.
+    """
+
+    places: tuple[Place, ...] = ()
+    unread: tuple[str, ...] = ()
+    admins: tuple[str, ...] = ()
+
+    @property
+    def held(self) -> tuple[Place, ...]:
+        """Where the key must still be replaced, or die: for each secret the place that counts most."""
+        living = [one for one in self.places if one.where in (Where.SERVICE, Where.PENDING, Where.GRACE)]
+        order = (Where.SERVICE, Where.PENDING, Where.GRACE)
+        ranked = sorted(living, key=lambda one: order.index(one.where))
+        first: dict[str, Place] = {}
+        for one in ranked:
+            first.setdefault(one.secret, one)
+        return tuple(first.values())
+
+    @property
+    def dead(self) -> bool:
+        """Whether nobody holds the key any more, but somebody did, and it is proven dead."""
+        return not self.held and any(one.where is Where.DEAD for one in self.places)
+
+
+# --- the key ---------------------------------------------------------------------------------------------
+
+
+def brought() -> Credential:
+    """The key that leaked: typed unseen, one text on standard input, or a JSON object. Raises Wrong."""
+    if sys.stdin.isatty():
+        text = str(click.prompt("The key that leaked (not shown)", hide_input=True, err=True))
+    else:
+        data = sys.stdin.buffer.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise Wrong(f"Standard input is too long for a key. {_NOTHING}")
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            raise Wrong(f"Standard input is no text. {_NOTHING}") from None
+    return Credential({str(number): part for number, part in enumerate(_parts(text.rstrip("\r\n")))})
+
+
+def _parts(text: str) -> Sequence[str]:
+    """The values that are looked for: the text itself, or each text of the JSON object that it is."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    parts = [part for part in found.values() if isinstance(part, str)] if isinstance(found, dict) else [text]
+    kept = [part for part in parts if part]
+    if not kept:
+        raise Wrong(f"There is no key on standard input. {_NOTHING}")
+    return kept
+
+
+# --- the search ------------------------------------------------------------------------------------------
+
+
+def search(world: "Wiring", policies: Sequence[Policy], key: Credential) -> Search:
+    """Look at what each secret holds now, has pending, and still owes; side by side."""
+    places: list[Place] = []
+    unread: list[str] = []
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="search") as pool:
+        looks = pool.map(lambda policy: _looked(world, policy, key), policies)
+        for number, (found, why) in enumerate(looks, 1):
+            places += found
+            unread += why
+            if number % _TELL == 0:
+                click.echo(f"looked at {number} of {len(policies)} secrets", err=True)
+    admins, of_admins = _admins(world, policies, key)
+    return Search(tuple(places), (*unread, *of_admins), admins)
+
+
+def _looked(world: "Wiring", policy: Policy, key: Credential) -> tuple[list[Place], list[str]]:
+    """One secret: where it holds the key, and what of it could not be read."""
+    found: list[Place] = []
+    unread: list[str] = []
+    traits = world.provider(policy.provider).traits
+    for where, version, must in _versions(world.ledger, policy):
+        try:
+            stored = world.store(policy.target.store).read(policy.target, version)
+        except (EffectError, NeedsPerson) as error:
+            unread += [f"{policy.name}, {where}: {error.message}"] if must else []
+            continue
+        if stored is None and must and version is not None:
+            unread.append(f"{policy.name}, {where}: its value cannot be read any more")
+        matched = _matched(key, stored, traits) if stored is not None else None
+        if stored is not None and matched is not None:
+            as_what = where if matched else Where.ID
+            found.append(Place(policy.name, policy.target.id, as_what, stored.version))
+    return found, unread
+
+
+def _versions(ledger: Ledger, policy: Policy) -> Iterator[tuple[Where, str | None, bool]]:
+    """The versions that may hold a living key, by the ledger, and those of leaked keys that died; and whether
+    each must be there: what was given up may never have been stored.
+    """
+    yield Where.SERVICE, None, True
+    secret = policy.target.id
+    live = ledger.rotation(secret)
+    if live is not None and live.attempt.issued_at is not None:
+        yield Where.PENDING, live.attempt.version or live.attempt.push, live.attempt.version is not None
+    for debt in ledger.debts(secret, ended=True):
+        if debt.version and not debt.phase.ended:
+            yield Where.GRACE, debt.version, debt.reason.of_service
+        elif debt.version and (debt.reason, debt.phase) == (DebtReason.LEAKED, DebtPhase.DEAD):
+            yield Where.DEAD, debt.version, False
+
+
+def _matched(key: Credential, stored: Stored, traits: Traits) -> bool | None:
+    """Whether a version holds the key; False where it holds no more than an id of it, None for neither."""
+    parts = list(key.reveal().values())
+    secret = [stored.credential.get(name) for name in traits.secret_fields] + [stored.whole.get("")]
+    public = [stored.credential.get(name) for name in traits.fields if name not in traits.secret_fields]
+    if _any_alike(parts, secret):
+        return True
+    return False if _any_alike(parts, public) else None
+
+
+def _any_alike(parts: Iterable[str], values: Sequence[str | None]) -> bool:
+    """Whether a part is one of these values; all are compared, each in a time that tells nothing."""
+    known = [_raw(value) for value in values if value]
+    alike = [hmac.compare_digest(_raw(part), value) for part in parts for value in known]
+    return any(alike)
+
+
+def _raw(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
+
+
+def _admins(
+    world: "Wiring", policies: Sequence[Policy], key: Credential
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a person must do about admin credentials that leaked and no policy rotates; what was not read."""
+    rotated = {policy.target.id for policy in policies}
+    refs = {policy.provider.account: policy.provider for policy in policies if policy.provider.admin}
+    todo: list[str] = []
+    unread: list[str] = []
+    for account, ref in refs.items():
+        if account in rotated:
+            continue
+        try:
+            held = _holds(world, ref, key)
+        except (EffectError, NeedsPerson) as error:
+            unread.append(f"the admin credential of {ref.name}: {error.message}")
+            continue
+        if held:
+            todo.append(
+                f"it is the admin credential of {ref.name}, which no policy rotates. To do: end it at "
+                f"{ref.name}, and bring another one: rotator submit --admin {ref.name}"
+            )
+    return tuple(todo), tuple(unread)
+
+
+def _holds(world: "Wiring", ref: ProviderRef, key: Credential) -> bool:
+    assert ref.admin is not None, "only providers with an admin credential are asked"
+    held = world.store(ref.admin.store).raw(ref.admin.secret)
+    return _any_alike(key.reveal().values(), list(held.reveal().values()))
+
+
+# --- words -----------------------------------------------------------------------------------------------
+
+
+def words(found: Search) -> Iterator[str]:
+    """Where the key was found, what a person must do, and what was not looked at."""
+    for one in found.places:
+        yield f"{one.policy}: {one.where} (version {one.version})"
+    ids = [one for one in found.places if one.where is Where.ID]
+    if ids:
+        yield "An id is no secret: who has it alone can do nothing with it, so nothing is rotated for that."
+    yield from found.admins
+    yield from (f"not looked at: {one}" for one in found.unread)
+    if found.dead:
+        yield "Nobody holds it any more: it is proven dead."
+    elif not (found.held or found.admins):
+        yield "Nobody holds it" + (", as far as could be looked at." if found.unread else ".")
+
+
+def told(found: Search) -> None:
+    """Say it, on standard error."""
+    for line in words(found):
+        click.echo(output.printable(line), err=True)

@@ -1,0 +1,125 @@
+"""What ``--leaked`` finds: where a key is held, and what could not be looked at."""
+
+import io
+import json
+import random
+import secrets
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from rotator.cli import leaked
+from rotator.cli.leaked import Search, Where
+from rotator.cli.options import Wrong
+from rotator.interfaces import Ledger
+from rotator.ledger import open_ledger
+from rotator.model import Change, Credential, CurrentKey, Debt, Provenance, SecretState
+from rotator.testing.clock import ManualClock
+from rotator.testing.fakes import FakeProvider, FakeStore, FakeWorld
+from tests.unit.cli.records import NOW, debt, policy
+
+VALUE = secrets.token_hex(16)
+
+
+class Scene:
+    """Some secrets in a store, and what the ledger knows of them."""
+
+    def __init__(self, folder: Path) -> None:
+        clock = ManualClock()
+        self.store = FakeStore(clock)
+        self.ledger: Ledger = open_ledger(f"sqlite:///{folder / 'ledger.sqlite'}", clock)
+        self.policies = [policy(name) for name in ("one", "two")]
+        self.world = FakeWorld(
+            self.ledger, FakeProvider(clock, random.Random(1)), self.store, random.Random(2)
+        )
+        self.store.put("admin", "v1", {"admin": "of-nobody"}, current=True)
+        for one in self.policies:
+            held = {"key_id": f"key-{one.name}", "secret": secrets.token_hex(16)}
+            self.store.put(one.target.secret, "v1", held, current=True)
+            current = CurrentKey("v1", held["key_id"], Provenance.ISSUED, NOW)
+            state = SecretState(one.target.id, one.name, one.provider.principal, NOW, current=current)
+            self.ledger.enroll([state])
+
+    def owes(self, one: Debt) -> None:
+        """A debt in the ledger."""
+        claim, state = self.ledger.claim(one.secret, "test", timedelta(minutes=1)), None
+        state = self.ledger.secret(one.secret)
+        assert claim is not None
+        assert state is not None
+        self.ledger.commit(claim, Change(state, debts=(one,)))
+
+    def found(self, *values: str) -> Search:
+        """What a search for these values comes to."""
+        key = Credential({str(number): value for number, value in enumerate(values)})
+        return leaked.search(cast("Any", self.world), self.policies, key)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Any:
+    """Two secrets."""
+    made = Scene(tmp_path)
+    yield made
+    made.ledger.close()
+
+
+def test_each_secret_that_holds_a_key_is_found(scene: Scene) -> None:
+    """A value that was copied is in service in both; another one of its kind is not found."""
+    for one in scene.policies:
+        scene.store.put(one.target.secret, "v2", {"key_id": "key-9", "secret": VALUE}, current=True)
+    found = scene.found(VALUE)
+    assert [(one.policy, one.where) for one in found.held] == [("one", Where.SERVICE), ("two", Where.SERVICE)]
+    assert not scene.found(VALUE[:-1], VALUE + "0", "").held
+
+
+def test_an_older_key_that_has_not_died_is_found(scene: Scene) -> None:
+    """By the version of its debt; one that is proven dead is told apart, and nobody holds it."""
+    first = scene.policies[0]
+    scene.store.put(first.target.secret, "v0", {"key_id": "key-0", "secret": VALUE}, current=False)
+    scene.owes(debt(first, version="v0"))
+    (place,) = scene.found(VALUE).held
+    assert (place.policy, place.where, place.version) == ("one", Where.GRACE, "v0")
+
+
+def test_an_id_is_no_secret(scene: Scene) -> None:
+    """It is told where it stands, and nothing is held."""
+    found = scene.found("key-one")
+    assert ([one.where for one in found.places], found.held) == ([Where.ID], ())
+    assert any("no secret" in line for line in leaked.words(found))
+
+
+def test_what_cannot_be_read_is_named(scene: Scene) -> None:
+    """A store that refuses, and a value that is gone: nobody may take that for an answer."""
+    del scene.store.secrets[scene.policies[1].target.secret]
+    scene.owes(debt(scene.policies[0], version="gone"))
+    found = scene.found(VALUE)
+    assert [line.split(",")[0] for line in found.unread] == ["one", "two"]
+    assert "Nobody holds it, as far as could be looked at." in list(leaked.words(found))
+
+
+def test_an_admin_credential_that_no_policy_rotates_is_left_to_a_person(scene: Scene) -> None:
+    """With what to do, and no secret of a policy is taken for it."""
+    found = scene.found("of-nobody")
+    assert not found.held
+    assert "rotator submit --admin build" in found.admins[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "looked_for"),
+    [("abc\n", ["abc"]), ("abc\r\n", ["abc"]), (json.dumps({"a": "x", "n": 1, "b": "y"}), ["x", "y"])],
+)
+def test_what_is_brought(given: str, looked_for: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text without its end of line, or each text of an object."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+    assert list(leaked.brought().reveal().values()) == looked_for
+
+
+@pytest.mark.parametrize("given", [b"", b"\n", b"{}", b"\xff\xfe", b"x" * 70_000])
+def test_what_is_no_key_is_refused(given: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without quoting it."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+    with pytest.raises(Wrong) as refused:
+        leaked.brought()
+    assert "xxx" not in str(refused.value)
