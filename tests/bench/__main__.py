@@ -66,7 +66,9 @@ def main() -> int:
     _told("starts")
     begun = [*starts.measure(scale.listed, scale.times), *starts.cold(scale.listed, scale.times)]
     _told("an incident")
-    incidents = incident.measure(scale.incident, min(10, scale.incident // 2), (PROVIDER, STORE))
+    incidents = incident.measure(
+        scale.incident, min(10, scale.incident // 2), (PROVIDER, STORE), kill=not asked.quick
+    )
     if asked.json:
         document: dict[str, Any] = {"machine": tables.machine(), "quick": asked.quick}
         document |= {"each": {name: asdict(run) for name, run in each.items()}}

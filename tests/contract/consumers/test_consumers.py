@@ -286,7 +286,7 @@ class TestKubernetes(ConsumerContract):
             subject.consumer.tell(NEWS)
 
     def test_a_paused_deployment_is_not_told(self, subject: KubernetesSubject) -> None:
-        """It takes the annotation and restarts nothing: a person is asked to resume it, and then it is told."""
+        """It takes the annotation and restarts nothing: a person is asked to resume it; then it is told."""
 
         def answer(paused: bool) -> None:
             def patched(request: Request) -> Answer:
