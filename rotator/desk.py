@@ -28,6 +28,7 @@ from rotator.model import (
     Policy,
     Rotation,
     SecretState,
+    Target,
     stop_in_force,
 )
 
@@ -142,8 +143,12 @@ class Desk:
 
     def store(self, policy: Policy) -> SecretStore:
         """The adapter of a policy's store."""
+        return self.store_at(policy.target)
+
+    def store_at(self, target: Target) -> SecretStore:
+        """The adapter of the store that a secret is in."""
         self._keep_claim()
-        return self.world.store(policy.target.store)
+        return self.world.store(target.store)
 
     def consumer(self, ref: ConsumerRef) -> Consumer:
         """The adapter of a consumer."""

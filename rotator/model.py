@@ -421,6 +421,7 @@ class Telling:
     news: News
     untold: tuple[Untold, ...]
     owner: str | None = None
+    replicated: Target | None = None  # whose replicas must show it before anybody is told; None: it has none
 
     @property
     def holding(self) -> tuple[str, ...]:

@@ -3,9 +3,10 @@
     promoted -> untold -> told, or declared told by a person
 
 Who is to be told stands in the secret's own record, written with the promotion: whoever is killed leaves it
-there. A call whose answer is lost is sent again with the same id. Each consumer is apart. Until those that
-hold are told, no replaced key of the secret dies, and its grace has not begun: who restarts an hour late
-reads the new key an hour late.
+there. A call whose answer is lost is sent again with the same id. Each consumer is apart. None is told before
+every replica shows the new version: it would read the old key once more. Until those that hold are told, no
+replaced key of the secret dies, and its grace has not begun: who restarts an hour late reads the new key an
+hour late.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from datetime import timedelta
 
 from rotator import backoff
 from rotator.desk import Desk
-from rotator.errors import EffectError, NeedsPerson, Refused
+from rotator.errors import EffectError, NeedsPerson, Refused, Unknown
 from rotator.model import (
     Again,
     ConsumerRef,
@@ -32,6 +33,7 @@ from rotator.model import (
 )
 
 _PATIENCE = timedelta(minutes=10)  # that a consumer may be away before people hear of it
+_BEHIND = "replicas-behind"
 
 
 # --- what is to be told ----------------------------------------------------------------------------------
@@ -55,7 +57,9 @@ def begun(state: SecretState, rotation: Rotation, current: CurrentKey) -> Tellin
         for ref in policy.consumers
     }
     untold = {name: replace(one, tries=0, look_at=None) for name, one in left.items()} | new
-    return Telling(_news(rotation, current), tuple(untold.values()), policy.owner) if untold else None
+    replicated = policy.target if rotation.replicated else None
+    news = _news(rotation, current)
+    return Telling(news, tuple(untold.values()), policy.owner, replicated) if untold else None
 
 
 def _by_name(telling: Telling | None) -> dict[str, Untold]:
@@ -93,7 +97,8 @@ def by(policy: Policy, telling: Telling | None) -> Telling | None:
         replace(one, consumer=refs.get(one.consumer.name, one.consumer), holds=holds, look_at=None)
         for one in telling.untold
     )
-    return replace(telling, untold=untold, owner=policy.owner)
+    replicated = policy.target if telling.replicated else None
+    return replace(telling, untold=untold, owner=policy.owner, replicated=replicated)
 
 
 def holding(state: SecretState) -> Sequence[str]:
@@ -111,7 +116,7 @@ def advance(desk: Desk) -> list[Again | Ended]:
 
 
 def _tell(desk: Desk, one: Untold) -> Again | Ended:
-    """Write that it is tried, and when again; then try."""
+    """Write that it is tried, and when again; then try, if what it is to read can be read everywhere."""
     telling, now = desk.state.telling, desk.now()
     assert telling is not None, "who is untold has something to be told"
     if one.look_at is not None and one.look_at > now:
@@ -122,6 +127,7 @@ def _tell(desk: Desk, one: Untold) -> Again | Ended:
     tried = replace(one, tries=one.tries + 1, look_at=now + backoff.after_looks(one.tries))
     _write(desk, tried)
     try:
+        _must_show(desk, telling)
         desk.consumer(one.consumer).tell(telling.news)
     except (EffectError, NeedsPerson) as error:
         return _not_told(desk, tried, error)
@@ -130,6 +136,14 @@ def _tell(desk: Desk, one: Untold) -> Again | Ended:
     told = _event(desk, one.consumer, text, kind="told")
     desk.write(state=replace(desk.state, telling=telling.without([one.consumer.name])), events=[told])
     return Ended()
+
+
+def _must_show(desk: Desk, telling: Telling) -> None:
+    """Raise Unknown while a replica shows an older version: who is told reads its own replica, once."""
+    target, news = telling.replicated, telling.news
+    if target is None or desk.store_at(target).shown(target, news.version, news.promoted_at):
+        return
+    raise Unknown(_BEHIND, f"a replica of {news.secret} does not show the new version yet.")
 
 
 def _write(desk: Desk, one: Untold, events: Sequence[Event] = ()) -> None:
@@ -191,13 +205,17 @@ def _blocked(desk: Desk, one: Untold, error: EffectError | NeedsPerson) -> tuple
     telling = desk.state.telling
     used = telling is not None and telling.news.not_before is not None
     lives = ", so the key that it used lives on" if one.holds and used else ""
-    todo = error.todo if isinstance(error, NeedsPerson) else f"see why {name} does not take it"
+    todo = error.todo if isinstance(error, NeedsPerson) else _see(error, name)
     todo = f"{todo}; it is tried again by itself; if it needs no telling: {command(policy, name)}"
     asked = NeedsPerson("not-told", f"consumer {name} was not told of the new key{lives}.", todo=todo)
     block, news = desk.block_of(asked, one.block)
     text = f"{asked.message} {error.message} To do: {todo}"
     told = [_event(desk, one.consumer, text, kind="not-told", level=Level.ALARM)] if news else []
     return replace(one, block=replace(block, todo=todo)), told
+
+
+def _see(error: EffectError, name: str) -> str:
+    return "see why the replica is behind" if error.kind == _BEHIND else f"see why {name} does not take it"
 
 
 def command(policy: str, consumer: str) -> str:

@@ -238,6 +238,8 @@ class Sim:
             self._revocable(str(args[0]))
         if name == "provider.issue":
             self._issuable()
+        if name == "consumer.tell" and not self.store.replicas_show:
+            raise Violation("a consumer was told while a replica shows the old key")
         answer = act()
         if name == "consumer.tell":
             self.heard_at.setdefault(args[0].key_id, self.clock.now())

@@ -149,6 +149,12 @@ def behind(sim: Sim) -> None:
     sim.store.replicated, sim.store.replicas_show = True, False
 
 
+def behind_unused(sim: Sim) -> None:
+    """The same, where nobody is to be told."""
+    behind(sim)
+    sim.policy, sim.excused = replace(sim.policy, consumers=()), True
+
+
 def rewritten_after(sim: Sim) -> None:
     """After the promotion somebody puts their own key into the secret."""
 
@@ -569,7 +575,8 @@ GUARDS = [
     Guard("6 a conflict is told, not taken", conflict_is_ours, with_sim(rewritten_before)),
     Guard("6 what was put back stays", promoted_again, with_sim(moved_back)),
     Guard("7 grace", grace_from_nothing, struck("store.promote", Fault.LOST)),
-    Guard("7 grace waits for replicas", replicas_forgotten, with_sim(behind)),
+    Guard("7 grace waits for replicas", replicas_forgotten, with_sim(behind_unused)),
+    Guard("7 consumers can read what they are told", gone(telling, "_must_show", nothing), with_sim(behind)),
     Guard("7 consumers are told first", gone(telling, "holding", lambda _: ()), with_sim(silent_consumer)),
     Guard("7 grace waits for consumers", replicas_forgotten, with_sim(away_for_hours)),
     Guard(

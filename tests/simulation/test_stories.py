@@ -651,7 +651,8 @@ def test_a_key_that_is_seen_to_work_is_not_dead_whatever_a_list_says(sim: Sim) -
 
 
 def test_replicas_that_never_follow_are_told(sim: Sim) -> None:
-    """The old key lives on, and somebody hears of it."""
+    """The old key lives on, and somebody hears of it, though nobody is to be told of the new one."""
+    sim.policy, sim.excused = replace(POLICY, consumers=()), True
     sim.store.replicated, sim.store.replicas_show = True, False
     sim.order()
     until(sim, lambda: "will-not-die" in kinds(sim), steps=600)

@@ -154,6 +154,43 @@ def test_a_key_in_its_grace_lives_on_while_its_successors_successor_is_not_known
     sim.ended_well()
 
 
+# --- what can be read ------------------------------------------------------------------------------------
+
+
+def test_nobody_is_told_before_every_replica_shows_the_new_key(sim: Sim) -> None:
+    """Who is told reads its own replica, once: told too early it would keep the old key, and lose it."""
+    sim.store.replicated, sim.store.replicas_show = True, False
+    promoted(sim)
+    work(sim, 5 * MINUTE)
+    assert (sim.consumer.heard, alarms(sim)) == ([], [])
+    assert 3 < sim.calls.count("store.shown") < 12
+    sim.store.replicas_show = True
+    until(sim, lambda: bool(sim.consumer.heard))
+    told = sim.clock.now()
+    sim.run()
+    sim.ended_well()
+    assert len(sim.consumer.heard) == 1
+    assert sim.clock.now() >= told + GRACE
+
+
+def test_replicas_that_stay_behind_keep_a_consumer_untold_and_people_hear(sim: Sim) -> None:
+    """They learn which secret's replica it is, and the old key lives on."""
+    sim.store.replicated, sim.store.replicas_show = True, False
+    promoted(sim)
+    work(sim, 3 * HOUR)
+    assert (alarms(sim), sim.old.live) == (["not-told"], True)
+    event = next(event for event in sim.ledger.events() if event.level == "alarm")
+    assert f"a replica of {SECRET} does not show the new version yet" in event.text
+    assert "see why the replica is behind" in event.text
+
+
+def test_a_secret_without_replicas_is_told_of_at_once(sim: Sim) -> None:
+    """The store is not asked first where it has nothing else to show."""
+    promoted(sim)
+    until(sim, lambda: bool(sim.consumer.heard))
+    assert "store.shown" not in sim.calls[: sim.calls.index("consumer.tell")]
+
+
 # --- who cannot be told ----------------------------------------------------------------------------------
 
 
