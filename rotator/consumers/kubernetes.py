@@ -124,8 +124,7 @@ class Kubernetes:
     def _asks_to_resume(self) -> Never:
         """Raises NeedsPerson: its pods go on with the old key."""
         where = self._settings
-        resume = f"kubectl rollout resume deployment/{where.deployment} --namespace {where.namespace}"
-        todo = f"`{resume}`, or say that nobody there uses the secret: `rotator settle NAME --consumer C --reason TEXT`"
+        todo = f"kubectl rollout resume deployment/{where.deployment} --namespace {where.namespace}"
         raise self._asks("paused", f"Deployment {where.deployment} is paused, and restarts nothing", todo)
 
     def _asks(self, kind: str, why: str, todo: str) -> NeedsPerson:
