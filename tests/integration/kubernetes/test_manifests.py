@@ -7,6 +7,7 @@ import kubernetes_validate
 import pytest
 
 from jobs import daemon, tick
+from rotator.consumers.kubernetes import DeploymentSettings
 from rotator.interfaces import EFFECT_SECONDS
 from rotator.ledger.dynamodb import address
 from rotator.policies import load
@@ -121,6 +122,42 @@ def test_vault_is_logged_in_to_with_a_token_for_it_alone(name: str, tmp_path: Pa
     assert source == {"serviceAccountToken": {"path": "token", "audience": "vault", "expirationSeconds": 600}}
     (opened,) = [one["spec"] for one in way.all("NetworkPolicy") if one["metadata"]["name"] == "vault"]
     assert [port["port"] for rule in opened["egress"] for port in rule["ports"]] == [8200]
+
+
+@needs_kustomize
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_deployments_are_restarted_with_a_token_of_the_cluster(name: str, tmp_path: Path) -> None:
+    """With the component a pod has a token that is renewed, and the authority, where the consumer looks for
+    them, and a way to the port on which API servers listen behind their service.
+    """
+    way = with_component(name, "restarts", tmp_path)
+    wanted = DeploymentSettings(namespace="trading", deployment="maker")
+    token, ca = Path(wanted.token_file), Path(wanted.ca_file)
+    assert token.parent == ca.parent
+    given, authority = way.mounts()[str(token.parent)]["projected"]["sources"]
+    assert given == {"serviceAccountToken": {"path": token.name, "expirationSeconds": 3600}}
+    assert authority == {
+        "configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": ca.name}]}
+    }
+    (opened,) = [one["spec"] for one in way.all("NetworkPolicy") if one["metadata"]["name"] == "restarts"]
+    assert opened["podSelector"]["matchLabels"] == NAME
+    (rule,) = opened["egress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 6443}]
+    assert {one["ipBlock"]["cidr"] for one in rule["to"]} == PRIVATE
+
+
+def test_whoever_names_no_deployment_allows_none() -> None:
+    """A list of names that is empty would allow all of them: the one to be replaced is of nothing."""
+    role, _ = documents(FOLDER / "restarted" / "role.yaml")
+    assert [rule["resourceNames"] for rule in role["rules"]] == [["yours-take-the-place-of-this"]]
+
+
+@needs_kustomize
+def test_components_fit_together(tmp_path: Path) -> None:
+    """A pod may have Vault's token, the cluster's and a ledger in DynamoDB at once."""
+    way = with_component("cronjob", "vault, ../kubernetes/restarts, ../kubernetes/dynamodb", tmp_path)
+    assert len(way.mounts()) == len(timed.mounts()) + 2
+    assert len(way.all("NetworkPolicy")) == len(timed.all("NetworkPolicy")) + 2
 
 
 @needs_kustomize

@@ -14,6 +14,9 @@ from tests.integration.kubernetes.test_manifests import VERSIONS, needs_kustomiz
 
 PAGE = ROOT / "docs" / "deploy" / "kubernetes.md"
 YAML = {block.text.partition(":")[0]: block.text for block in blocks("yaml") if block.page == PAGE}
+MINE, THEIRS = (
+    block.text for block in blocks("yaml") if block.page == PAGE and block.text.startswith("apiVersion:")
+)
 TEXT = [block.text for block in blocks("text") if block.page == PAGE]
 WAY = overlay("deployment-postgres")
 SECRETS = "/var/run/secrets/rotator"
@@ -25,10 +28,10 @@ def test_the_overlay_that_people_write_is_built(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
     shutil.copytree(FOLDER, tmp_path / "rotator" / "kubernetes")
-    (mine / "kustomization.yaml").write_text(YAML["apiVersion"])
+    (mine / "kustomization.yaml").write_text(MINE)
     (mine / "rotator.yaml").write_text("version: 1\n# mine\n")
     way = Overlay("mine", built(mine))
-    told = yaml.safe_load(YAML["apiVersion"])
+    told = yaml.safe_load(MINE)
     (image,) = told["images"]
     assert way.container()["image"] == f"{image['newName']}:{image['newTag']}"
     assert way.one("ConfigMap")["data"] == {"rotator.yaml": "version: 1\n# mine\n"}
@@ -37,6 +40,41 @@ def test_the_overlay_that_people_write_is_built(tmp_path: Path) -> None:
     login = yaml.safe_load(YAML["stores"])["stores"]["vault"]["auth"]["jwt_file"]
     path, _, name = login.rpartition("/")
     assert way.mounts()[path]["projected"]["sources"][0]["serviceAccountToken"]["path"] == name
+    for one in way.objects:
+        kubernetes_validate.validate(one, VERSIONS[1], strict=True)
+
+
+@needs_kustomize
+def test_what_may_be_restarted_is_named(tmp_path: Path) -> None:
+    """As it stands on the page, the worker may patch the consumer's Deployment, and do nothing else there."""
+    mine = tmp_path / "mine" / "trading"
+    mine.mkdir(parents=True)
+    shutil.copytree(FOLDER, tmp_path / "rotator" / "kubernetes")
+    (mine / "kustomization.yaml").write_text(THEIRS)
+    way = Overlay("trading", built(mine))
+    role, binding = way.one("Role"), way.one("RoleBinding")
+    consumers = [
+        one
+        for block in blocks("yaml")
+        for one in (yaml.safe_load(block.text).get("consumers") or {}).values()
+        if one["type"] == "kubernetes"
+    ]
+    assert {one["namespace"] for one in consumers} == {one["metadata"]["namespace"] for one in way.objects}
+    assert role["rules"] == [
+        {
+            "apiGroups": ["apps"],
+            "resources": ["deployments"],
+            "resourceNames": [one["deployment"] for one in consumers],
+            "verbs": ["patch"],
+        }
+    ]
+    assert binding["roleRef"] == {
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": "Role",
+        "name": role["metadata"]["name"],
+    }
+    account = WAY.one("ServiceAccount")["metadata"]["name"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": "rotator"}]
     for one in way.objects:
         kubernetes_validate.validate(one, VERSIONS[1], strict=True)
 
