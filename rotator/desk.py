@@ -35,6 +35,7 @@ from rotator.model import (
 log = logging.getLogger("rotator.steps")
 
 _KEEP = timedelta(minutes=5)
+_COUNTED = timedelta(minutes=1)  # shorter than a claim
 _EFFECT = timedelta(seconds=EFFECT_SECONDS)
 _STOPPED = timedelta(minutes=1)  # until a stop is looked at again; a pass begins nothing while it lasts
 _OUR_OWN = {"rate-limited", "login-held"}  # kinds of errors that are no failure of the provider
@@ -49,7 +50,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], tuple[Stored, datetime]] = {}
-        self._counts: dict[str, tuple[Rotation, Rotation]] = {}
+        self._counts: dict[str, tuple[Rotation, Rotation, datetime]] = {}
         self._facts: set[str] = set()
 
     def keep(self, secret: str, version: str, stored: Stored, now: datetime) -> Stored:
@@ -65,17 +66,19 @@ class Memory:
         stored, until = self._kept.get((secret, version), (None, now))
         return stored if until > now else None
 
-    def count(self, committed: Rotation, counted: Rotation) -> None:
+    def count(self, committed: Rotation, counted: Rotation, now: datetime) -> None:
         """Hold how often a key was verified since its rotation was last committed.
 
         It may be lost: then the key is verified from the beginning.
         """
-        self._counts[committed.secret] = (committed, counted)
+        self._counts[committed.secret] = (committed, counted, now + _COUNTED)
 
-    def counted(self, rotation: Rotation) -> Rotation:
-        """A rotation with what was counted since it was committed; itself where another went on with it."""
-        committed, counted = self._counts.get(rotation.secret, (None, rotation))
-        return counted if committed == rotation else rotation
+    def counted(self, rotation: Rotation, now: datetime) -> Rotation:
+        """A rotation with what was counted since it was committed; itself where another went on with it, or
+        may have heard a refusal that it never wrote: its claim would have lasted longer than our count.
+        """
+        committed, counted, until = self._counts.get(rotation.secret, (None, rotation, now))
+        return counted if committed == rotation and now < until else rotation
 
     def forget_count(self, secret: str) -> None:
         """What was counted is committed, or does not count."""

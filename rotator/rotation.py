@@ -87,7 +87,7 @@ def advance(desk: Desk, rotation: Rotation) -> Again | Ended:
         Phase.PROMOTING: resolve,
         Phase.CONFLICT: resolve,
     }
-    rotation = desk.memory.counted(rotation)
+    rotation = desk.memory.counted(rotation, desk.now())
     while not rotation.phase.ended:
         if rotation.look_at is not None and rotation.look_at > desk.now():
             return Again(rotation.look_at)
@@ -288,7 +288,7 @@ def _counted_on(desk: Desk, waiting: Rotation, *, written: bool) -> Rotation:
         desk.write(rotation=replace(waiting, attempt=attempt))
     committed = desk.rotation()
     assert committed is not None, "a rotation that waits has not ended"
-    desk.memory.count(committed, waiting)
+    desk.memory.count(committed, waiting, desk.now())
     return waiting
 
 
