@@ -71,6 +71,19 @@ class Search:
             first.setdefault(one.secret, one)
         return tuple(first.values())
 
+    def in_service(self, secret: str) -> bool:
+        """Whether a secret holds the key now."""
+        return any(one.where is Where.SERVICE for one in self.held if one.secret == secret)
+
+    def does(self, secret: str) -> str | None:
+        """What happens where the key is not in service, as one line; None where the secret is rotated."""
+        where = next((one.where for one in self.held if one.secret == secret), None)
+        if where is Where.GRACE:
+            return "end the grace of the older key that leaked; nothing is rotated"
+        if where is Where.PENDING:
+            return "give up the key that is about to come into service; issue another one"
+        return None
+
     @property
     def dead(self) -> bool:
         """Whether nobody holds the key any more, but somebody did, and it is proven dead."""

@@ -87,6 +87,7 @@ STYLES: Mapping[str, str] = {
     "failed": "bold red",
     "waiting for a person": "bold yellow",
     "old key waits": "bold yellow",
+    "leaked": "bold red",
     "consumer not told": "bold yellow",
     "not covered": "bold yellow",
     "paused": "yellow",

@@ -115,6 +115,7 @@ def run_now(
     least = timedelta(0) if none else grace
     if leaked:
         _can_be_asked(dry_run=dry_run, yes=yes)
+        _reasoned(reason, dry_run=dry_run)
         selected = select(book.policies, replace(choice, everything=not names) if choice.empty else choice)
         found = _found(options, selected)
         if not found.held:
@@ -122,7 +123,7 @@ def run_now(
         selected = tuple(one for one in selected if one.target.id in {each.secret for each in found.held})
     else:
         selected, found = select(book.policies, choice), Search()
-    planned = _planned(options, selected, choice, least, revoke_first=revoke_first)
+    planned = _planned(options, selected, choice, least, found if leaked else None, revoke_first=revoke_first)
     chosen, first = planned.policies, planned.contained
     if not (revoke_first or leaked):
         _fit_for_tokens(chosen, names, revoke_now=revoke_now, grace=grace)
@@ -197,8 +198,9 @@ def _planned(
     selected: Sequence[Policy],
     choice: Choice,
     grace: timedelta | None,
+    leaked: Search | None,
     *,
-    revoke_first: bool = False,
+    revoke_first: bool,
 ) -> _Planned:
     """The plan for the policies that were selected, in the order in which they are rotated."""
     with session.reading(options) as ledger:
@@ -221,9 +223,11 @@ def _planned(
     ordered = [rows[one.policy.name] for one in found]
     policies, whole = tuple(one.policy for one in found), plan(found, costs, rates, few=not revoke_first)
     traits = {policy.target.id: traits_of(policy.provider) for policy in policies}
-    first = containing.contained(policies, known, traits) if revoke_first else containing.NOTHING
+    serving = [one for one in policies if leaked is None or leaked.in_service(one.target.id)]
+    first = containing.contained(serving, known, traits) if revoke_first else containing.NOTHING
     ordered = [
-        replace(row, does=first.does(one, row.does)) for row, one in zip(ordered, policies, strict=True)
+        replace(row, does=(leaked and leaked.does(one.target.id)) or first.does(one, row.does))
+        for row, one in zip(ordered, policies, strict=True)
     ]
     return _Planned(policies, ordered, whole, holds, now, first)
 

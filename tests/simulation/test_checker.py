@@ -128,6 +128,15 @@ CHANGED: dict[str, Callable[[], Acts]] = {
 }
 
 
+def test_a_key_dies_in_service_only_where_a_person_ordered_that() -> None:
+    """The history of a key that is contained breaks two rules without its order, and none with it."""
+    sim, broken = struck({}, contain=True)
+    assert not broken
+    acts = [replace(act, data={**act.data, "contain": None}) for act in sim.history.acts]
+    rules = {found.partition(":")[0] for found in judged(acts, sim.setup)}
+    assert rules == {"the_current_key_lives", "a_revoke_is_rechecked"}
+
+
 def test_each_rule_has_a_history_that_breaks_it() -> None:
     """None is there that nothing can break."""
     assert set(CHANGED) == {rule.__name__ for rule in RULES}

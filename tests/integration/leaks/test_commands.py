@@ -116,7 +116,12 @@ def meanwhile(stage: Stage) -> Iterator[Given]:
     (key,) = stage.servers["build-calm"].keys("initial")
     yield f"adopt build-calm --key-id {key.key_id}", None
     yield "adopt --suggest --yes --json", None
-    yield "submit figure-calm --no-wait", stage.servers["figure-calm"].issue_by_hand()  # type: ignore[attr-defined]
+    brought = stage.servers["figure-calm"].issue_by_hand()  # type: ignore[attr-defined]
+    yield "submit figure-calm --no-wait", brought
+    yield "run-now --leaked --reason drill --yes --wait 1s --json", brought
+    yield "run-now --leaked --reason drill --dry-run", stage.servers["b2-calm"].admin
+    yield "run-now --leaked --reason drill --yes", json.dumps(wrong(stage))[:-9]
+    yield "run-now b2-calm --revoke-first --reason drill --yes --wait 3s", None
     yield "submit fts-hostile-1 --wait 1s --json", stage.servers["fts-hostile-1"].issue_by_hand()  # type: ignore[attr-defined]
     yield "submit --admin fat-hostile-1", stage.servers["fat-hostile-1"].renew_admin()
     yield "submit --admin b2-calm --json", stage.servers["b2-calm"].admin

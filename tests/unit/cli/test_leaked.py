@@ -75,12 +75,15 @@ def test_each_secret_that_holds_a_key_is_found(scene: Scene) -> None:
 
 
 def test_an_older_key_that_has_not_died_is_found(scene: Scene) -> None:
-    """By the version of its debt; one that is proven dead is told apart, and nobody holds it."""
+    """By the version of its debt; the key in service is another one, and stays."""
     first = scene.policies[0]
     scene.store.put(first.target.secret, "v0", {"key_id": "key-0", "secret": VALUE}, current=False)
     scene.owes(debt(first, version="v0"))
     (place,) = scene.found(VALUE).held
     assert (place.policy, place.where, place.version) == ("one", Where.GRACE, "v0")
+    found = scene.found(VALUE)
+    assert not found.in_service(first.target.id)
+    assert "nothing is rotated" in (found.does(first.target.id) or "")
 
 
 def test_an_id_is_no_secret(scene: Scene) -> None:
