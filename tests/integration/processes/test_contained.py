@@ -70,3 +70,22 @@ def test_a_key_that_nobody_holds_is_said_so_and_nothing_is_done(tmp_path: Path) 
         told = scene.fed(LEAKED, scene.vault.fields(SECRET)["key_id"])
         assert (told.code, "An id is no secret" in told.err) == (1, True)
         assert not any(each.startswith(("POST /v1/keys", "DELETE")) for each in scene.heard)
+
+
+def test_a_leaked_key_in_its_grace_dies_at_once_and_nothing_is_rotated(tmp_path: Path) -> None:
+    """The key in service is another one; with --revoke-first, too."""
+    with Scene(tmp_path) as scene:
+        old = scene.vault.fields(SECRET)
+        assert scene.run("run-now orders --grace 30m --yes --reason drill").code == 0
+        serving = scene.vault.fields(SECRET)
+        assert scene.provider.accepts(old)
+        told = scene.fed(f"{LEAKED} --revoke-first", f"{old['api_secret']}\n")
+        assert (told.code, "orders: in its grace" in told.err) == (0, True), told
+        (line,) = json.loads(told.out)["policies"]
+        assert (line["state"], line["old_keys"], line["why"]) == (
+            "rotated",
+            [old["key_id"]],
+            f"old key {old['key_id']} proven dead",
+        )
+        assert scene.vault.fields(SECRET) == serving
+        scene.settled()
