@@ -165,6 +165,8 @@ def _at_rest(known: Known, now: datetime) -> str:
     """What holds a secret without a live rotation, else what its old keys wait for."""
     if paused_until(known, now) is not None:
         return "paused"
+    if any(debt.reason is DebtReason.LEAKED and debt.not_before is None for debt in known.debts):
+        return "leaked"
     if known.state.failures:
         return "failed"
     return _telling(known.state) or _owing(known.debts, now) or "current"
@@ -187,8 +189,6 @@ def _owing(debts: Iterable[Debt], now: datetime) -> str:
     open_debts = list(debts)
     if any(debt.block or unproven(debt) for debt in open_debts):
         return "old key waits"
-    if any(debt.reason is DebtReason.LEAKED and debt.not_before is None for debt in open_debts):
-        return "leaked"
     replaced = [debt for debt in open_debts if debt.reason is DebtReason.REPLACED]
     if any(debt.not_before is None or debt.not_before > now for debt in replaced):
         return "in grace"

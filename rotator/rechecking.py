@@ -33,7 +33,9 @@ def not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored |
     }
     elsewhere = _elsewhere(desk, debt)
     if traits.revokes and elsewhere:
-        if debt.reason is DebtReason.LEAKED and all(_leaked_too(desk, debt, other) for other in elsewhere):
+        if debt.reason is DebtReason.LEAKED and all(
+            _will_be_replaced(desk, debt, other) for other in elsewhere
+        ):
             names = ", ".join(other.policy for other in elsewhere)
             raise Unknown(byhand.IN_SERVICE, f"waiting for a new key in the secret of {names}, as ordered")
         names = ", ".join(other.policy for other in elsewhere)
@@ -69,6 +71,14 @@ def _leaked_too(desk: Desk, debt: Debt, other: SecretState) -> bool:
     owed = desk.world.ledger.debts(other.id)
     alike = (one for one in owed if one.key_id == debt.key_id and one.reason is DebtReason.LEAKED)
     return dead or any(one.contain >= debt.contain for one in alike)
+
+
+def _will_be_replaced(desk: Desk, debt: Debt, other: SecretState) -> bool:
+    """Whether another secret that holds a leaked key is to get a new one: so it was ordered, or has begun."""
+    owed = desk.world.ledger.debts(other.id)
+    leaked = any(one.key_id == debt.key_id and one.reason is DebtReason.LEAKED for one in owed)
+    run = desk.world.ledger.orders(other.id).get("run")
+    return leaked or (run is not None and run.owes)
 
 
 def ours_is_current(desk: Desk, debt: Debt, current: Stored | None) -> None:

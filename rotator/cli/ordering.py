@@ -157,7 +157,8 @@ class _Going:
     def _order(self) -> None:
         """Give the next orders."""
         failing = paused_providers(self._world.ledger)
-        now = turn(self._members, self._standing(failing), few=not self._wish.contain)
+        wish, standing = self._wish, self._standing(failing)
+        now = turn(self._members, standing, few=not wish.contain, at_once=bool(wish.leaked))
         for policy in now.orders:
             refused = give(self._world, policy, self._wish)
             if refused is not None:

@@ -275,18 +275,22 @@ def _show_plan(planned: _Planned, found: Search, *, as_json: bool) -> None:
     for row in rows:
         if row.blocked:
             click.echo(f"{row.policy} is blocked: {output.printable(row.blocked)}")
-    for line in (*_in_words(whole), *containing.words(planned.contained, whole, now)):
+    for line in (
+        *_in_words(whole, at_once=bool(found.held)),
+        *containing.words(planned.contained, whole, now),
+    ):
         click.echo(output.printable(line))
 
 
-def _in_words(whole: Plan) -> Iterator[str]:
+def _in_words(whole: Plan, *, at_once: bool) -> Iterator[str]:
     """The plan in a few lines: the order, the pace, the time, and what is left to people."""
     for one in whole.accounts:
         pace = (
             f"{one.requests_per_second:g} requests a second" if one.requests_per_second else "no known limit"
         )
         more = f", then up to {one.side_by_side} side by side" if one.secrets > 1 else ""
-        yield f"{one.provider}: {_some(one.secrets)}, {one.first} first{more}; {pace}"
+        order = "all at once" if at_once else f"{one.first} first{more}"
+        yield f"{one.provider}: {_some(one.secrets)}, {order}; {pace}"
     if whole.last:
         yield f"Last, since they manage the others: {', '.join(whole.last)}"
     if whole.by_hand:

@@ -94,8 +94,10 @@ def members(policies: Sequence[Policy], widths: Mapping[str, int]) -> tuple[Memb
     return tuple(sorted(found, key=lambda one: bool(managed.get(one.id))))
 
 
-def turn(everybody: Sequence[Member], standing: Standing, *, few: bool = True) -> Turn:
-    """What is ordered now. Without ``few`` all of an account follow as soon as its first one is in use."""
+def turn(everybody: Sequence[Member], standing: Standing, *, few: bool = True, at_once: bool = False) -> Turn:
+    """What is ordered now. Without ``few`` all of an account follow as soon as its first one is in use;
+    ``at_once`` none is waited for: those that hold one leaked key, which dies when none of them does.
+    """
     lanes: dict[str, list[Member]] = {}
     for one in everybody:
         lanes.setdefault(one.account, []).append(one)
@@ -106,7 +108,8 @@ def turn(everybody: Sequence[Member], standing: Standing, *, few: bool = True) -
         if account in standing.failing and _tried(lane, standing):
             given_up[account] = tuple(one.policy for one in waiting)
             continue
-        free = _allowed(lane, standing, few=few) - sum(one.id in standing.under_way for one in lane)
+        allowed = len(lane) if at_once else _allowed(lane, standing, few=few)
+        free = allowed - sum(one.id in standing.under_way for one in lane)
         ready = [one.policy for one in waiting if _ready(one, standing)]
         orders += ready[: max(0, free)]
     return Turn(tuple(orders), {account: left for account, left in given_up.items() if left})

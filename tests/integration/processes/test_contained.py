@@ -4,11 +4,13 @@ import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from rotator.model import DebtPhase, DebtReason
+from rotator.model import Change, DebtPhase, DebtReason
 from tests.integration.processes.scene import EFFECTS, LATER, SECRET, Scene, Strike, When
 
 CONTAIN = "run-now orders --revoke-first --yes --wait 50s --json --reason drill"
@@ -89,3 +91,31 @@ def test_a_leaked_key_in_its_grace_dies_at_once_and_nothing_is_rotated(tmp_path:
         )
         assert scene.vault.fields(SECRET) == serving
         scene.settled()
+
+
+@pytest.mark.parametrize("more", ["", " --revoke-first"])
+def test_a_leaked_key_that_two_secrets_hold_dies_once_neither_needs_it(more: str, tmp_path: Path) -> None:
+    """Both are found and rotated; neither waits for the other, and nobody is asked."""
+    with Scene(tmp_path, policies=2) as scene:
+        shared = scene.vault.fields(SECRET)
+        scene.vault.put(scene.names[1], **shared)
+        scene.contained = {shared["key_id"]} if more else set()
+        with closing(scene.ledger()) as ledger:
+            (other,) = [state for state, _ in ledger.secrets() if state.policy == "orders-2"]
+            claim = ledger.claim(other.id, "test", timedelta(minutes=1))
+            assert claim is not None
+            assert other.current is not None
+            held = replace(other.current, version="2", key_id=shared["key_id"])
+            ledger.commit(claim, Change(replace(other, current=held)))
+            ledger.release(claim, ledger.now())
+        told = scene.fed(f"{LEAKED}{more}", shared["api_secret"])
+        assert told.code == 0, told
+        states = [(line["policy"], line["state"]) for line in json.loads(told.out)["policies"]]
+        assert sorted(states) == [("orders", "rotated"), ("orders-2", "rotated")]
+        assert not scene.provider.accepts(shared)
+        now = [scene.vault.fields(name) for name in scene.names]
+        assert all(scene.provider.accepts(fields) for fields in now)
+        assert len({fields["key_id"] for fields in now}) == 2
+        assert scene.wrong == []
+        with closing(scene.ledger()) as ledger:
+            assert not ledger.debts()

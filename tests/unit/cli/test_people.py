@@ -23,6 +23,7 @@ from tests.unit.cli.records import NOW, debt, known, policy, rotation
 
 POLICY = policy()
 FOREIGN = CurrentKey("v1", None, Provenance.UNKNOWN, NOW)
+LEAKED = debt(POLICY, reason=DebtReason.LEAKED, not_before=None)
 BLOCK = Block("not-json", "it is not JSON", "make it JSON", NOW)
 
 
@@ -34,6 +35,7 @@ BLOCK = Block("not-json", "it is not JSON", "make it JSON", NOW)
         (known(POLICY), "current"),
         (known(POLICY, block=BLOCK), "blocked"),
         (known(POLICY, failures=2), "failed"),
+        (known(POLICY, failures=2, debts=(LEAKED,)), "leaked"),
         (known(POLICY, debts=(debt(POLICY),)), "in grace"),
         (known(POLICY, debts=(debt(POLICY, not_before=NOW),)), "revoking"),
         (known(POLICY, debts=(debt(POLICY, reason=DebtReason.STRAY),)), "revoking"),

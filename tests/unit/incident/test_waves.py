@@ -35,6 +35,14 @@ def test_one_goes_first_then_a_few_then_as_many_as_the_account_bears() -> None:
     assert len(ordered(everybody, Standing(in_use=ids(MANY[:10]), under_way=going))) == 5
 
 
+def test_those_that_hold_a_leaked_key_wait_for_nobody_and_those_that_are_contained_for_one() -> None:
+    """One key dies when none of them holds it; an outage is worth one try, not a slow beginning."""
+    everybody, first = lane(MANY), Standing(in_use=ids(MANY[:1]))
+    assert len(turn(everybody, Standing(), at_once=True).orders) == len(MANY)
+    assert len(turn(everybody, Standing(), few=False).orders) == 1
+    assert len(turn(everybody, first, few=False).orders) == 20
+
+
 def test_accounts_do_not_wait_for_each_other() -> None:
     """Each has its own first one."""
     other = [policy(f"q{number}", provider="fat") for number in range(3)]
