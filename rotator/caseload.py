@@ -5,18 +5,18 @@ rotation that is under way; then whether one is due.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rotator import backoff, containing, revocation, rotation, setbacks, telling
+from rotator import backoff, containing, drilling, revocation, rollback, rotation, setbacks, telling
 from rotator.desk import Desk
 from rotator.due import Due, due, first_spread
 from rotator.errors import EffectError, NeedsPerson, Refused, Scope
 from rotator.keeping import let_go
 from rotator.kinship import keeps_admin, others_are_due, up_to_date
 from rotator.looking import keys_listed, versions_of
-from rotator.model import Again, Debt, Ended, Event, Level, Order, Phase, Policy, Rotation
+from rotator.model import Again, Back, Debt, Ended, Event, Level, Order, Phase, Policy, Rotation
 from rotator.owing import events_of, identify
 from rotator.righting import put_right
 
@@ -52,8 +52,8 @@ def _once(desk: Desk, policy: Policy | None) -> list[Again | Ended]:
     its end.
     """
     answers = telling.advance(desk)
-    orders = _hurried(desk, desk.orders())
-    answers += [_pay(desk, debt, orders) for debt in desk.debts()]
+    orders, live = _hurried(desk, desk.orders()), desk.rotation()
+    answers += [_pay(desk, debt, orders) for debt in desk.debts() if not _comes_back(debt, live)]
     live = desk.rotation()
     if live is not None:
         answers.append(_go_on(desk, live, orders, policy))
@@ -129,6 +129,11 @@ def _pay(desk: Desk, debt: Debt, orders: Mapping[str, Order]) -> Again | Ended:
     return revocation.advance(desk, debt)
 
 
+def _comes_back(debt: Debt, live: Rotation | None) -> bool:
+    """Whether a debt's key is on its way into service again: until that is decided it lives."""
+    return live is not None and live.back is not None and live.back.debt == debt.id
+
+
 # --- the rotation ----------------------------------------------------------------------------------------
 
 
@@ -140,6 +145,13 @@ def _go_on(desk: Desk, live: Rotation, orders: Mapping[str, Order], policy: Poli
         desk.write(rotation=ended, events=[told], frees=[live.attempt.token])
         return Ended()
     live, run = in_force(desk, live, policy), orders.get("run")
+    wanted = orders.get("rollback")
+    if live.drill:
+        return _drilled_on(desk, live, [order for order in (run, wanted) if order], orders.get("drill"))
+    if wanted is not None:
+        rollback.refuse(desk, wanted, f"a rotation of it is under way ({live.phase})")
+    if live.back is not None and run is not None and live.phase is not Phase.CONFLICT:
+        return _new_key_wanted(desk, live, run)
     if run is not None and live.phase is not Phase.CONFLICT:
         joined = _joined(desk, live, run)
         if not isinstance(joined, Rotation):
@@ -184,6 +196,24 @@ def _on_without(desk: Desk, live: Rotation) -> Again | Ended:
     return answer if isinstance(answer, Ended) else Again(desk.now() + _SOON)
 
 
+def _drilled_on(desk: Desk, live: Rotation, first: Sequence[Order], again: Order | None) -> Again | Ended:
+    """Go on with a drill; an order for a key that is used comes first, once it is known what to owe."""
+    if again is not None:
+        desk.write(orders_done=[again])
+    if first and live.phase is not Phase.ISSUING:
+        drilling.over(desk, live, f"interrupted, since {first[0].by} asked for a key", failed=False)
+        return Ended()
+    return rotation.advance(desk, live)
+
+
+def _new_key_wanted(desk: Desk, live: Rotation, run: Order) -> Again | Ended:
+    """A rollback is no new key: an order for one ends it before its first step, else is carried out next."""
+    if live.phase is not Phase.PLANNED:
+        return rotation.advance(desk, live)
+    rollback.end(desk, live, f"{run.by} asked for a new key")
+    return Ended()
+
+
 def in_force(desk: Desk, live: Rotation, policy: Policy | None) -> Rotation:
     """A rotation under the trigger that its policy has now: the store answers for that one alone."""
     if policy is None or live.policy.target.native == policy.target.native:
@@ -203,15 +233,24 @@ def _next(desk: Desk, policy: Policy, orders: Mapping[str, Order]) -> list[Again
     if found.at > desk.now():
         return [Again(found.at)]
     try:
-        match found.kind:
-            case "take-on":
-                return [_take_on(desk, policy)]
-            case "rehearse":
-                return [_rehearse(desk, policy)]
-            case "rotate":
-                return [_rotate(desk, policy, found, orders)]
+        return [_begin(desk, policy, found, orders)]
     except (EffectError, NeedsPerson) as error:
         return [_not_begun(desk, policy, error)]
+
+
+def _begin(desk: Desk, policy: Policy, found: Due, orders: Mapping[str, Order]) -> Again | Ended:
+    """What is due."""
+    match found.kind:
+        case "take-on":
+            return _take_on(desk, policy)
+        case "rehearse":
+            return _rehearse(desk, policy)
+        case "rotate":
+            return _rotate(desk, policy, found, orders)
+        case "rollback":
+            return _roll_back(desk, policy, orders["rollback"])
+        case "drill":
+            return _drill(desk, policy, found, orders.get("drill"))
 
 
 def _rotate(desk: Desk, policy: Policy, found: Due, orders: Mapping[str, Order]) -> Again | Ended:
@@ -227,6 +266,32 @@ def _rotate(desk: Desk, policy: Policy, found: Due, orders: Mapping[str, Order])
     reason = f"{run.by}: {run.reason}" if run else found.why
     owed = containing.owed(desk, policy, run) if run else containing.NOTHING_OWED
     rotation.begin(desk, policy, reason, [order for order in (run, renew) if order], owed=owed)
+    return Ended()
+
+
+def _roll_back(desk: Desk, policy: Policy, order: Order) -> Again | Ended:
+    """Begin to bring the key before back, or say why there is no way back."""
+    if desk.world.stopping():
+        return Again(desk.now())
+    try:
+        debt = rollback.found(desk, policy)
+    except rollback.NotPossible as error:
+        rollback.refuse(desk, order, str(error))
+        return Ended()
+    back = Back(debt.id, order.by, order.until - order.at if order.until else rollback.PAUSE)
+    rotation.begin(desk, policy, f"rollback by {order.by}: {order.reason}", [order], back=back)
+    return Ended()
+
+
+def _drill(desk: Desk, policy: Policy, found: Due, order: Order | None) -> Again | Ended:
+    """Begin a drill, or say why there is none."""
+    if desk.world.stopping():
+        return Again(desk.now())
+    orders, why = [order] if order else [], drilling.not_drillable(desk.provider(policy).traits, policy)
+    if why is not None:
+        drilling.left_out(desk, why, orders)
+    else:
+        rotation.begin(desk, policy, found.why, orders, drill=True)
     return Ended()
 
 

@@ -192,19 +192,22 @@ class Desk:
         now = self.now()
         token = policy.renew is not None  # neither a pause nor a window: its users would be locked out
         waits = not urgent and not token
-        held = self.halted(pauses=not token, revokes=revokes)
+        held = self.halted(pauses=not token, revokes=revokes, follows=revokes)
         if held is None and admin:
             held = self._blocked(policy, now)
         if held is None and waits and (opens := due.window_opens(policy, now)) > now:
             held = Held("outside its windows", opens)
         return self._paused(policy) if held is None and waits and begins else held
 
-    def halted(self, *, pauses: bool = True, revokes: bool = False) -> Held | None:
-        """What holds an effect of any kind: SIGTERM, a stop, safe mode; unless it must go on, a pause."""
+    def halted(self, *, pauses: bool = True, revokes: bool = False, follows: bool = False) -> Held | None:
+        """What holds an effect of any kind: SIGTERM, a stop, safe mode; unless it must go on, a pause.
+
+        ``follows``: it follows from a promotion, so that a pause which holds new keys alone does not hold it.
+        """
         now, orders = self.now(), self.orders()
         pause = orders.get("pause") if pauses else None
         held = self._all_held(orders, now, revokes=revokes)
-        if held is None and pause is not None and pause.until is not None and pause.until > now:
+        if held is None and pause and not (pause.new_only and follows) and pause.until and pause.until > now:
             held = Held(f"paused by {pause.by}", pause.until)
         return held
 

@@ -30,9 +30,10 @@ __all__ = [
 SPREAD = timedelta(days=7)
 REHEARSAL = timedelta(hours=24)
 _EARLIER = 0.1  # share of a token's lead by which its renewal may be earlier, so that not all are at once
+_APART = timedelta(hours=1)  # of a drill from the rotation that follows it
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
-Kind = Literal["take-on", "rehearse", "rotate"]
+Kind = Literal["take-on", "rehearse", "rotate", "rollback", "drill"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,9 @@ def due(policy: Policy, state: SecretState, orders: Mapping[str, Order], now: da
     """
     case = _Case(policy, state, orders, now)
     rotation = _rotation(case)
-    return (_rehearsal(case, rotation) or rotation) if rotation else None
+    found = (_rehearsal(case, rotation) or rotation) if rotation else None
+    drill = _drill(case, rotation)
+    return min((one for one in (found, drill) if one), key=lambda one: one.at, default=None)
 
 
 def next_rotation(
@@ -107,6 +110,9 @@ def late(policy: Policy, state: SecretState, now: datetime) -> timedelta | None:
 
 
 def _rotation(case: _Case) -> Due | None:
+    if "rollback" in case.orders:
+        order = case.orders["rollback"]
+        return Due(case.now, f"rollback by {order.by}: {order.reason}", "rollback")
     if case.policy.target.native:  # the store's own rotation begins each, and nobody else
         return _first_look(case)
     return next((found for found in (check(case) for check in _REASONS) if found), None)
@@ -248,6 +254,27 @@ def _push_budget(case: _Case) -> tuple[datetime, str] | None:
 def pushes_free_at(policy: Policy, state: SecretState, now: datetime) -> datetime | None:
     """When one more version of a secret may be written; None: now."""
     return budgets.free_at(state.pushes, budgets.of_pushes(policy), now)
+
+
+# --- drills ----------------------------------------------------------------------------------------------
+
+
+def _drill(case: _Case, rotation: Due | None) -> Due | None:
+    """A drill that a person or the policy asks for; none where a rotation comes first, or soon after."""
+    order, every, last = case.orders.get("drill"), case.policy.drill, case.state.drill
+    since = last.at if last else case.state.looked_at
+    if since is None or case.policy.renew is not None or case.policy.target.native:
+        return Due(case.now, f"drill by {order.by}: {order.reason}", "drill") if order and since else None
+    found = None
+    if order is not None:
+        found = _held(case, Due(case.now, f"drill by {order.by}: {order.reason}", "drill"), (_paused,))
+    elif every is not None:
+        late = every * _EARLIER * case.state.jitter
+        found = _scheduled_work(
+            case, Due(since + every + late, f"drill every {durations.text(every)}", "drill")
+        )
+    soon = rotation is not None and found is not None and rotation.at < max(found.at, case.now) + _APART
+    return None if soon else found
 
 
 # --- rehearsals ------------------------------------------------------------------------------------------

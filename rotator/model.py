@@ -295,6 +295,7 @@ class Policy:
     owner: str | None = None
     consumers: tuple[ConsumerRef, ...] = ()
     when_not_told: WhenNotTold = WhenNotTold.HOLD
+    drill: timedelta | None = None  # how often the path is tried with a key that nobody uses
     place: str = ""
 
 
@@ -435,6 +436,21 @@ class Telling:
 
 
 @dataclass(frozen=True, slots=True)
+class Drill:
+    """What came of the last drill of a secret. ``ok`` is None until the key is proven dead, and where none
+    was tried. ``took`` tells in seconds how long it was until its key was issued, verified, revoked and
+    proven dead.
+    """
+
+    at: datetime
+    ok: bool | None = None
+    why: str = ""
+    debt: str | None = None  # of the key that was tried
+    ended_at: datetime | None = None
+    took: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SecretState:
     """What the ledger knows of one secret. State belongs to the secret, not to the policy's name."""
 
@@ -460,6 +476,7 @@ class SecretState:
     rehearsed_at: datetime | None = None  # the admin credential was last tried ahead of its need
     digest: str = ""  # of the policy as it was last worked with: a changed one is looked at anew
     gone: bool = False  # its policy was deleted: nothing is rotated, debts are still paid
+    drill: Drill | None = None  # the last one
     telling: Telling | None = None  # consumers that are still to be told of the current key
 
 
@@ -475,11 +492,12 @@ class Phase(StrEnum):
     CONFLICT = "conflict"  # somebody else wrote the secret: a person decides
     PROMOTED = "promoted"  # ended well
     FAILED = "failed"  # ended; the old key stays
+    DRILLED = "drilled"  # ended: a drill, whatever came of it
 
     @property
     def ended(self) -> bool:
         """Whether the rotation is over."""
-        return self in (Phase.PROMOTED, Phase.FAILED)
+        return self in (Phase.PROMOTED, Phase.FAILED, Phase.DRILLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,6 +523,15 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Back:
+    """A rollback: the debt whose key comes into service again, who asked, and how long the policy rests."""
+
+    debt: str
+    by: str
+    rest: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Rotation:
     """Bringing one new credential into service, under the policy as it was when it began."""
 
@@ -526,6 +553,8 @@ class Rotation:
     ended_at: datetime | None = None
     error: str | None = None  # kind of the last error
     asked: Phase | None = None  # how far the store's own rotation asked to go; None: to the end, at once
+    back: Back | None = None  # it brings no new key, but the one before
+    drill: bool = False  # its key is only tried: it never reaches the store, and dies
 
 
 class DebtReason(StrEnum):
@@ -535,6 +564,7 @@ class DebtReason(StrEnum):
     ABANDONED = "abandoned"  # a candidate that was given up
     STRAY = "stray"  # carries our label, but nobody's: its creation was lost
     LEAKED = "leaked"  # others know it, or may: owed while it is in service, before there is a newer one
+    DRILL = "drill"  # was issued to be tried, and never came into service
 
     @property
     def of_service(self) -> bool:
@@ -613,8 +643,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for: ``run`` (rotate now), ``pause`` (until ``until``), or ``renew``: a token whose
-    parent credential was replaced. ``stop`` is given to EVERYBODY, and ends by ``until`` or never.
+    """What was asked for: ``run`` (rotate now), ``rollback`` (bring the key before back), ``drill`` (try the
+    path), ``pause`` (until ``until``), or ``renew``: a token whose parent credential was replaced. ``stop``
+    is given to EVERYBODY, and ends by ``until`` or never.
 
     ``leaked`` names the version that holds a key which others know. ``contain``: the key in service dies
     before another one is issued.
@@ -624,8 +655,9 @@ class Order:
     by: str
     reason: str
     at: datetime
-    grace: timedelta | None = None  # of run: instead of the policy's
-    until: datetime | None = None  # of pause and stop
+    grace: timedelta | None = None  # of run and rollback: instead of the policy's
+    until: datetime | None = None  # of pause and stop; of rollback: of the pause after it
+    new_only: bool = False  # of pause: it holds new keys; consumers are told, and debts are paid
     leaked: str | None = None  # of run
     contain: bool = False  # of run
 

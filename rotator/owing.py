@@ -16,6 +16,7 @@ from rotator.model import (
     DebtReason,
     Event,
     KeyRecord,
+    Phase,
     Policy,
     Provenance,
     Rotation,
@@ -25,6 +26,7 @@ from rotator.model import (
 )
 
 UNADOPTED = "unadopted"
+MANY = 1_000  # rotations of a secret, drills among them
 _SKEW = timedelta(minutes=5)  # for a token whose issuing we did not see
 _SECONDS = 10  # digits of a Unix time until the year 2286
 
@@ -206,7 +208,7 @@ def _issuer(desk: Desk, policy: Policy, key: CurrentKey) -> Policy:
     """The policy under which a key was issued: a policy may have moved to another provider since."""
     if key.token is None:
         return policy
-    made = (one for one in desk.world.ledger.rotations(desk.state.id) if one.attempt.token == key.token)
+    made = (one for one in desk.world.ledger.rotations(desk.state.id, MANY) if one.attempt.token == key.token)
     issuer = next((one.policy for one in made), policy)
     return policy if issuer.provider.principal == policy.provider.principal else issuer
 
@@ -227,6 +229,16 @@ def unadopted(policy: Policy, key: CurrentKey, now: datetime) -> Block:
         + ("" if key.key_id else " (ID as the provider lists it)"),
         now,
     )
+
+
+def promoted_by_us(desk: Desk, key: CurrentKey) -> bool:
+    """Whether it was rotator that put a key into service, whoever issued it: a rollback may have."""
+    if key.provenance is not Provenance.UNKNOWN:
+        return True
+    last = next(
+        (one for one in desk.world.ledger.rotations(desk.state.id, MANY) if one.phase is Phase.PROMOTED), None
+    )
+    return last is not None and last.back is not None and last.attempt.version == key.version
 
 
 def strays_of(desk: Desk, policy: Policy, listed: Iterable[KeyRecord]) -> list[Debt]:
@@ -289,12 +301,13 @@ def accounted(desk: Desk) -> set[str]:
     return {key_id for key_id in ids if key_id}
 
 
-def in_service_again(desk: Desk, policy: Policy, current: CurrentKey) -> list[Debt]:
+def in_service_again(desk: Desk, rotation: Rotation, current: CurrentKey) -> list[Debt]:
     """The debts of a key that comes into service: they are void, since what is in service must live.
 
     Only a person can bring a key for the second time: what a provider issues to us is always new.
     """
-    if desk.provider(policy).traits.issues:
+    policy = rotation.policy
+    if rotation.back is None and desk.provider(policy).traits.issues:
         return []
     proof = "void: the key came into service, and is owed anew once it is replaced"
     return [
@@ -338,6 +351,7 @@ def _of_debt(debt: Debt) -> str:
         DebtReason.ABANDONED: "was given up before it came into service",
         DebtReason.STRAY: "carries our label, but its creation was lost",
         DebtReason.LEAKED: "leaked",
+        DebtReason.DRILL: "was issued for a drill",
     }
     first = ", before another one is issued" if debt.contain else ""
     return f"key {debt.key_id or 'of unknown id'} {reasons[debt.reason]}: it must die{first}"

@@ -12,6 +12,7 @@ from rotator.model import (
     Block,
     Debt,
     DebtReason,
+    Drill,
     Order,
     Phase,
     Policy,
@@ -112,6 +113,7 @@ class StatusRow:
     debts: tuple[DebtRow, ...]
     gone: bool = False
     expires_at: datetime | None = None  # of a token
+    drill: Drill | None = None  # the last one
     asks_for: str | None = None  # what a person types once they have done what is asked
     untold: tuple[UntoldRow, ...] = ()
 
@@ -138,8 +140,19 @@ def status_row(
         gone=policy is None,
         expires_at=current.expires_at if current else None,
         asks_for=asks_for(state) if state else None,
+        drill=state.drill if state else None,
         untold=tuple(untold_row(one) for one in untold(state)) if state else (),
     )
+
+
+def drilled(drill: Drill | None) -> str:
+    """What came of the last drill, in a few words."""
+    if drill is None:
+        return "none"
+    if drill.ok is None:
+        return drill.why or "key not proven dead yet"
+    steps = ", ".join(f"{step} in {seconds:.1f} s" for step, seconds in drill.took.items())
+    return f"well: {steps}" if drill.ok else f"failed: {drill.why}"
 
 
 def asks_for(state: SecretState) -> str | None:

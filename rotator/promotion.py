@@ -6,9 +6,9 @@ object changed, the candidate is staged once more on the fresh object; anything 
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from rotator import backoff, setbacks, telling
+from rotator import backoff, rollback, setbacks, telling
 from rotator.desk import Desk, Held, pushed
 from rotator.due import settings_digest
 from rotator.durations import text as every
@@ -169,6 +169,42 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
     Its tokens are due before: whoever is killed in between leaves a rotation that comes here once more.
     """
     now, policy, attempt = desk.now(), rotation.policy, rotation.attempt
+    ended = replace(rotation, phase=Phase.PROMOTED, ended_at=now, look_at=None, error=None)
+    state = _in_service(desk, rotation, version, now)
+    if rotation.back is not None:
+        state = rollback.returned(desk, state, rotation.back)
+    current = state.current
+    assert current is not None, "what was promoted is current"
+    waits = rotation.replicated or bool(telling.holding(state))  # for replicas, and who must be told
+    begins = None if waits else now + rotation.grace
+    old = rotation.old
+    stays = old is not None and lives_on(desk, policy, old.version, version)
+    debts = replaced(desk, rotation, old, not_before=begins) if old and not stays else []
+    if rotation.back is not None:
+        rollback.hold(desk, rotation, rotation.back)  # before this rotation ends, as its tokens
+    if desk.world.ledger.children(desk.state.id):  # they learn of it before this rotation ends
+        desk.write(state=replace(desk.state, current=current))
+        renew_children(desk)
+    over = in_service_again(desk, rotation, current)
+    grace = debts[0].grace if debts else rotation.grace
+    text = f"key {attempt.key_id} is current; grace of the old one: {every(grace)}"
+    if rotation.back is not None:
+        text = f"key {attempt.key_id} is current again; grace of the newer one: {every(grace)}"
+    if stays:
+        text = f"key {attempt.key_id} is current as before; the old password ended with the change"
+    told = desk.event("promoted", text, rotation=ended, key_id=attempt.key_id)
+    again = _grace_anew(desk, [*over, *debts]) if telling.holding(state) else []
+    events = [told, *events_of(desk, debts)]
+    desk.write(state=left_by(state, over), rotation=ended, debts=[*again, *over, *debts], events=events)
+    let_go(desk)
+    if keeps_admin(desk, policy):
+        desk.world.renewed(policy.provider)  # this is the secret that holds its admin credential
+    return ended
+
+
+def _in_service(desk: Desk, rotation: Rotation, version: str, now: datetime) -> SecretState:
+    """The secret's state with the key that a rotation issued in service."""
+    attempt = rotation.attempt
     current = CurrentKey(
         version,
         attempt.key_id,
@@ -180,39 +216,17 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
         made_with=attempt.made_with,
         made_from=attempt.made_from,
     )
-    ended = replace(rotation, phase=Phase.PROMOTED, ended_at=now, look_at=None, error=None)
-    state = replace(
+    return replace(
         desk.state,
         current=current,
         holds=None,
         rotated_at=now,
-        settings=settings_digest(policy),
+        settings=settings_digest(rotation.policy),
         failures=0,
         failed_at=None,
         block=None,
         telling=telling.begun(desk.state, rotation, current),
     )
-    waits = rotation.replicated or bool(telling.holding(state))  # for replicas, and who must be told
-    begins = None if waits else now + rotation.grace
-    old = rotation.old
-    stays = old is not None and lives_on(desk, policy, old.version, version)
-    debts = replaced(desk, rotation, old, not_before=begins) if old and not stays else []
-    if desk.world.ledger.children(desk.state.id):  # they learn of it before this rotation ends
-        desk.write(state=replace(desk.state, current=current))
-        renew_children(desk)
-    over = in_service_again(desk, policy, current)
-    grace = debts[0].grace if debts else rotation.grace
-    text = f"key {attempt.key_id} is current; grace of the old one: {every(grace)}"
-    if stays:
-        text = f"key {attempt.key_id} is current as before; the old password ended with the change"
-    told = desk.event("promoted", text, rotation=ended, key_id=attempt.key_id)
-    again = _grace_anew(desk, [*over, *debts]) if telling.holding(state) else []
-    events = [told, *events_of(desk, debts)]
-    desk.write(state=left_by(state, over), rotation=ended, debts=[*again, *over, *debts], events=events)
-    let_go(desk)
-    if keeps_admin(desk, policy):
-        desk.world.renewed(policy.provider)  # this is the secret that holds its admin credential
-    return ended
 
 
 def _grace_anew(desk: Desk, others: Sequence[Debt]) -> list[Debt]:

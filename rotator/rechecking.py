@@ -7,8 +7,8 @@ from rotator import byhand
 from rotator.desk import Desk
 from rotator.errors import NeedsPerson, Unknown
 from rotator.interfaces import Stored
-from rotator.model import Debt, DebtReason, Provenance, SecretState
-from rotator.owing import afresh, holds_same, keeps
+from rotator.model import Debt, DebtReason, SecretState
+from rotator.owing import afresh, holds_same, keeps, promoted_by_us
 
 
 def held(desk: Desk, debt: Debt, current: Stored | None, old: Stored | None) -> bool:
@@ -84,7 +84,7 @@ def _will_be_replaced(desk: Desk, debt: Debt, other: SecretState) -> bool:
 def ours_is_current(desk: Desk, debt: Debt, current: Stored | None) -> None:
     """The secret holds what we promoted: where somebody wrote another key, nothing is revoked."""
     known, rotation = desk.state.current, desk.rotation()
-    if known is not None and known.provenance is not Provenance.UNKNOWN and current is not None:
+    if known is not None and current is not None and promoted_by_us(desk, known):
         if current.version == known.version:
             return
         promoted = desk.version(debt.policy, known.version)

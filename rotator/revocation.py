@@ -10,7 +10,7 @@ lists it, and not before.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotator import byhand, containing, permits
+from rotator import byhand, containing, drilling, permits
 from rotator.desk import Desk
 from rotator.errors import EffectError, NeedsPerson, RotatorError, Unknown
 from rotator.interfaces import Stored
@@ -303,8 +303,9 @@ def _dead(desk: Desk, debt: Debt, proof: str, *before: Event) -> Ended:
     dead = replace(debt, phase=DebtPhase.DEAD, ended_at=desk.now(), proof=proof, block=None, look_at=None)
     text = f"key {debt.key_id} is proven dead: {proof}"
     told = desk.event("dead", text, debt=dead, key_id=debt.key_id, proof=proof)
-    state = containing.after_death(left_by(desk.state, [debt]), debt)
+    left = containing.after_death(left_by(desk.state, [debt]), debt)
+    state, drilled = drilling.proven(desk, left, dead)
     frees = [debt.token] if debt.token else []
-    desk.write(state=state, debts=[dead], events=[*before, told], frees=frees)
+    desk.write(state=state, debts=[dead], events=[*before, told, *drilled], frees=frees)
     let_go(desk)
     return Ended()

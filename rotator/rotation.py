@@ -13,7 +13,7 @@ From ``promoting`` the story only goes forward: :mod:`rotator.promotion` is its 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from rotator import backoff, breaker, setbacks
+from rotator import backoff, breaker, drilling, rollback, setbacks
 from rotator.containing import NOTHING_OWED, Owed, dies_first
 from rotator.desk import Desk, holds_nothing, pushed
 from rotator.durations import text as every
@@ -24,6 +24,7 @@ from rotator.kinship import dead_by, minted_with
 from rotator.looking import keys_listed, look, must_be_unstaged, owe_found, seed, slot
 from rotator.model import (
     Again,
+    Back,
     Ended,
     KeyRecord,
     Order,
@@ -36,7 +37,7 @@ from rotator.model import (
 )
 from rotator.owing import accounted, events_of, is_of, strays_of
 from rotator.promotion import promote, promote_held, promote_now, resolve
-from rotator.setbacks import Step
+from rotator.setbacks import Step, issued_name
 from rotator.verifying import Objection, counted, probed, repeats
 
 _UNSEEN = 2  # reads that may miss a version which was written, before its value counts as lost
@@ -50,13 +51,16 @@ def begin(
     *,
     push: str | None = None,
     owed: Owed = NOTHING_OWED,
+    back: Back | None = None,
+    drill: bool = False,
 ) -> Rotation:
     """Write down that a rotation has begun, by these orders; nothing outside has happened yet.
 
     ``push`` names its version where the store's own rotation drew that; it goes as far as that asks. What is
-    ``owed`` already is the key in service, where the orders say that it leaked.
+    ``owed`` already is the key in service, where the orders say that it leaked. ``back`` is the key before,
+    where a person wants that one. The key of a ``drill`` is only tried.
     """
-    run = next((order for order in orders if order.kind == "run"), None)
+    run = next((order for order in orders if order.kind in ("run", "rollback", "drill")), None)
     rotation = Rotation(
         id=desk.world.random_hex(),
         secret=desk.state.id,
@@ -69,8 +73,10 @@ def begin(
         grace=run.grace if run and run.grace is not None else policy.grace,
         urgent=run is not None,
         wanted=owed.wanted,
+        back=back,
+        drill=drill,
     )
-    began = desk.event("began", f"rotation began: {reason}", rotation=rotation)
+    began = desk.event("began", f"{'drill' if drill else 'rotation'} began: {reason}", rotation=rotation)
     events = [began, *events_of(desk, owed.debts)]
     desk.write(rotation=rotation, debts=owed.debts, events=events, orders_done=orders)
     return rotation
@@ -107,6 +113,8 @@ def advance(desk: Desk, rotation: Rotation) -> Again | Ended:
 def _plan(desk: Desk, rotation: Rotation) -> Step:
     """Look at the store and the provider; owe strays; take a slot; then issue."""
     policy = rotation.policy
+    if rotation.back is not None:
+        return rollback.enter(desk, rotation, rotation.back)
     held = dies_first(desk) or _begins(desk, rotation)
     if held is not None:
         return held
@@ -116,9 +124,12 @@ def _plan(desk: Desk, rotation: Rotation) -> Step:
         todo = f"{traits.todo_issue} Then: rotator submit {policy.name}"
         raise NeedsPerson("a-person-must-issue", why, todo=todo)
     seen = look(desk, rotation)
+    if seen is None and rotation.drill:
+        return drilling.over(desk, rotation, "the secret has no version yet, so that nothing is known of it")
     if seen is None:
         return _begins(desk, rotation) or seed(desk, rotation)
-    owe_found(desk, seen)
+    if not rotation.drill:
+        owe_found(desk, seen)
     if not slot(desk, seen):
         return setbacks.no_slot(desk, seen.rotation, seen.listed)
     return _issue(desk, seen.rotation, seen.onto, seen.listed)
@@ -129,7 +140,9 @@ def _begins(desk: Desk, rotation: Rotation) -> Again | None:
     it is, since from there to the store nothing may hold it.
     """
     held = desk.held(rotation.policy, urgent=rotation.urgent, begins=True)
-    return Again(held.until) if held else setbacks.push_held(desk, rotation)
+    if held is not None:
+        return Again(held.until)
+    return None if rotation.drill else setbacks.push_held(desk, rotation)
 
 
 # --- issuing: one effect from here to the store ----------------------------------------------------------
@@ -145,7 +158,7 @@ def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRec
     held, pushes = _begins(desk, rotation), desk.state.pushes
     if held is not None:
         return held
-    desk.write(state=pushed(policy, desk.state, now), rotation=intent)
+    desk.write(state=desk.state if rotation.drill else pushed(policy, desk.state, now), rotation=intent)
     label = label_for(
         _human(policy, provider.traits.label_setting), intent.attempt.token, provider.traits.label_max
     )
@@ -176,7 +189,8 @@ def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRec
     if excess is not None:
         return setbacks.give_up(desk, rotation, "not-as-asked", excess)
     candidate = Stored(onto.version, onto.created_at, issued.credential, onto.whole)
-    desk.memory.keep(desk.state.id, issued_name(rotation), candidate, desk.now())
+    name = rotation.attempt.token if rotation.drill else issued_name(rotation)  # or what its debt looks for
+    desk.memory.keep(desk.state.id, name, candidate, desk.now())
     return _stage(desk, rotation)
 
 
@@ -184,11 +198,6 @@ def _human(policy: Policy, label_setting: str) -> str:
     """The part of a key's label for people: the policy, and the name that it gives to its keys."""
     given = str(policy.key.get(label_setting) or policy.name)
     return given if given == policy.name else f"{given}/{policy.name}"
-
-
-def issued_name(rotation: Rotation) -> str:
-    """Under what an issued value is in memory until the store holds it."""
-    return f"issued {rotation.attempt.token}"
 
 
 def _sweep(desk: Desk, rotation: Rotation) -> Step:
@@ -211,6 +220,8 @@ def _sweep(desk: Desk, rotation: Rotation) -> Step:
 
 def _stage(desk: Desk, rotation: Rotation) -> Step:
     """Write the value as a pending version, or find that it was written before we were killed."""
+    if rotation.drill:
+        return drilling.tried(desk, rotation)
     policy, attempt = rotation.policy, rotation.attempt
     issued = desk.memory.get(desk.state.id, issued_name(rotation), desk.now())
     try:

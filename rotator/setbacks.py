@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from rotator import backoff
+from rotator import backoff, drilling
 from rotator.budgets import FLOOD
 from rotator.desk import Desk
 from rotator.due import pushes_free_at
@@ -51,6 +51,11 @@ def fresh_attempt(desk: Desk, number: int, push: str | None = None) -> Attempt:
     return Attempt(token=drawn, number=number, push=push or drawn)
 
 
+def issued_name(rotation: Rotation) -> str:
+    """Under what the value that a rotation brings is in memory until the store holds it."""
+    return f"issued {rotation.attempt.token}"
+
+
 def unasked(desk: Desk, rotation: Rotation) -> Step | None:
     """What holds a rotation that the store began: how far it asked to go. Only at its call is a key issued;
     what it does not go on with for a day is given up.
@@ -68,6 +73,9 @@ def met(desk: Desk, rotation: Rotation, error: EffectError | NeedsPerson) -> Aga
     """A step met an error and nothing is lost: when to take it again, and who is told."""
     if isinstance(error, Refused) and error.permanent:
         error = NeedsPerson(error.kind, error.message, todo=correct(rotation.policy))
+    if rotation.drill and rotation.phase is Phase.PLANNED and drilling.hopeless(rotation, error):
+        drilling.over(desk, rotation, error.message)
+        return Again(desk.now())
     if isinstance(error, NeedsPerson):
         return _blocked(desk, rotation, error)
     now = desk.now()
@@ -141,6 +149,8 @@ def give_up(
     It fails where it is the ``last`` attempt: so is each at the call of a store's own rotation, which begins
     the next.
     """
+    if rotation.drill:
+        return drilling.over(desk, rotation, why, owed)
     if kind in _AT_PROVIDER:
         desk.provider_fails(rotation.policy, kind)
     if rotation.attempt.promoted_at is not None:
@@ -169,13 +179,13 @@ def give_up(
 
 def value_lost(desk: Desk, rotation: Rotation) -> Step:
     """The store has nothing under the attempt's token: a key that we issued dies; one that a person brought
-    is still with that person, who brings it again.
+    is still with that person, who brings it again; one that comes back is still in its old version.
     """
-    if desk.provider(rotation.policy).traits.issues:
+    if rotation.back is None and desk.provider(rotation.policy).traits.issues:
         return give_up(desk, rotation, "value-lost", "its value was lost before it was stored")
     fresh = fresh_attempt(desk, rotation.attempt.number)
     planned = replace(rotation, phase=Phase.PLANNED, attempt=fresh, look_at=None, looks=0)
-    told = desk.event("not-stored", "what was submitted did not reach the store", rotation=rotation)
+    told = desk.event("not-stored", "the credential did not reach the store", rotation=rotation)
     desk.write(rotation=planned, events=[told])
     return planned
 
@@ -212,12 +222,12 @@ def written_over(desk: Desk, rotation: Rotation) -> Step:
 
 def _abandoned(desk: Desk, rotation: Rotation, *, served: bool = False) -> list[Debt]:
     """The debt of an attempt whose key is known. A key that a person brought and the store never had is still
-    that person's, who brings it again.
+    that person's, who brings it again; one that was to come back is owed already, as before.
     """
     attempt, now = rotation.attempt, desk.now()
     ours = desk.provider(rotation.policy).traits.issues or attempt.version is not None
     current = desk.state.current
-    if attempt.key_id is None or not ours:
+    if attempt.key_id is None or not ours or rotation.back is not None:
         return []
     if attempt.version and current and lives_on(desk, rotation.policy, attempt.version, current.version):
         return []  # what was given up is a password: its key is the one in service
@@ -314,8 +324,10 @@ def supersede(
     return ended
 
 
-def no_slot(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> Again:
+def no_slot(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> Step:
     """The principal's live keys are at their limit: wait for our own debts, else ask a person."""
+    if rotation.drill:
+        return drilling.over(desk, rotation, "the account bears no more keys now")
     policy, live = rotation.policy, [record for record in listed if record.live]
     principal = policy.provider.principal
     owed = [debt for debt in desk.world.ledger.debts() if debt.policy.provider.principal == principal]

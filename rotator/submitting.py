@@ -19,7 +19,7 @@ from rotator.looking import Seen, look, owe_found, seed
 from rotator.model import Credential, Level, Phase, Policy, ProviderRef, Rotation, Verdict
 from rotator.owing import holds_same
 from rotator.records import Codec
-from rotator.setbacks import supersede
+from rotator.setbacks import issued_name, supersede
 
 NOT_COMPARED = "not-compared"
 NOT_TAKEN = "not-taken"  # the error of a rotation that was begun for what a person brought, and withdrawn
@@ -183,7 +183,7 @@ def _staged(desk: Desk, policy: Policy, credential: Credential, seen: Seen) -> R
     told = desk.event("submitted", f"a person brought credential {key_id}", rotation=rotation, key_id=key_id)
     desk.write(state=replace(pushed(policy, desk.state, now), block=None), rotation=rotation, events=[told])
     brought = replace(seen.onto, credential=credential)
-    desk.memory.keep(desk.state.id, story.issued_name(rotation), brought, now)
+    desk.memory.keep(desk.state.id, issued_name(rotation), brought, now)
     story.advance(desk, rotation)
     return desk.world.ledger.rotation(desk.state.id) or rotation
 

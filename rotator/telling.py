@@ -121,7 +121,7 @@ def _tell(desk: Desk, one: Untold) -> Again | Ended:
     assert telling is not None, "who is untold has something to be told"
     if one.look_at is not None and one.look_at > now:
         return Again(one.look_at)
-    held = desk.halted()
+    held = desk.halted(follows=True)
     if held is not None:
         return Again(held.until)
     tried = replace(one, tries=one.tries + 1, look_at=now + backoff.after_looks(one.tries))

@@ -240,7 +240,9 @@ def look(ledger: Ledger, policy: Policy, asked: Asked) -> Outcome:
 def _outcome(ledger: Ledger, policy: Policy, known: Known, asked: Asked) -> Outcome:
     from rotator.submitting import NOT_TAKEN  # noqa: PLC0415 - the whole machine
 
-    last = next((one for one in ledger.rotations(policy.target.id) if one.error != NOT_TAKEN), None)
+    last = next(
+        (one for one in ledger.rotations(policy.target.id) if one.error != NOT_TAKEN and not one.drill), None
+    )
     debts = ledger.debts(policy.target.id, ended=True)
     return outcome(policy, known, last, debts, asked=asked, now=ledger.now())
 

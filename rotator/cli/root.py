@@ -20,6 +20,8 @@ COMMANDS: Final = {  # name: module that holds it, in the order in which a newco
     "audit": "audit",
     "run-now": "run_now",
     "incident": "incident",
+    "rollback": "rollback",
+    "drill": "drill",
     "daemon": "work",
     "tick": "work",
     "health": "work",

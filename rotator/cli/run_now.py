@@ -129,7 +129,7 @@ def run_now(
         _fit_for_tokens(chosen, names, revoke_now=revoke_now, grace=grace)
     wish = Wish(
         policies=chosen,
-        reason=_reasoned(reason, dry_run=dry_run),
+        reason=reasoned(reason, dry_run=dry_run),
         grace=least,
         paused_too=yes,
         wait=wait,
@@ -172,7 +172,8 @@ def _fit_for_tokens(
         )
 
 
-def _reasoned(reason: str | None, *, dry_run: bool) -> str:
+def reasoned(reason: str | None, *, dry_run: bool = False) -> str:
+    """A reason as it is kept. Raises Wrong where there is none, or too much of it."""
     text = output.printable((reason or "").strip())
     if not text and not dry_run:
         raise Wrong('Say why: --reason "…". It stands in the history, for those who ask later.')

@@ -14,7 +14,7 @@ from rotator.cli.reading import read_all, read_some
 from rotator.cli.select import near
 from rotator.interfaces import Ledger
 from rotator.model import Event, Policy
-from rotator.people import Known, StatusRow, UntoldRow, status_row
+from rotator.people import Known, StatusRow, UntoldRow, drilled, status_row
 
 
 @click.command(
@@ -92,6 +92,9 @@ def _overview(rows: Sequence[StatusRow], now: datetime) -> None:
     )
     for row in rows:
         _acts(row)
+    for row in rows:
+        if row.drill is not None and row.drill.ok is False:
+            click.echo(output.printable(f"{row.policy}: last drill {_drill(row, now)}"))
     _tokens(rows, now)
     owed = [(row, debt) for row in rows for debt in row.debts]
     if owed:
@@ -147,6 +150,7 @@ def _details(row: StatusRow, now: datetime) -> None:
         "next due": f"{output.moment(row.next_due, now)}  {row.why}",
         "paused until": output.moment(row.paused_until, now),
         "failures": str(row.failures),
+        "last drill": _drill(row, now),
     }
     for label, text in lines.items():
         click.echo(f"{label:<13} {output.printable(text)}")
@@ -168,6 +172,12 @@ def _of_untold(one: UntoldRow, now: datetime) -> str:
     again = f", again {output.moment(one.next_try, now)}" if one.next_try else ""
     said = f": {one.error}" if one.error else ""
     return f"{one.consumer} since {output.moment(one.since, now)}, {tries}{again}{lives}{said}"
+
+
+def _drill(row: StatusRow, now: datetime) -> str:
+    """The last drill, with its day."""
+    at = f"{output.moment(row.drill.at, now)}  " if row.drill else ""
+    return f"{at}{drilled(row.drill)}"
 
 
 @click.command(

@@ -24,8 +24,18 @@ from rotator.policies.words import validate
 
 _When = tuple[timedelta | None, str | None]  # every, cron
 _RENEW = 0.25  # share of a token's life that is left when it is renewed, where the policy does not say
-_NOT_OF_TOKENS = ("every", "cron", "timezone", "windows", "jitter", "grace", "consumers", "when_not_told")
-_NOT_OF_NATIVE = ("every", "cron", "timezone", "windows", "jitter")
+_NOT_OF_TOKENS = (
+    "every",
+    "cron",
+    "timezone",
+    "windows",
+    "jitter",
+    "grace",
+    "consumers",
+    "when_not_told",
+    "drill",
+)
+_NOT_OF_NATIVE = ("every", "cron", "timezone", "windows", "jitter", "drill")
 _SCHEDULE = "schedule"
 _Key = tuple[dict[str, Any], str]  # settings, kind
 
@@ -162,6 +172,7 @@ class _Reader:
             tags={**self.common.section.tags, **own.tags},
             owner=self._pick(own, "owner"),
             when_not_told=WhenNotTold(self._pick(own, "when_not_told")),
+            drill=self._pick(own, "drill"),
             place=self.entry.place,
         )
 

@@ -146,11 +146,21 @@ def _tag(text: str) -> str:
     return text
 
 
+def _seldom(value: object) -> timedelta:
+    found = _positive(value)
+    if found < timedelta(days=1):
+        raise wrong(
+            "A drill more often than once a day issues too many keys.", "Write 1d or more, such as 30d."
+        )
+    return found
+
+
 Name = Annotated[
     str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
 ]
 Duration = Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Positive = Annotated[timedelta, BeforeValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)]
+Seldom = Annotated[timedelta, BeforeValidator(_seldom), WithJsonSchema(_DURATION_SCHEMA)]
 Renew = Annotated[
     timedelta | float,
     BeforeValidator(_renew),
@@ -226,6 +236,9 @@ class Common(Section):
     store: Name | None = Field(default=None, description="A name from `stores`.")
     provider: Name | None = Field(default=None, description="A name from `providers`.")
     consumers: list[Name] = Field(default=[], description="Who is told of a new key: names from `consumers`.")
+    drill: Seldom | None = Field(
+        default=None, description="How often the path is tried with a key that nobody uses, such as 30d."
+    )
     when_not_told: Literal["hold", "go-on"] = Field(
         default="hold",
         description="hold: a replaced key lives until every consumer was told; go-on: it dies.",

@@ -11,7 +11,7 @@ from tests.docs.pages import ROOT
 
 _NAMED = re.compile(r"\brotator ((?:--\w+ )*[a-z][a-z-]*)((?: [^\s`;|]+)*)")
 _PLACEHOLDER = re.compile(r"[A-Z]+$|.*[\d-]|[\"'…]")
-_NEEDS = {"run-now": "reason", "stop": "reason"}
+_NEEDS = {"run-now": "reason", "rollback": "reason", "stop": "reason"}
 """What a command asks for by itself, after its options were parsed."""
 
 

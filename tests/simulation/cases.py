@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tests.simulation.engine import Setup
 
 EFFECT = timedelta(seconds=25)
+ENDED = ("promoted", "failed", "drilled")  # phases of rotations that are over
 
 
 @dataclass

@@ -279,6 +279,21 @@ class Sim:
         self.note("outside", Did.OUTSIDE, "run-now", name, grace=grace, leaked=told, contain=contain or None)
         self.baton.wake_idle()
 
+    def roll_back(self, name: str, grace: timedelta | None = None) -> None:
+        """A person wants the key before."""
+        now = self.ledger_clock.now()
+        order = Order("rollback", "a person", "drill", now, grace=grace, until=now + timedelta(hours=24))
+        self.ledger.give(self.policies[name].target.id, order)
+        self.note("outside", Did.OUTSIDE, "rollback", name, grace=grace)
+        self.baton.wake_idle()
+
+    def drill(self, name: str) -> None:
+        """A person wants to know whether the path works."""
+        order = Order("drill", "a person", "before the audit", self.ledger_clock.now())
+        self.ledger.give(self.policies[name].target.id, order)
+        self.note("outside", Did.OUTSIDE, "drill", name)
+        self.baton.wake_idle()
+
     def use(self, policies: Mapping[str, Policy]) -> None:
         """Policy files were changed: workers take them over at their next look."""
         self.book = Book(policies=tuple(policies.values()))

@@ -94,6 +94,7 @@ def _of_change(change: Change) -> dict[str, Any]:
             "key": attempt.key_id,
             "promoting": attempt.promoted_at is not None,
             "grace": change.rotation.grace,
+            "drill": change.rotation.drill,
         }
     current = change.secret.current
     told["current"] = (current.key_id, brief(current.version)) if current else None

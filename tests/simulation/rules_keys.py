@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from rotator.model import WhenNotTold
-from tests.simulation.cases import EFFECT, Case, Key
+from tests.simulation.cases import EFFECT, ENDED, Case, Key
 from tests.simulation.history import Act, Did
 
 # --- the current key lives -------------------------------------------------------------------------------
@@ -168,12 +168,12 @@ def _follow(act: Act, rotations: dict[str, tuple[str, str | None]], debts: dict[
     """Keep up with what a commit says is open."""
     data = act.data
     if "rotation" in data and act.secret:
-        if data["phase"] in ("promoted", "failed"):
+        if data["phase"] in ENDED:
             rotations.pop(act.secret, None)
         else:
             rotations[act.secret] = (data["token"], data["key"])
     for debt, key_id, phase, _ in data.get("debts", ()):
-        if phase in ("dead", "settled"):
+        if phase in ("dead", "settled", "void"):
             debts.pop(debt, None)
         else:
             debts[debt] = key_id
@@ -188,6 +188,14 @@ def debts_are_never_dropped(case: Case) -> Iterator[str]:
     for debt, key_id in open_debts.items():
         if key_id not in left:
             yield f"debt {debt} for {key_id} is gone"
+
+
+def a_debt_is_void_only_for_what_serves(case: Case) -> Iterator[str]:
+    """A debt ends without a death only with the commit that has its key in service."""
+    for act in case.commits():
+        for _, key_id, phase, _ in act.data.get("debts", ()):
+            if phase == "void" and (act.data["current"] or (None,))[0] != key_id:
+                yield f"the debt for {key_id} is void, and it does not serve [{act.seq}]"
 
 
 def what_is_called_dead_is_dead(case: Case) -> Iterator[str]:

@@ -138,3 +138,13 @@ def no_version_comes_back(case: Case) -> Iterator[str]:
             if ours and (act.secret, act.data["version"]) in seen:
                 yield f"{act.data['version']} of {act.secret} is current again [{act.seq}]"
             seen.add((act.secret, act.data["version"]))
+
+
+def a_drill_touches_no_secret(case: Case) -> Iterator[str]:
+    """The key of a drill is neither stored nor ever in a secret."""
+    drilled = {act.data["key"] for act in case.commits() if act.data.get("drill")} - {None}
+    for act in case.acts:
+        stored = act.did is Did.SENT and act.name == "store.stage"
+        held = act.did is Did.TRUTH and act.name == "current"
+        if (stored or held) and act.data["key"] in drilled:
+            yield f"{act.data['key']} was issued for a drill, and is in {act.secret} [{act.seq}]"

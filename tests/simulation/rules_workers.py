@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.simulation.cases import EFFECT, Case
+from tests.simulation.cases import EFFECT, ENDED, Case
 from tests.simulation.history import Act, Did
 
 MUTATING = ("provider.issue", "provider.revoke", "store.seed", "store.stage", "store.promote", "store.keep",
@@ -47,7 +47,7 @@ def one_rotation_for_each_secret(case: Case) -> Iterator[str]:
             continue
         if live.get(act.secret, rotation) != rotation:
             yield f"{act.secret} has rotations {live[act.secret]} and {rotation} [{act.seq}]"
-        if act.data["phase"] in ("promoted", "failed"):
+        if act.data["phase"] in ENDED:
             live.pop(act.secret, None)
         else:
             live[act.secret] = rotation
@@ -128,7 +128,7 @@ def who_was_told_to_stop_begins_nothing(case: Case) -> Iterator[str]:
 def a_change_tells_what_happened(case: Case) -> Iterator[str]:
     """What ends a rotation or a debt is in one commit with its event; the program itself has no fault."""
     for act in case.commits():
-        ends = act.data.get("phase") in ("promoted", "failed")
+        ends = act.data.get("phase") in ENDED
         ends = ends or any(phase == "dead" for _, _, phase, _ in act.data.get("debts", ()))
         if ends and not act.data["events"]:
             yield f"a commit without an event [{act.seq}]"

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from tests.simulation.checker import judged
-from tests.simulation.engine import Setup, Sim
+from tests.simulation.engine import Place, Setup, Sim
 from tests.simulation.history import Did
 from tests.simulation.outcomes import CALM, Outcome, Strikes, possible
 from tests.simulation.outside import NOTHING
 
 LANDS = (timedelta(seconds=5), timedelta(minutes=3), timedelta(minutes=70), timedelta(days=2))
+_GRACEFUL = Setup((Place("one", grace=timedelta(hours=48)),))  # nothing is due for long in its grace
 _MOST = 60_000  # lines of a history, which is more than a run can need
 
 
@@ -45,6 +46,57 @@ def struck(
     return sim, judged(sim.history.acts, sim.setup)
 
 
+def rolled_back(at: dict[int, Outcome], lands: timedelta = timedelta(minutes=3)) -> tuple[Sim, list[str]]:
+    """A rotation without faults, and the way back in its grace, struck at these calls; then another rotation
+    without faults and without grace. The run, and what the checker says of it.
+    """
+    sim, _ = _stormed_back(at, lands)
+    settle(sim, grace=NOTHING)
+    return sim, judged(sim.history.acts, sim.setup)
+
+
+def rollback_calls(at: dict[int, Outcome], lands: timedelta = timedelta(minutes=3)) -> list[str]:
+    """The calls that a way back makes."""
+    sim, plan = _stormed_back(at, lands)
+    sim.baton.kill_all()
+    return plan.calls
+
+
+def _stormed_back(at: dict[int, Outcome], lands: timedelta) -> tuple[Sim, Strikes]:
+    sim, plan = Sim(_GRACEFUL, sum(at) * 1000 + len(at), CALM), Strikes(at, lands)
+    sim.order("one")
+    sim.start()
+    sim.baton.run(lambda: sim.idle)
+    sim.plan = plan
+    sim.roll_back("one")
+    sim.idle = False
+    sim.baton.run(lambda: sim.idle or len(sim.history) > _MOST)
+    return sim, plan
+
+
+def drilled(at: dict[int, Outcome], lands: timedelta = timedelta(minutes=3)) -> tuple[Sim, list[str]]:
+    """A drill, struck at these calls; then a rotation without faults. The run, and what the checker says."""
+    sim, _ = _stormed_drill(at, lands)
+    settle(sim)
+    return sim, judged(sim.history.acts, sim.setup)
+
+
+def drill_calls() -> list[str]:
+    """The calls that a drill makes."""
+    sim, plan = _stormed_drill({}, timedelta(0))
+    sim.baton.kill_all()
+    return plan.calls
+
+
+def _stormed_drill(at: dict[int, Outcome], lands: timedelta) -> tuple[Sim, Strikes]:
+    plan = Strikes(at, lands)
+    sim = Sim(Setup(), sum(at) * 1000 + len(at), plan)
+    sim.drill("one")
+    sim.start()
+    sim.baton.run(lambda: sim.idle or len(sim.history) > _MOST)
+    return sim, plan
+
+
 def storm_calls(
     at: dict[int, Outcome], lands: timedelta = timedelta(minutes=3), *, contain: bool = False
 ) -> list[str]:
@@ -70,7 +122,7 @@ def _clean(sim: Sim) -> bool:
     return rotated and alone and sim.idle and not sim.ledger.debts() and not sim.baton.waits
 
 
-def settle(sim: Sim, *, again: bool = True) -> None:
+def settle(sim: Sim, *, again: bool = True, grace: timedelta | None = None) -> None:
     """The faults stop, whatever is on its way lands, and everything is rotated ``again``."""
     sim.settling = True
     sim.baton.kill_all()
@@ -86,27 +138,27 @@ def settle(sim: Sim, *, again: bool = True) -> None:
     sim.note("outside", Did.OUTSIDE, "calm")
     sim.use(sim.policies)
     if again:
-        _rotated_again(sim)
+        _rotated_again(sim, grace)
     _last_lines(sim)
 
 
-def _rotated_again(sim: Sim) -> None:
+def _rotated_again(sim: Sim, grace: timedelta | None) -> None:
     """Every secret is rotated from its beginning. An order that joined what was under way is given again:
     that had looked before the faults stopped, and what landed since is found by the next look.
     """
     for policy in sim.policies.values():
         sim.ledger.withdraw(policy.target.id, "pause")
     calm = len(sim.history)
-    _ordered(sim, sim.policies)
+    _ordered(sim, sim.policies, grace)
     joined = {act.secret for act in sim.history.acts[calm:] if "joined" in act.data.get("events", ())}
     if joined:
-        _ordered(sim, [name for name in sim.policies if name in joined])
+        _ordered(sim, [name for name in sim.policies if name in joined], grace)
 
 
-def _ordered(sim: Sim, names: Iterable[str]) -> None:
+def _ordered(sim: Sim, names: Iterable[str], grace: timedelta | None) -> None:
     """A person has secrets rotated, and there is time for it."""
     for name in names:
-        sim.order(name)
+        sim.order(name, grace)
     sim.idle, until = False, sim.clock.now() + timedelta(hours=40)
     sim.start()
     sim.baton.run(lambda: sim.idle or sim.clock.now() > until or len(sim.history) > 2 * _MOST)

@@ -96,6 +96,9 @@ CHANGED: dict[str, Callable[[], Acts]] = {
         for act in good()
     ],
     "debts_are_never_dropped": lambda: without(pays()),
+    "a_debt_is_void_only_for_what_serves": lambda: instead(
+        pays(), debts=(("old", "alpha-key-2", "void", "replaced"),)
+    ),
     "what_is_called_dead_is_dead": lambda: without(found("died", Did.TRUTH)),
     "all_ends_well": lambda: instead(found("left", Did.LEDGER), debts=("alpha-key-2",)),
     "intent_comes_before_issue": lambda: without(commit(phase="issuing")),
@@ -110,6 +113,7 @@ CHANGED: dict[str, Callable[[], Acts]] = {
     "no_version_comes_back": lambda: [
         replace(act, data={**act.data, "version": "v0"}) if act.name == "current" else act for act in good()
     ],
+    "a_drill_touches_no_secret": lambda: instead(commit(phase="issued"), drill=True),
     "who_was_fenced_does_nothing_more": lambda: instead(commit(phase="promoting"), error="fenced"),
     "one_rotation_for_each_secret": lambda: instead(commit(phase="issued"), rotation="another"),
     "only_our_own_keys_die": lambda: without(found("adopted", Did.OUTSIDE)),

@@ -15,6 +15,8 @@ import pytest
 from rotator import (
     backoff,
     budgets,
+    caseload,
+    drilling,
     looking,
     owing,
     permits,
@@ -49,8 +51,11 @@ from rotator.model import (
 )
 from tests.simulation.fleet import Fleet
 from tests.simulation.sim import PROVIDER, SECRET, TARGET, Fault, Sim, Strike, Violation
+from tests.simulation.test_drill import drill
 from tests.simulation.test_holds import EFFECTS, Forgetful, restless, work
 from tests.simulation.test_leaked import put_back
+from tests.simulation.test_rollback import back, held_by_the_store, rotated, served
+from tests.simulation.test_stories import kinds, ours, until
 
 Patch = pytest.MonkeyPatch
 
@@ -398,6 +403,25 @@ def overloaded(folder: Path) -> None:
         raise Violation("a provider that fails is asked by everybody")
 
 
+def held_back(folder: Path) -> None:
+    """A rollback that the store holds up until the old key's grace is long over."""
+    sim = rotated(Sim(folder))
+    held_by_the_store(sim, sim.policy.grace * 2)
+    back(sim)
+    until(sim, lambda: bool({"not-rolled-back", "revoked"} & {*kinds(sim)}) or served(sim) == sim.old.key_id)
+    if not sim.old.live:
+        raise Violation("a key died that was to come back")
+
+
+def one_drill(folder: Path) -> None:
+    """A drill, whose key must not be left over."""
+    sim = Sim(folder)
+    drill(sim)
+    sim.run()
+    if ours(sim):
+        raise Violation("the key of a drill lives on")
+
+
 # --- guards -----------------------------------------------------------------------------------------------
 
 
@@ -554,6 +578,7 @@ def foreign_key(sim: Sim) -> str:
 GUARDS = [
     Guard("1 intent before effect", without_intent, struck("provider.issue", Fault.CRASH_AFTER)),
     Guard("2 sweep by label", without_sweep, struck("provider.issue", Fault.LOST)),
+    Guard("2 a drill's key is owed", gone(drilling, "_owed", lambda *_: []), one_drill),
     Guard("3 the first version is an empty one", without_seed, with_sim(no_version)),
     Guard("4 one token per attempt", one_token, struck("provider.issue", Fault.LOST)),
     Guard(
@@ -605,6 +630,7 @@ GUARDS = [
     Guard("8 what is contained dies first", gone(rotation, "dies_first", nothing), contained_late),
     Guard("10 the list is of the right account", any_list_tells, called_dead(another_account)),
     Guard("10 dead is proven", refusal_is_death, called_dead(deaf_provider)),
+    Guard("11 what is to come back lives", gone(caseload, "_comes_back", lambda *_: False), held_back),
     Guard("12 slots are reserved", gone(rotation, "slot", lambda *_: True), with_sim(full)),
     Guard("15 back-off", gone(backoff, "after_looks", lambda _: timedelta(0)), with_sim(silent_list, days=1)),
     Guard("15 a stop holds every effect", gone(Desk, "_all_held", nothing), stopped_midway),

@@ -335,3 +335,12 @@ def test_long_values_are_cut(tmp_path: Path) -> None:
     """A message shows at most sixty characters of what it found."""
     (problem,) = problems(tmp_path, _with(name="x y" * 999))
     assert len(problem) < 400
+
+
+def test_drills(tmp_path: Path) -> None:
+    """None unless it is said, by the policy or the defaults; not more often than once a day."""
+    monthly, hourly = (POLICY.replace("every", f"drill: {often}, every") for often in ("30d", "1h"))
+    assert book(tmp_path, POLICY).policies[0].drill is None
+    assert book(tmp_path, monthly).policies[0].drill == 30 * DAY
+    assert book(tmp_path, POLICY, f"{HEAD}defaults: {{drill: 7d}}\n").policies[0].drill == 7 * DAY
+    assert "Write 1d or more" in str(problems(tmp_path, hourly))

@@ -1,0 +1,135 @@
+"""``drill``: try the path with a key that nobody uses; any worker carries the orders out."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from rotator.cli import output, session
+from rotator.cli.options import Options, Wrong, duration, json_option, tags
+from rotator.cli.ordering import GOES_ON, LOOK, final, stopped_by_signal
+from rotator.cli.overall import must_not_be_stopped
+from rotator.cli.progress import Progress
+from rotator.cli.reading import read_one
+from rotator.cli.select import Choice, select
+from rotator.incident.coverage import Coverage, Outcome
+from rotator.interfaces import Ledger
+from rotator.model import Order, Policy
+from rotator.people import drilled, paused_until
+
+if TYPE_CHECKING:
+    from rotator.policies import Book
+
+
+@click.command(
+    short_help="Try the path with a key that nobody uses.",
+    epilog="\b\nExamples: rotator drill market-maker\n          rotator drill --provider build",
+)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--tag", "tag", multiple=True, metavar="K=V", callback=tags, help="Only policies with this tag."
+)
+@click.option("--provider", metavar="P", help="Only policies of this provider.")
+@click.option("--all", "everything", is_flag=True, help="Every policy.")
+@click.option(
+    "--wait", default="15m", show_default=True, metavar="D", callback=duration, help="How long to watch."
+)
+@json_option
+@click.pass_obj
+def drill(
+    options: Options,
+    *,
+    names: tuple[str, ...],
+    tag: tuple[tuple[str, str], ...],
+    provider: str | None,
+    everything: bool,
+    wait: timedelta,
+    as_json: bool,
+) -> int:
+    """Issue a key as a rotation would, try it, revoke it and prove it dead; the secret is not touched.
+
+    So the path, the rights and the times are known before they are needed. The key's value is in memory
+    alone; a kill loses it, and the key is found by its label and revoked. What holds a rotation holds a
+    drill. The exit code is 0 if each went well, or a person issues its keys.
+    """
+    from jobs.harden import harden  # noqa: PLC0415
+
+    harden()
+    book = session.book(options)
+    if not (names or tag or provider or everything):
+        raise Wrong("Which policies? Name them, or give --tag, --provider or --all.")
+    chosen = select(book.policies, Choice(names, tag, provider, everything=everything))
+    found = _carried_out(options, book, chosen, wait)
+    if as_json:
+        output.document({"drills": found})
+    else:
+        output.table(("policy", "drill", "what"), [(one.policy, _word(one), one.why) for one in found])
+    return 0 if all(one.state is Coverage.ROTATED for one in found) else 1
+
+
+def _word(one: Outcome) -> str:
+    return "done" if one.state is Coverage.ROTATED else str(one.state)
+
+
+def _carried_out(options: Options, book: "Book", chosen: Sequence[Policy], wait: timedelta) -> list[Outcome]:
+    """Give the orders, and work until each has an outcome, a person stops us, or the wait is over."""
+    from rotator.run_pass import Worker  # noqa: PLC0415 - the whole machine
+    from rotator.wiring import holder  # noqa: PLC0415
+
+    with session.world(options) as world, session.notifier(world, book) as tells:
+        ledger = world.ledger
+        must_not_be_stopped(ledger)
+        worker = Worker(world, book, tells, holder=holder())
+        order = Order("drill", session.person(), "by hand", ledger.now())
+        for policy in chosen:
+            ledger.give(policy.target.id, order)
+        only, end = {policy.target.id for policy in chosen}, world.clock.monotonic() + wait.total_seconds()
+        found = [look(ledger, policy, order) for policy in chosen]
+        try:
+            with stopped_by_signal(world), Progress(len(chosen)) as progress:
+                while (
+                    not (world.stopping() or all(one.ended for one in found))
+                    and world.clock.monotonic() < end
+                ):
+                    worker.run_pass(only=only)
+                    world.clock.sleep(LOOK)
+                    found = [look(ledger, policy, order) for policy in chosen]
+                    progress.show(found)
+                stopped = world.stopping()
+        finally:
+            worker.stop()
+            worker.close()
+        worker.tell_alarms()
+    if stopped:
+        click.echo(GOES_ON, err=True)
+    return [final(one) for one in found]
+
+
+def look(ledger: Ledger, policy: Policy, order: Order) -> Outcome:
+    """How a drill stands, by the ledger: whoever holds it."""
+    known = read_one(ledger, policy.target.id)
+    assert known is not None, "the worker has enrolled it"
+    name, last = policy.name, known.state.drill
+    if "drill" in known.orders:
+        until = paused_until(known, ledger.now())
+        if until is not None:
+            return Outcome(name, Coverage.UNCOVERED, f"paused by {known.orders['pause'].by}")
+        return Outcome(name, Coverage.WORKING, "waiting for its turn")
+    if last is None or last.at < order.at:
+        return Outcome(name, Coverage.WORKING, "under way")
+    if last.ok is False:
+        return Outcome(name, Coverage.FAILED, last.why)
+    if last.ok is None and last.debt is not None:
+        return _dying(ledger, name, last.debt)
+    return Outcome(name, Coverage.ROTATED, drilled(last))
+
+
+def _dying(ledger: Ledger, name: str, debt_id: str) -> Outcome:
+    """A key that was verified and must die."""
+    debt = ledger.debt(debt_id)
+    if debt is not None and debt.block is not None:
+        return Outcome(name, Coverage.WAITING, f"{debt.block.reason} To do: {debt.block.todo}")
+    if debt is None or debt.phase.ended:
+        return Outcome(name, Coverage.FAILED, "its key was declared dead, not proven")
+    return Outcome(name, Coverage.WORKING, f"revoking key {debt.key_id}")

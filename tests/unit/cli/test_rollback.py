@@ -1,0 +1,54 @@
+"""Back to the key before, as a person types it."""
+
+from tests.unit.cli.conftest import Rig
+
+YES = ("--reason", "it misbehaves", "--yes")
+
+
+def rotated(rig: Rig, times: int) -> dict[str, str]:
+    """What the secret holds after so many rotations."""
+    for _ in range(times):
+        assert rig.say("run-now", "quotes", "--reason", "new", "--yes").code == 0
+    return rig.read("prod/quotes")
+
+
+def test_back_and_forth(rig: Rig) -> None:
+    """The key before is in service again, the policy paused; once more with --yes, and the newer one is."""
+    first = rotated(rig, 1)
+    second = rotated(rig, 1)
+    said = rig.say("rollback", "quotes", *YES)
+    assert said.code == 0
+    assert first["key_id"] in said.out
+    assert "rotator resume quotes" in said.out
+    assert rig.read("prod/quotes") == first
+    row = rig.say("status", "quotes", "--json").json()["policies"][0]
+    assert row["state"] == "paused"
+    assert [debt["key_id"] for debt in row["debts"]] == [second["key_id"]]
+    refused = rig.say("rollback", "quotes", "--reason", "again")
+    assert refused.code == 2
+    assert "is paused until" in refused.err
+    again = rig.say("rollback", "quotes", *YES, "--revoke-now", "--json").json()
+    assert again["outcome"]["state"] == "rotated"
+    assert rig.read("prod/quotes") == second
+    assert "proven dead" in again["outcome"]["why"]
+
+
+def test_what_cannot_be_rolled_back_is_refused_in_words(rig: Rig) -> None:
+    """Where nothing was replaced there is no way back: exit code 1, and nothing was ordered."""
+    assert "was never rotated" in rig.say("rollback", "orders", *YES).err
+    rotated(rig, 1)
+    said = rig.say("rollback", "quotes", *YES)
+    assert said.code == 1
+    assert "none to go back to" in said.err
+    assert rig.say("rollback", "quotes", "--yes").code == 2
+    assert rig.say("rollback", "quotes", *YES, "--revoke-now", "--grace", "1h").code == 2
+    assert rig.say("status", "quotes", "--json").json()["policies"][0]["paused_until"] is None
+
+
+def test_nobody_rolls_back_without_a_yes(rig: Rig) -> None:
+    """Where nobody can be asked, and none was given, nothing is done; what would be is said."""
+    rotated(rig, 2)
+    said = rig.say("rollback", "quotes", "--reason", "x")
+    assert said.code == 2
+    assert "comes back into service" in said.err
+    assert "give --yes" in said.err
