@@ -52,7 +52,9 @@ def _once(desk: Desk, policy: Policy | None) -> list[Again | Ended]:
     its end.
     """
     answers = telling.advance(desk)
-    orders, live = _hurried(desk, desk.orders()), desk.rotation()
+    orders, live = desk.orders(), desk.rotation()
+    if live is None or live.back is None:  # which key leaked is told once it is known which one serves
+        orders = _hurried(desk, orders)
     answers += [_pay(desk, debt, orders) for debt in desk.debts() if not _comes_back(debt, live)]
     live = desk.rotation()
     if live is not None:

@@ -161,6 +161,8 @@ def _looked(desk: Desk, rotation: Rotation, back: Back) -> tuple[Rotation, Store
     debt = desk.world.ledger.debt(back.debt)
     if debt is None or debt.phase is not DebtPhase.OWED:
         raise NotPossible("the old key is owed no more")
+    if debt.reason is not DebtReason.REPLACED:
+        raise NotPossible(f"key {debt.key_id} leaked meanwhile")
     versions = versions_of(desk, policy)
     onto = desk.store(policy).read(policy.target, versions.current) if versions.current else None
     if onto is None:
