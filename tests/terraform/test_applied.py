@@ -7,10 +7,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from moto.events.models import EventPattern
 
 from rotator.ledger.login import Login
+from tests.terraform.blocks import module
 from tests.terraform.standins import ACCOUNT, REGION, applied
-from tests.terraform.tool import needs_terraform
+from tests.terraform.tool import MODULES, needs_terraform
 
 pytestmark = needs_terraform
 
@@ -87,6 +89,9 @@ def test_a_service_runs_the_task(tmp_path: Path) -> None:
     assert service["task_definition"] == task["arn"]
     assert service["network_configuration_1"]["assign_public_ip"] is False
     assert service["deployment_circuit_breaker_1"] == {"enable": True, "rollback": True}
+    (lasting,) = module(MODULES / "ecs-daemon").blocks["resource"]["aws_ecs_service.this"]["lifecycle"]
+    (after,) = lasting["postcondition"]
+    assert after["condition"] == "${self.task_definition == var.task.task_definition_arn}", "taken back"
     worker = json.loads(task["container_definitions"])[0]
     told = {one["name"]: one["value"] for one in worker["environment"]}
     assert told["ROTATOR_LEDGER"] == f"dynamodb://rotator?region={REGION}"
@@ -96,14 +101,43 @@ def test_a_schedule_starts_the_task_and_nothing_else(tmp_path: Path) -> None:
     """The scheduler may start revisions of this task in this cluster, and hand it its own two roles."""
     found = made("ecs-cron", tmp_path)
     scheduler = json.loads(found["module.cron.aws_iam_role_policy.scheduler"]["policy"])["Statement"]
-    start, hand_on, _ = scheduler
+    start, tag, hand_on, _ = scheduler
     task = found["module.task.aws_ecs_task_definition.this"]
     assert start["Resource"] == f"{task['arn_without_revision']}:*"
     assert start["Condition"] == {"ArnEquals": {"ecs:cluster": CLUSTER}}
     assert hand_on["Resource"] == [task["task_role_arn"], task["execution_role_arn"]]
+    tasks = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/main/*"
+    assert (tag["Action"], tag["Resource"]) == ("ecs:TagResource", tasks), "propagate_tags asks for it"
+    assert tag["Condition"] == {"StringEquals": {"ecs:CreateAction": "RunTask"}}
     target = found["module.cron.aws_scheduler_schedule.this"]["target_1"]
     assert target["ecs_parameters_1"]["task_definition_arn"] == task["arn"]
     assert json.loads(task["container_definitions"])[0]["command"] == ["tick"]
+
+
+def ended(**detail: object) -> dict[str, object]:
+    """What ECS says of a task that ended. EventBridge looks into each object of an array, and moto's matcher
+    does not: the one container stands for its array.
+    """
+    known = {"clusterArn": CLUSTER, "lastStatus": "STOPPED", "taskDefinitionArn": "?"}
+    return {"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": known | detail}
+
+
+def test_a_pass_that_fails_is_told(tmp_path: Path) -> None:
+    """People hear of a pass that ended with an error, and of one that never began; of no other task."""
+    found = made("ecs-cron", tmp_path)
+    family = found["module.task.aws_ecs_task_definition.this"]["arn_without_revision"]
+    rule = EventPattern.load(found["module.cron.aws_cloudwatch_event_rule.failed"]["event_pattern"])
+    ours = {"taskDefinitionArn": f"{family}:3"}
+
+    def told(**detail: object) -> bool:
+        return bool(rule.matches_event(ended(**detail)))
+
+    assert told(**ours, containers={"exitCode": 1}, stopCode="EssentialContainerExited")
+    assert told(**ours, containers={"lastStatus": "STOPPED"}, stopCode="TaskFailedToStart")
+    assert not told(**ours, containers={"exitCode": 0}, stopCode="EssentialContainerExited")
+    assert not told(**ours, containers={"exitCode": 1}, lastStatus="RUNNING")
+    assert not told(taskDefinitionArn=f"{family}-2:3", stopCode="TaskFailedToStart")
+    assert not told(**ours, stopCode="TaskFailedToStart", clusterArn=f"{CLUSTER}2")
 
 
 def test_a_function_takes_three_events(tmp_path: Path) -> None:

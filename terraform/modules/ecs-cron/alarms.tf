@@ -16,9 +16,10 @@ resource "aws_cloudwatch_metric_alarm" "not_started" {
 }
 
 # A pass ends with 1 where something that it looked at failed or is blocked, and with more where it was killed.
+# One that never began, such as for an image that cannot be pulled, has no exit code at all.
 resource "aws_cloudwatch_event_rule" "failed" {
   name        = "${var.name}-failed"
-  description = "A pass of rotator ended with another exit code than 0"
+  description = "A pass of rotator ended with another exit code than 0, or never began"
   tags        = var.tags
 
   event_pattern = jsonencode({
@@ -28,7 +29,10 @@ resource "aws_cloudwatch_event_rule" "failed" {
       clusterArn        = [var.cluster_arn]
       taskDefinitionArn = [{ prefix = "${var.task.task_definition_family}:" }]
       lastStatus        = ["STOPPED"]
-      containers        = { exitCode = [{ anything-but = 0 }] }
+      "$or" = [
+        { containers = { exitCode = [{ anything-but = 0 }] } },
+        { stopCode = ["TaskFailedToStart"] },
+      ]
     }
   })
 }

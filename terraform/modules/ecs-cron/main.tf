@@ -80,6 +80,14 @@ resource "aws_iam_role_policy" "scheduler" {
         Condition = { ArnEquals = { "ecs:cluster" = var.cluster_arn } }
       },
       {
+        # A task that is born with tags (propagate_tags) is tagged by who starts it: this one, as it starts, and no other.
+        Sid       = "TagTask"
+        Effect    = "Allow"
+        Action    = "ecs:TagResource"
+        Resource  = "${replace(var.cluster_arn, ":cluster/", ":task/")}/*"
+        Condition = { StringEquals = { "ecs:CreateAction" = "RunTask" } }
+      },
+      {
         Sid       = "PassRoles"
         Effect    = "Allow"
         Action    = "iam:PassRole"

@@ -28,4 +28,12 @@ resource "aws_ecs_service" "this" {
     security_groups  = [var.task.security_group_id]
     assign_public_ip = false
   }
+
+  # A service that was rolled back is steady too: only its revision tells.
+  lifecycle {
+    postcondition {
+      condition     = self.task_definition == var.task.task_definition_arn
+      error_message = "ECS took the deployment back: the log of the stopped task says why."
+    }
+  }
 }
