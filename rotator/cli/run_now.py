@@ -115,7 +115,7 @@ def run_now(
     least = timedelta(0) if none else grace
     if leaked:
         _can_be_asked(dry_run=dry_run, yes=yes)
-        _reasoned(reason, dry_run=dry_run)
+        reasoned(reason, dry_run=dry_run)
         selected = select(book.policies, replace(choice, everything=not names) if choice.empty else choice)
         found = _found(options, selected)
         if not found.held:
