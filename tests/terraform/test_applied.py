@@ -126,7 +126,7 @@ def test_a_pass_that_fails_is_told(tmp_path: Path) -> None:
     """People hear of a pass that ended with an error, and of one that never began; of no other task."""
     found = made("ecs-cron", tmp_path)
     family = found["module.task.aws_ecs_task_definition.this"]["arn_without_revision"]
-    rule = EventPattern.load(found["module.cron.aws_cloudwatch_event_rule.failed"]["event_pattern"])
+    rule: Any = EventPattern.load(found["module.cron.aws_cloudwatch_event_rule.failed"]["event_pattern"])
     ours = {"taskDefinitionArn": f"{family}:3"}
 
     def told(**detail: object) -> bool:

@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -36,6 +37,18 @@ def test_the_image_runs_as_a_numbered_user_without_a_shell_in_between() -> None:
     assert json.loads(FINAL.texts("CMD")[0]) == ["daemon"]
     assert FINAL.texts("STOPSIGNAL") == ["SIGTERM"]
     assert FINAL.texts("HEALTHCHECK")[0].endswith('CMD ["rotator", "health"]')
+
+
+def test_the_state_is_the_workers_alone() -> None:
+    """The folder that is written to belongs to the image's user and group, closed to others: a volume that is
+    made from it takes all that over.
+    """
+    (step,) = [part for text in FINAL.texts("RUN") for part in text.split("&&") if " install " in f" {part}"]
+    program, kind, *options, folder = shlex.split(step)
+    user, _, group = FINAL.texts("USER")[0].partition(":")
+    assert (program, kind, [folder]) == ("install", "--directory", FINAL.texts("WORKDIR"))
+    wanted = {"--owner": user, "--group": group, "--mode": "0700"}
+    assert dict(zip(options[::2], options[1::2], strict=True)) == wanted
 
 
 def test_only_hashed_packages_come_in() -> None:
