@@ -1,6 +1,8 @@
 # `make test` and `make demo` need Python 3.11 or later and nothing else: each makes its own environment.
 PYTHON ?= python3
 FOR ?= 10m
+# more than there are cores: many tests wait for processes and clocks
+WORKERS ?= 4
 ARCH ?= arm64
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,7 +28,7 @@ demo: $(READY)  ## everything on this machine: five local providers, Secrets Man
 	@$(BIN)/rotator demo
 
 test: $(READY)  ## the tests, side by side
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n $(WORKERS)
 
 lint: $(READY)  ## ruff: rules and format; hadolint: the image
 	@$(BIN)/ruff check .
