@@ -3,6 +3,7 @@
 python -m tests.simulation --seed 17
 python -m tests.simulation --strike 7 LATE --strike 12 CRASH_AFTER --lands 180
 python -m tests.simulation --for 10m
+python -m tests.simulation --all-pairs
 """
 
 # ruff: noqa: T201  # what it prints is what it is for
@@ -30,6 +31,8 @@ _EVERY = 10.0  # seconds between two lines of progress
 def main() -> int:
     """0 where every rule held."""
     asked = _asked()
+    if asked.all_pairs:
+        return _every_pair(asked.jobs)
     if asked.span is not None:
         return _soak(parse(asked.span), asked.first, asked.jobs)
     if asked.seed is not None:
@@ -45,6 +48,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--lands", type=float, default=180, help="seconds until what is late lands")
     parser.add_argument("--contain", action="store_true", help="the old key dies before a new one is issued")
     parser.add_argument("--for", dest="span", help="run seeds and pairs of faults for so long: 10m")
+    parser.add_argument("--all-pairs", action="store_true", help="run every pair of faults, once")
     parser.add_argument("--first", type=int, default=None, help="of the seeds; drawn where not given")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     return parser.parse_args()
@@ -64,9 +68,20 @@ def _soak(span: timedelta, first: int | None, jobs: int) -> int:
     first = Random().randrange(1, 10**9) if first is None else first
     print(f"seeds from {first}, and pairs of faults, for {span} on {jobs} cores", flush=True)
     ends = time.time() + span.total_seconds()
+    return _on_cores(_work, jobs, ends, first)
+
+
+def _every_pair(jobs: int) -> int:
+    """Each pair of faults once, on all cores, with one landing of what is late."""
+    print(f"every pair of faults on {jobs} cores", flush=True)
+    return _on_cores(_share_of_pairs, jobs)
+
+
+def _on_cores(work: Any, jobs: int, *more: Any) -> int:
+    """Have each core do its share, and tell what comes of it; 0 where every rule held."""
     results: multiprocessing.Queue[Found | None] = multiprocessing.Queue()
     workers = [
-        multiprocessing.Process(target=_work, args=(results, ends, first, each, jobs)) for each in range(jobs)
+        multiprocessing.Process(target=work, args=(results, each, jobs, *more)) for each in range(jobs)
     ]
     for worker in workers:
         worker.start()
@@ -102,7 +117,19 @@ def _figures(after: float, counts: dict[str, int], lines: int, failed: int) -> N
     print(f"{after:6.0f} s: {what}, {failed} broke a rule", flush=True)
 
 
-def _work(results: Any, ends: float, first: int, each: int, jobs: int) -> None:
+def _share_of_pairs(results: Any, each: int, jobs: int) -> None:
+    """One core's share: all pairs of every so many-th first fault."""
+    rng = Random(each)
+    try:
+        for first in list(singles())[each::jobs]:
+            for pair in pairs(first):
+                lands = rng.choice(landings(*pair))
+                results.put(_tried("pair", _told(pair, lands), lambda p=pair, at=lands: struck(dict(p), at)))
+    finally:
+        results.put(None)
+
+
+def _work(results: Any, each: int, jobs: int, ends: float, first: int) -> None:
     """One core's share: by turns a seed, and some pairs."""
     seeds, coming = iter(range(first + each, sys.maxsize, jobs)), _all_pairs(first + each)
     try:
@@ -133,8 +160,13 @@ def _all_pairs(seed: int) -> Iterator[tuple[str, dict[int, Outcome], timedelta]]
         for first in firsts:
             for pair in pairs(first):
                 lands = rng.choice(landings(*pair))
-                told = " ".join(f"--strike {nth} {outcome.name}" for nth, outcome in pair)
-                yield f"{told} --lands {lands.total_seconds():.0f}", dict(pair), lands
+                yield _told(pair, lands), dict(pair), lands
+
+
+def _told(pair: tuple[Strike, Strike], lands: timedelta) -> str:
+    """The arguments that replay a pair."""
+    told = " ".join(f"--strike {nth} {outcome.name}" for nth, outcome in pair)
+    return f"{told} --lands {lands.total_seconds():.0f}"
 
 
 if __name__ == "__main__":
