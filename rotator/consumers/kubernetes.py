@@ -107,7 +107,8 @@ class Kubernetes:
             found = ""
         if not found:
             why = f"{path} holds no token that can be read"
-            raise self._asks("no-token", why, "give the pod a service account, and mount its token")
+            todo = "mount a service account's token into the pod, as the component kubernetes/restarts does"
+            raise self._asks("no-token", why, todo)
         return found
 
     def _refused(self, answer: Answer) -> None:

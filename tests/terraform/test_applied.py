@@ -1,7 +1,9 @@
 """Whole examples, applied with stand-ins for what AWS makes: what would be allowed, started and told."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,9 +12,8 @@ import pytest
 from moto.events.models import EventPattern
 
 from rotator.ledger.login import Login
-from tests.terraform.blocks import module
 from tests.terraform.standins import ACCOUNT, REGION, applied
-from tests.terraform.tool import MODULES, needs_terraform
+from tests.terraform.tool import MODULES, WrongError, needs_terraform, run
 
 pytestmark = needs_terraform
 
@@ -89,12 +90,28 @@ def test_a_service_runs_the_task(tmp_path: Path) -> None:
     assert service["task_definition"] == task["arn"]
     assert service["network_configuration_1"]["assign_public_ip"] is False
     assert service["deployment_circuit_breaker_1"] == {"enable": True, "rollback": True}
-    (lasting,) = module(MODULES / "ecs-daemon").blocks["resource"]["aws_ecs_service.this"]["lifecycle"]
-    (after,) = lasting["postcondition"]
-    assert after["condition"] == "${self.task_definition == var.task.task_definition_arn}", "taken back"
     worker = json.loads(task["container_definitions"])[0]
     told = {one["name"]: one["value"] for one in worker["environment"]}
     assert told["ROTATOR_LEDGER"] == f"dynamodb://rotator?region={REGION}"
+
+
+@pytest.mark.parametrize("runs", ["asked", "former"])
+def test_a_deployment_that_was_taken_back_fails(runs: str, tmp_path: Path) -> None:
+    """A service that ECS rolled back is steady; Terraform fails since it runs another revision."""
+    text = (MODULES / "ecs-daemon" / "main.tf").read_text()
+    (judged,) = re.findall(r"^  lifecycle \{\n.*?^  \}\n", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "main.tf").write_text(
+        f"""
+        variable "task" {{ default = {{ task_definition_arn = "asked" }} }}
+        resource "terraform_data" "service" {{
+          input = {{ task_definition = "{runs}" }}
+          {judged.replace("self.", "self.output.")}
+        }}
+        """
+    )
+    run(tmp_path, tmp_path, "init", "-backend=false", "-input=false", "-no-color")
+    with nullcontext() if runs == "asked" else pytest.raises(WrongError, match="took the deployment back"):
+        run(tmp_path, tmp_path, "apply", "-auto-approve", "-input=false", "-no-color")
 
 
 def test_a_schedule_starts_the_task_and_nothing_else(tmp_path: Path) -> None:
