@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator import breaker, rotation, setbacks
+from rotator import breaker, promotion, rotation, setbacks
 from rotator.caseload import acquainted, in_force
 from rotator.desk import Desk
 from rotator.errors import EffectError, NeedsPerson
@@ -112,7 +112,8 @@ def _give_way(desk: Desk, live: Rotation) -> Answer | None:
 
     Secrets Manager draws a new token only once no version but the current one has AWSPENDING: the one before
     is promoted, or was taken back. What may have been issued is swept first, what may have been promoted is
-    looked at; only then is a candidate given up.
+    looked at; only then is a candidate given up. One that was once sent to be promoted may still be: it is
+    owed as one that ends in a conflict.
     """
     why = "Secrets Manager began another rotation"
     if live.phase in (Phase.ISSUING, Phase.PROMOTING, Phase.CONFLICT):
@@ -123,9 +124,13 @@ def _give_way(desk: Desk, live: Rotation) -> Answer | None:
         live = found
         if live.phase in (Phase.ISSUING, Phase.PROMOTING):
             return _not_yet(desk, live, outcome)
-    if live.phase is Phase.CONFLICT:
-        serves = versions_of(desk, live.policy).current == live.expected
-        setbacks.supersede(desk, live, old_serves=serves, why=why)
+    if live.phase is Phase.CONFLICT or live.attempt.promoted_at is not None:
+        look, mine = versions_of(desk, live.policy), live.attempt.version
+        if look.current == mine:  # it landed since the last look
+            promotion.resolve(desk, live)
+            return None
+        serves, served = look.current == live.expected, look.previous == mine
+        setbacks.supersede(desk, live, old_serves=serves, served=served, why=why)
     else:
         setbacks.give_up(desk, live, "superseded", why, last=True)
     return None

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from rotator.model import DebtReason, Phase
+from rotator.model import DebtReason, Phase, Probe, Verdict
 from rotator.native import DONE, Step
 from tests.simulation.native import NATIVE, NativeSim
-from tests.simulation.sim import POLICY, SECRET, Fault, Strike
+from tests.simulation.sim import POLICY, SECRET, TARGET, Fault, Strike
 from tests.simulation.test_stories import alarms, kinds, live, ours, until
 
 
@@ -126,6 +126,32 @@ def test_a_new_token_ends_what_an_old_one_left(sim: NativeSim, so_far: int) -> N
         assert sim.invoke(step) == DONE
     sim.rotate_anew()
     assert sim.all_steps()
+    sim.run()
+    sim.ended_well()
+    assert len(ours(sim)) == 1
+
+
+@pytest.mark.parametrize("lands", [False, True], ids=["never landed", "landed late"])
+def test_a_new_token_ends_what_may_have_been_promoted(tmp_path: Path, *, lands: bool) -> None:
+    """What was sent, is not current and is verified anew gives way to a new token: people hear of nothing.
+    If it lands all the same it is in service, and the rotation of the new token replaces it.
+    """
+    sim = begun(tmp_path, Strike(nth(tmp_path, "store.promote"), Fault.CRASH_BEFORE))
+    assert [sim.tried(step) == DONE for step in Step] == [True, True, True, False]
+    sim.clock.advance(timedelta(minutes=10))
+    probe, promote, late = sim.provider.probe, sim.aws.adapter.promote, (sim.token, sim.first)
+    sim.provider.probe = lambda _: Probe(Verdict.UNKNOWN, "away")  # type: ignore[method-assign]
+    assert not sim.step(Step.FINISH).done
+    sim.provider.probe = probe  # type: ignore[method-assign]
+    assert live(sim) is Phase.STAGED
+    sent = sim.ledger.rotation(TARGET.id)
+    assert sent is not None
+    assert sent.attempt.promoted_at is not None
+    if lands:
+        promote(TARGET, *late)
+    sim.rotate_anew()
+    assert sim.all_steps()
+    assert alarms(sim) == []
     sim.run()
     sim.ended_well()
     assert len(ours(sim)) == 1
