@@ -11,7 +11,7 @@ hour late.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rotator import backoff
 from rotator.desk import Desk
@@ -45,21 +45,27 @@ def begun(state: SecretState, rotation: Rotation, current: CurrentKey) -> Tellin
     Who was not told of the one before is told of this one instead, and waits no longer than from then. Nobody
     is left out who was to be told: a policy may have lost a consumer since.
     """
-    policy, left = rotation.policy, _by_name(state.telling)
+    return begun_by(state, rotation.policy, _news(rotation, current), current.since, rotation.replicated)
+
+
+def begun_by(
+    state: SecretState, policy: Policy, news: News, since: datetime, replicated: bool
+) -> Telling | None:
+    """The same, of news that no rotation of this ledger brings; consumers wait for them since ``since``."""
+    left = _by_name(state.telling)
     holds = policy.when_not_told is WhenNotTold.HOLD
     new = {
         ref.name: Untold(
             ref,
-            since=left[ref.name].since if ref.name in left else current.since,
+            since=left[ref.name].since if ref.name in left else since,
             holds=holds,
             block=left[ref.name].block if ref.name in left else None,
         )
         for ref in policy.consumers
     }
     untold = {name: replace(one, tries=0, look_at=None) for name, one in left.items()} | new
-    replicated = policy.target if rotation.replicated else None
-    news = _news(rotation, current)
-    return Telling(news, tuple(untold.values()), policy.owner, replicated) if untold else None
+    shown_by = policy.target if replicated else None
+    return Telling(news, tuple(untold.values()), policy.owner, shown_by) if untold else None
 
 
 def _by_name(telling: Telling | None) -> dict[str, Untold]:

@@ -2,14 +2,15 @@
 
 Each unknown token becomes a rotation that is over: so the ledger drew it, and its key is ours. What a secret
 holds is what is current, and the key that the ledger took for current is owed. No key dies sooner than a
-whole grace from now, since any of them may have been in service until a moment ago.
+whole grace from now, since any of them may have been in service until a moment ago; nor before consumers were
+told of the one that is current, since nobody knows any more whether they were.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rotator import safe_mode, setbacks
+from rotator import safe_mode, setbacks, telling
 from rotator.desk import Desk
 from rotator.interfaces import Stored, World
 from rotator.looking import keys_listed
@@ -18,13 +19,17 @@ from rotator.model import (
     Change,
     CurrentKey,
     Debt,
+    DebtPhase,
     DebtReason,
     KeyRecord,
     Level,
+    News,
     Phase,
     Policy,
     Provenance,
     Rotation,
+    SecretState,
+    Telling,
     token_in,
 )
 from rotator.owing import events_of, identify, owe
@@ -178,7 +183,7 @@ def relearn(desk: Desk, policy: Policy, why: str) -> None:
     key = identify(desk, policy, onto, listed) if onto else None
     if onto is not None and key is not None and key.key_id is None:
         key = _by_version(desk, onto, listed) or key
-    live = desk.rotation()
+    live, before = desk.rotation(), desk.state.current
     if live is not None and live.phase in (Phase.PLANNED, Phase.ISSUING):
         _planned_anew(desk, live)
     elif live is not None and _overtaken(live, key):
@@ -186,13 +191,15 @@ def relearn(desk: Desk, policy: Policy, why: str) -> None:
     elif live is not None:  # it goes on, and says at its end what is current
         key = desk.state.current
     known, now = desk.state.current, desk.now()
-    waiting = [
-        _waiting(debt, now, policy) for debt in desk.debts() if key is None or debt.key_id != key.key_id
-    ]
-    owed = [_owed(desk, policy, known)] if known and (key is None or key.key_id != known.key_id) else []
-    told = desk.event("ledger-trusted", why, level=Level.WARNING)
     rotated = key.since if key is not None and key != known else desk.state.rotated_at
     state = replace(desk.state, current=key, holds=None, rotated_at=rotated, block=None)
+    if key is not None and before is not None and key.key_id != before.key_id:
+        state = replace(state, telling=_untold(desk, policy, key, before))
+    others = [debt for debt in desk.debts() if key is None or debt.key_id != key.key_id]
+    waiting = [_waiting(debt, now, policy, state) for debt in others]
+    lost = known is not None and (key is None or key.key_id != known.key_id)
+    owed = [_owed(desk, policy, known, state)] if known is not None and lost else []
+    told = desk.event("ledger-trusted", why, level=Level.WARNING)
     desk.write(state=state, debts=[*waiting, *owed], events=[told, *events_of(desk, owed)])
 
 
@@ -218,19 +225,41 @@ def _overtaken(live: Rotation, key: CurrentKey | None) -> bool:
     return ours and key is not None and key.key_id not in known and key.version != live.attempt.version
 
 
-def _waiting(debt: Debt, now: datetime, policy: Policy) -> Debt:
-    """A debt whose grace begins now: its key may have been in service until a moment ago. A token dies by
-    itself, and waits for nothing.
+def _untold(desk: Desk, policy: Policy, key: CurrentKey, before: CurrentKey) -> Telling | None:
+    """Consumers are to be told of the key that the secret holds: that they were may be what was lost."""
+    now = desk.now()
+    news = News(
+        id=desk.world.random_hex(),
+        policy=policy.name,
+        provider=policy.provider.name,
+        store=policy.target.store.name,
+        secret=policy.target.secret,
+        version=key.version,
+        key_id=key.key_id,
+        previous=before.version,
+        replaced=before.key_id,
+        promoted_at=key.since,
+        not_before=now + policy.grace,
+        reason="found in the secret: the ledger had lost it",
+    )
+    replicated = desk.store(policy).look(policy.target).replicated
+    return telling.begun_by(desk.state, policy, news, now, replicated)
+
+
+def _waiting(debt: Debt, now: datetime, policy: Policy, state: SecretState) -> Debt:
+    """A debt whose grace begins now, or once consumers were told: its key may have been in service until a
+    moment ago. A token dies by itself, and waits for nothing.
     """
     if debt.expires_at is not None:
         return debt
     grace = max(debt.grace, policy.grace)
-    begins = None if debt.not_before is None else max(debt.not_before, now + grace)
+    used = debt.reason.of_service and debt.phase is DebtPhase.OWED and bool(telling.holding(state))
+    begins = None if debt.not_before is None or used else max(debt.not_before, now + grace)
     return replace(debt, grace=grace, not_before=begins, look_at=None, looks=0)
 
 
-def _owed(desk: Desk, policy: Policy, known: CurrentKey) -> Debt:
+def _owed(desk: Desk, policy: Policy, known: CurrentKey, state: SecretState) -> Debt:
     """The key that the ledger took for current, and that the secret does not hold."""
-    begins = desk.now() + policy.grace
+    begins = None if telling.holding(state) else desk.now() + policy.grace
     reason = DebtReason.REPLACED
     return owe(desk, policy, reason, known, grace=policy.grace, not_before=begins, urgent=False)

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import pytest
 
 from rotator import reconcile, safe_mode
 from rotator.errors import Unknown
-from rotator.model import DebtReason, Issued, Level, Phase
+from rotator.model import DebtReason, Issued, Level, Phase, WhenNotTold
 from rotator.reconcile.daily import MADE, Daily
 from rotator.run_pass import Worker
 from rotator.testing.clock import BEGINNING
-from tests.simulation.sim import GRACE, POLICY, TARGET, Sim, Violation
+from tests.simulation.sim import GRACE, POLICY, SECRET, TARGET, Sim, Violation
 
 DAY = timedelta(days=1)
+DOWN = Unknown("http-503", "app: the server answered 503.")
 
 
 class Restored(Sim):
@@ -45,7 +47,7 @@ class Restored(Sim):
 
     def restored(self, folder: Path, copy: int) -> "Restored":
         """The same world, with an older copy in the ledger's place: what came after it is lost."""
-        world = ("clock", "rng", "provider", "store", "old", "foreign", "current_key", "left_at")
+        world = ("clock", "rng", "provider", "store", "old", "foreign", "current_key", "left_at", "heard_at")
         kept = deepcopy({name: getattr(self, name) for name in world})
         folder = folder / str(copy)
         folder.mkdir()
@@ -180,12 +182,40 @@ def agreed(sim: Restored) -> bool:
     worker.tell_alarms()
     assert "safe-mode" in [event.kind for event in sim.told.events]
     world = worker.world
-    view = reconcile.seen(world, [POLICY], "a person")
+    view = reconcile.seen(world, [sim.policy], "a person")
     found, obstacles = reconcile.lost(view)
     assert obstacles == []
-    assert reconcile.take_over(world, [POLICY], found, "a person", "drill") == []
+    assert reconcile.take_over(world, [sim.policy], found, "a person", "drill") == []
     sim.began = sim.clock.now()
     return True
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_consumers_are_told_of_the_key_that_a_ledger_lost(tmp_path: Path, holds: bool) -> None:
+    """Nobody knows any more whether they were, so that the key before lives until they are, and a grace from
+    then; it waits for nobody where the policy says so.
+    """
+    (tmp_path / "history").mkdir()
+    before = Restored(tmp_path / "history")
+    before.consumer.fails = DOWN
+    history(before, 1, paid=False)
+    sim = before.restored(tmp_path, 0)
+    sim.ledger.withdraw(TARGET.id, "run")
+    if not holds:
+        sim.policy, sim.excused = replace(POLICY, when_not_told=WhenNotTold.GO_ON), True
+    sim.consumer.fails = DOWN
+    sim.go_on(sim.at_rest)
+    assert agreed(sim)
+    sim.go_on(lambda: False, days=2)
+    assert sim.old.live is holds
+    sim.consumer.fails = None
+    sim.go_on(lambda: bool(sim.consumer.heard))
+    at = sim.clock.now()
+    sim.go_on(sim.at_rest)
+    sim.ended_well()
+    assert not holds or sim.clock.now() >= at + GRACE
+    (news,) = sim.consumer.heard
+    assert (news.key_id, news.replaced) == (sim.store.value(SECRET)["key_id"], sim.old.key_id)
 
 
 @pytest.mark.parametrize("phase", [Phase.PLANNED, Phase.ISSUING])

@@ -100,7 +100,7 @@ ROOMS: dict[str, Room] = {
     "doctor": Room((*WORDS, "capabilities", "due", "people")),
     "reconcile": Room(
         (*WORDS, *FACTS, "safe_mode", "due", "backoff", "durations", "desk", "looking", "owing", "setbacks",
-         "stamps"),
+         "stamps", "telling"),
         "it looks as the stories do, under the same claims, and leaves every revocation to them",
     ),
     "incident": Room((*WORDS, "audit", "due", "durations", "people"), "of audit the certificates, values"),
