@@ -9,7 +9,7 @@ from rotator.model import DebtReason, Phase, Probe, Verdict
 from rotator.native import DONE, Step
 from tests.simulation.native import NATIVE, NativeSim
 from tests.simulation.sim import POLICY, SECRET, TARGET, Fault, Strike
-from tests.simulation.test_stories import alarms, kinds, live, ours, until
+from tests.simulation.test_stories import alarms, bend, kinds, live, ours, until
 
 
 @pytest.fixture
@@ -140,9 +140,9 @@ def test_a_new_token_ends_what_may_have_been_promoted(tmp_path: Path, *, lands: 
     assert [sim.tried(step) == DONE for step in Step] == [True, True, True, False]
     sim.clock.advance(timedelta(minutes=10))
     probe, promote, late = sim.provider.probe, sim.aws.adapter.promote, (sim.token, sim.first)
-    sim.provider.probe = lambda _: Probe(Verdict.UNKNOWN, "away")  # type: ignore[method-assign]
+    bend(sim.provider, "probe", lambda _: Probe(Verdict.UNKNOWN, "away"))
     assert not sim.step(Step.FINISH).done
-    sim.provider.probe = probe  # type: ignore[method-assign]
+    bend(sim.provider, "probe", probe)
     assert live(sim) is Phase.STAGED
     sent = sim.ledger.rotation(TARGET.id)
     assert sent is not None
