@@ -5,7 +5,9 @@ A ledger that vanishes leaves keys behind that nobody knows of any more, and can
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from rotator.errors import LedgerUnusable
 from rotator.ledger.mounts import Mount, mounted
@@ -15,10 +17,15 @@ MARK = ".rotator-may-vanish"  # in a folder, or one above it: what is kept there
 _LAYERS = frozenset({"overlay", "aufs", "fuse.fuse-overlayfs", "fuse-overlayfs"})
 _MEMORY = frozenset({"tmpfs", "ramfs"})
 _NETWORK = frozenset({
-    "nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "glusterfs", "gfs2",
-    "ocfs2", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.mount-s3", "fuse.mountpoint-s3",
-    "fuse.gcsfuse", "fuse.blobfuse", "fuse.blobfuse2", "fuse.rclone", "fuse.davfs", "fuse.juicefs",
+    "nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "ncpfs", "9p", "virtiofs", "vboxsf", "vmhgfs", "prl_fs",
+    "afs", "coda", "ceph", "lustre", "glusterfs", "beegfs", "gpfs", "orangefs", "pvfs2", "panfs", "wekafs",
+    "gfs", "gfs2", "ocfs2",
 })  # fmt: skip
+# What a program serves is a network's mostly (s3fs, ceph-fuse, a bucket as plain "fuse"), but for these.
+_PROGRAM, _LOCAL = "fuse", frozenset({
+    "fuse.bindfs", "fuse.encfs", "fuse.gocryptfs", "fuse.mergerfs", "fuse.ntfs-3g", "fuse.zfs",
+})  # fmt: skip
+_EMPTY_DIR = "kubernetes.io~empty-dir"  # in the path where kubelet keeps such a volume, on the node's disk
 # What runs containers says so: Docker and Podman by a file, ECS and Kubernetes by their addresses,
 # systemd, Podman and LXC by `container` (systemd.io/CONTAINER_INTERFACE).
 _FILES = ("/.dockerenv", "/run/.containerenv")
@@ -28,7 +35,9 @@ _NAMES = (
     "ECS_CONTAINER_METADATA_URI",
     "ECS_CONTAINER_METADATA_URI_V4",
 )
+_MACHINES = frozenset({"lxc", "lxc-libvirt", "openvz", "systemd-nspawn", "wsl"})  # kept as a machine is
 _LAMBDA = "AWS_LAMBDA_FUNCTION_NAME"  # AWS Lambda developer guide, "Defined runtime environment variables"
+_RUNS_ON, _FARGATE = "AWS_EXECUTION_ENV", "AWS_ECS_FARGATE"  # no disk of a task's outlives it
 SHARED = (
     "A table in DynamoDB (dynamodb://table) or a PostgreSQL database (postgresql://…) needs no disk here."
 )
@@ -43,11 +52,33 @@ def in_container(environ: Mapping[str, str], exists: Callable[[str], bool] = os.
     return any(environ.get(name) for name in _NAMES) or any(exists(file) for file in _FILES)
 
 
-def flaw(mount: Mount | None, *, contained: bool) -> tuple[str, str] | None:
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What this process runs in, as far as whoever made that says so."""
+
+    contained: bool
+    of_image: bool  # the root is an image's, gone with the container, and not a machine's that is kept
+    fargate: bool
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """From the environment, and what lies in the root."""
+        contained = in_container(environ)
+        of_image = contained and environ.get("container") not in _MACHINES
+        return cls(contained, of_image, environ.get(_RUNS_ON) == _FARGATE)
+
+
+def _is_remote(kind: str) -> bool:
+    """Whether a kind of file system is a network's, or may be one's."""
+    served = kind.partition(".")[0] == _PROGRAM and kind not in _LOCAL
+    return kind in _NETWORK or (served and kind not in _LAYERS)
+
+
+def flaw(mount: Mount | None, around: Around) -> tuple[str, str] | None:
     """Why a file there does not last, and what to do; None where nothing speaks against it. Pure."""
     if mount is None:
         return None
-    if mount.kind in _NETWORK:
+    if _is_remote(mount.kind):
         return (
             f"is on a network file system ({mount.kind}), where two hosts can write one file without knowing",
             "Put it on a local disk.",
@@ -59,11 +90,20 @@ def flaw(mount: Mount | None, *, contained: bool) -> tuple[str, str] | None:
             f"is in memory ({mount.kind}), and gone when the machine or the container stops",
             "Put it on a disk.",
         )
-    if mount.kind in _LAYERS and contained:
+    return _goes_with(mount, around)
+
+
+def _goes_with(mount: Mount, around: Around) -> tuple[str, str] | None:
+    """The container, the pod or the task with which a disk is gone."""
+    if (mount.kind in _LAYERS and around.contained) or (mount.point == "/" and around.of_image):
         return (
             f"is in the container's own layer ({mount.kind}), and gone with the container",
             "Mount a volume for it.",
         )
+    if _EMPTY_DIR in PurePosixPath(mount.root).parts:
+        return "is in an emptyDir of Kubernetes, and gone with the pod", "Mount a persistent volume for it."
+    if around.fargate:
+        return "is on a disk of a Fargate task, and gone with the task", "Fargate has no disk that lasts."
     return None
 
 
@@ -80,7 +120,7 @@ def must_last(
         raise _refused(path, "is in a Lambda function, whose disk is emptied at any time", instead)
     real = Path(os.path.realpath(path))
     mount = mounted(_mountinfo() if mountinfo is None else mountinfo, PurePosixPath(real))
-    found = flaw(mount, contained=in_container(environ))
+    found = flaw(mount, Around.read(environ))
     if found is not None and not _need_not(real):
         why, todo = found
         raise _refused(path, why, f"{todo} {instead}")

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
-_POINT, _OPTIONS, _FIRST_OPTIONAL = 4, 5, 6
+_ROOT, _POINT, _OPTIONS, _FIRST_OPTIONAL = 3, 4, 5, 6
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A file system at its place in the tree of files; ``kind`` is the kernel's name for it (ext4, nfs4)."""
+    """A file system at its place in the tree of files; ``kind`` is the kernel's name for it (ext4, nfs4),
+    ``root`` the folder of the file system that is there.
+    """
 
     point: str
     kind: str
     read_only: bool
+    root: str = "/"
 
 
 def mounted(mountinfo: str, path: PurePosixPath) -> Mount | None:
@@ -43,7 +46,7 @@ def _parsed(line: str) -> Mount | None:
     except ValueError:
         return None
     options = {*fields[_OPTIONS].split(","), *of_all.split(",")}
-    return Mount(_plain(fields[_POINT]), _plain(kind), "ro" in options)
+    return Mount(_plain(fields[_POINT]), _plain(kind), "ro" in options, _plain(fields[_ROOT]))
 
 
 def _plain(text: str) -> str:

@@ -3,7 +3,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from rotator.errors import LedgerUnusable
-from rotator.ledger import open_ledger
+from rotator.ledger import lasting, open_ledger
 from rotator.ledger.lasting import MARK, in_container, must_last
 from rotator.ledger.mounts import Mount, mounted
 from rotator.testing.clock import ManualClock
@@ -23,15 +23,30 @@ HOST = """\
 CONTAINER = """\
 600 500 0:53 / / rw,relatime master:230 - overlay overlay rw,lowerdir=/l,upperdir=/u,workdir=/w
 601 600 0:56 / /proc rw,nosuid - proc proc rw
-605 600 259:1 /var/lib/kubelet/pods/8f/volumes/empty-dir/state /state rw,relatime - ext4 /dev/root rw
+605 600 259:1 /var/lib/kubelet/pods/8f/volumes/kubernetes.io~empty-dir/state /state rw - ext4 /dev/root rw
+611 600 259:1 /var/lib/kubelet/pods/8f/volumes/kubernetes.io~local-volume/pv /local rw - ext4 /dev/root rw
+612 600 259:3 /ecs_vol_state /task rw,relatime - ext4 /dev/nvme1n1 rw
+613 600 0:70 / /cephfs rw - fuse.ceph-fuse ceph-fuse rw
+614 600 0:71 / /bucket rw - fuse bucket rw
+615 600 0:72 / /vm rw - virtiofs share rw
+616 600 0:73 / /bee rw - beegfs beegfs_nodev rw
+617 600 0:74 / /merged rw - fuse.mergerfs a:b rw
 606 600 259:4 / /data rw,relatime - ext4 /dev/nvme1n1 rw
 607 600 259:1 /var/lib/ecs/volumes/ledger /ledger rw,relatime master:1 - xfs /dev/nvme0n1p1 rw
 608 600 0:60 / /tmp rw - tmpfs tmpfs rw,size=65536k
 609 600 0:61 / /old rw - ext4 /dev/nvme2n1 rw
 610 600 0:62 / /old rw - tmpfs tmpfs rw
 """
+BTRFS = "22 1 0:50 /var/lib/docker/btrfs/subvolumes/ab / rw,relatime - btrfs /dev/sda rw\n"
 NONE: dict[str, str] = {}
 DOCKER = {"container": "docker"}
+FARGATE = {"AWS_EXECUTION_ENV": "AWS_ECS_FARGATE", "ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4"}
+
+
+@pytest.fixture(autouse=True)
+def no_container_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether these tests run in a container says nothing about what they tell."""
+    monkeypatch.setattr(lasting, "_FILES", ())
 
 
 def on(mountinfo: str, path: str) -> Mount | None:
@@ -77,6 +92,13 @@ def test_what_is_no_mount_says_nothing(text: str) -> None:
         (HOST, "/run/l", "in memory (tmpfs)"),
         (CONTAINER, "/root/.local/state/rotator/l", "the container's own layer (overlay)"),
         (CONTAINER, "/tmp/l", "in memory (tmpfs)"),
+        (CONTAINER, "/state/l", "in an emptyDir of Kubernetes"),
+        (CONTAINER, "/cephfs/l", "network file system (fuse.ceph-fuse)"),
+        (CONTAINER, "/bucket/l", "network file system (fuse)"),
+        (CONTAINER, "/vm/l", "network file system (virtiofs)"),
+        (CONTAINER, "/bee/l", "network file system (beegfs)"),
+        (BTRFS, "/var/lib/rotator/l", "the container's own layer (btrfs)"),
+        (HOST, "/var/lib/rotator/l", "the container's own layer (ext4)"),
     ],
 )
 def test_where_a_file_does_not_last(text: str, path: str, why: str) -> None:
@@ -92,7 +114,11 @@ def test_where_a_file_does_not_last(text: str, path: str, why: str) -> None:
     ("text", "path", "environ"),
     [
         (HOST, "/var/lib/rotator/l", NONE),
-        (CONTAINER, "/state/l", DOCKER),
+        (CONTAINER, "/local/l", {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}),
+        (CONTAINER, "/merged/l", DOCKER),
+        (BTRFS, "/var/lib/rotator/l", NONE),
+        (BTRFS, "/var/lib/rotator/l", {"container": "lxc"}),
+        (CONTAINER, "/task/l", DOCKER),
         (CONTAINER, "/data/l", {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}),
         (CONTAINER, "/ledger/l", {"ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4"}),
         ("", "/anywhere/l", DOCKER),
@@ -103,10 +129,19 @@ def test_where_a_file_lasts(text: str, path: str, environ: dict[str, str]) -> No
     must_last(Path(path), environ=environ, mountinfo=text)
 
 
-def test_a_layer_outside_containers_is_a_disk() -> None:
+def test_no_disk_of_a_fargate_task_lasts() -> None:
+    """A volume of the task, or a disk that is attached to it, ends with the task."""
+    for path in ("/task/l", "/data/l"):
+        with pytest.raises(LedgerUnusable, match="gone with the task"):
+            must_last(Path(path), environ=FARGATE, mountinfo=CONTAINER)
+
+
+def test_a_layer_outside_containers_is_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """An overlay is refused in a container alone, of which whoever made it tells."""
+    must_last(Path("/root/l"), environ=NONE, mountinfo=CONTAINER)
     for name in ("container", "KUBERNETES_SERVICE_HOST", "ECS_CONTAINER_METADATA_URI"):
         assert in_container({name: "x"}, lambda _: False)
+    monkeypatch.undo()
     assert in_container(NONE, lambda path: path == "/.dockerenv")
     assert not in_container(NONE, lambda _: False)
 
