@@ -46,11 +46,13 @@ class Webhook:
         self._outside = outside
 
     def tell(self, news: News) -> None:
-        """POST the message: any 2xx says that it was taken. The id lets the receiver see a second one."""
+        """POST the message: any 2xx says that it was taken, whatever becomes of its body. The id lets the
+        receiver see a second one.
+        """
         budget = Budget(self._outside.clock)
         key, body = self._key(), message.body(news)
         headers = {"Content-Type": "application/json", **self._signed(key, news.id, body)}
-        call = Call("POST", self._path, headers, body=body)
+        call = Call("POST", self._path, headers, body=body, status_only=True)
         answer = http.send(self._outside.network, self._base, self._outside.name, call, budget)
         if not answer.ok:
             raise http.refusal(answer, self._outside.name, self._outside.clock)

@@ -25,7 +25,9 @@ _SECONDS = re.compile(r"-?\d{1,15}(\.\d{1,6})?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer. Header names are in lower case; ``body`` is None if it was encoded or too long."""
+    """One HTTP answer. Header names are in lower case; ``body`` is None if it was encoded, too long, or
+    not read.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)

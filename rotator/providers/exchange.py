@@ -76,13 +76,17 @@ class Client:
 
 
 def exchange(client: Client, base_url: str, call: Call, seconds: float, most: int) -> Answer:
-    """Send, and read all of the answer or ``most`` bytes. Raises NotSent or Unknown and nothing else."""
+    """Send, and read all of the answer, ``most`` bytes of its body, or no body where the call says so.
+
+    Raises NotSent or Unknown and nothing else.
+    """
     try:
         with within(seconds):
             response = client.send(base_url, call, seconds)
             try:
                 headers = _headers(response.headers)
-                return Answer(response.status, headers, _body(response, headers, most))
+                body = None if call.status_only else _body(response, headers, most)
+                return Answer(response.status, headers, body)
             finally:
                 _part_if_more_came(response)
                 response.close()

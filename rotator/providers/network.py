@@ -67,6 +67,7 @@ class Call:
     query: str = field(default="", repr=False)
     body: bytes | None = field(default=None, repr=False)
     reads: bool = False  # changes nothing, so that it may be sent again
+    status_only: bool = False  # the body of its answer is not read: whether it comes whole says nothing
 
 
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
@@ -105,7 +106,7 @@ class Network:
             return self._limiters[key]
 
     def exchange(self, base_url: str, principal: str, call: Call, seconds: float) -> Answer:
-        """Send one request, and read its answer, within ``seconds``.
+        """Send one request, and read its answer, or its status alone, within ``seconds``.
 
         Raises NotSent if no connection came about, Unknown for everything that failed after that.
         """

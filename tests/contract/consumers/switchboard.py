@@ -28,6 +28,7 @@ class Switchboard:
     requests: list[Request] = field(default_factory=list)
     strayed: int = 0
     drop: bool = False
+    cut: bool = False  # the connection ends before the body of an answer does
 
     def __post_init__(self) -> None:
         board = self
@@ -64,7 +65,8 @@ class Switchboard:
             return
         status, answer = self.answer(request)
         handler.send_response(status)
-        handler.send_header("Content-Length", str(len(answer)))
+        handler.send_header("Content-Length", str(len(answer) + self.cut))
+        handler.close_connection = handler.close_connection or self.cut
         if 300 <= status < 400:
             handler.send_header("Location", f"{self.url}/elsewhere")
         if status == 429:

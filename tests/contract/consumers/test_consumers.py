@@ -16,7 +16,7 @@ from rotator import consumers
 from rotator.consumers import http as consumer_http
 from rotator.consumers import message
 from rotator.consumers.outside import Outside
-from rotator.errors import NeedsPerson, NotSent, Unknown
+from rotator.errors import NeedsPerson, NotSent, Refused, Unknown
 from rotator.interfaces import Consumer
 from rotator.model import ConsumerRef, Credential
 from rotator.providers.network import Network, Surroundings
@@ -203,6 +203,21 @@ class TestWebhook(ConsumerContract):
             signed = f"{NEWS.id}.{request.headers['webhook-timestamp']}.".encode() + request.body
             signature = base64.b64encode(hmac.digest(key.encode(), signed, hashlib.sha256)).decode()
             assert request.headers["webhook-signature"] == f"v1,{signature}"
+
+    def test_the_status_alone_says_that_it_was_taken(self, subject: WebhookSubject) -> None:
+        """A 2xx whose body breaks off was a 2xx: it is not told again, and the next message goes through."""
+        subject.board.cut = True
+        subject.consumer.tell(NEWS)
+        subject.board.cut = False
+        subject.consumer.tell(NEWS)
+        assert len(subject.board.requests) == 2
+
+    def test_a_refusal_whose_body_breaks_off_is_one(self, subject: WebhookSubject) -> None:
+        """It says that nothing happened, as it does when it comes whole."""
+        subject.board.cut = True
+        subject.mishap(Mishap.DENIED)
+        with pytest.raises(Refused, match="403"):
+            subject.consumer.tell(NEWS)
 
     def test_a_slow_receiver_is_left(self, subject: WebhookSubject, monkeypatch: pytest.MonkeyPatch) -> None:
         """One that does not answer in time may have taken it, and holds nobody up."""
