@@ -61,6 +61,7 @@ def cold(policies: Sequence[int], times: int) -> list[Start]:
     """What Lambda does at a cold start: import the handler; then the first event, each on an empty ledger."""
     with tempfile.TemporaryDirectory() as named:
         folder = Path(named)
+        need_not_last(folder)
         python = (sys.executable, "-c")
         imported = statistics.median(_wall(folder, *python, _HANDLER) for _ in range(times))
         starts = [Start("import jobs.lambda_handler", 0, imported)]
