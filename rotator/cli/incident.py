@@ -7,11 +7,11 @@ import click
 
 from rotator.cli import output, session
 from rotator.cli.options import NotDone, Options, Wrong, json_option
-from rotator.cli.ordering import final, look, reported
-from rotator.incident.coverage import Asked, Coverage
+from rotator.cli.ordering import asked_of, final, look, reported
+from rotator.incident.coverage import Coverage
 from rotator.incident.page import page
 from rotator.incident.record import Incident, incidents
-from rotator.incident.report import Line, Report
+from rotator.incident.report import Line, Report, with_missing
 from rotator.interfaces import Ledger
 from rotator.model import Policy
 
@@ -61,9 +61,10 @@ def _told(options: Options, ledger: Ledger, one: Incident) -> Report:
     by_secret = session.book(options).by_secret
     policies = [_policy(ledger, by_secret, secret) for secret in one.secrets]
     known = [policy for policy in policies if policy is not None]
-    asked = Asked(at=one.at, dead=one.grace is not None and not one.grace)
-    outcomes = {policy.name: final(look(ledger, policy, asked)) for policy in known}
-    return reported(ledger, one, known, outcomes)
+    outcomes = {policy.name: final(look(ledger, policy, asked_of(one, policy.target.id))) for policy in known}
+    told = reported(ledger, one, known, outcomes)
+    missing = [secret for secret in one.secrets if secret not in {policy.target.id for policy in known}]
+    return with_missing(told, missing)
 
 
 def _policy(ledger: Ledger, by_secret: Mapping[str, Policy], secret: str) -> Policy | None:

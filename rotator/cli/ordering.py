@@ -76,13 +76,19 @@ def _incident(world: "Wiring", wish: Wish) -> Incident:
         secrets=tuple(policy.target.id for policy in wish.policies),
         grace=wish.grace,
         revoke_first=bool(wish.contain),
-        leaked=bool(wish.leaked),
+        leaked=wish.leaked,
         besides=wish.besides,
     )
     incident = record.begin(world.ledger, asked)
     if incident.id != asked.id:
         click.echo(f"Going on with incident {incident.id}, begun {incident.at:%Y-%m-%d %H:%M:%S}Z.", err=True)
     return incident
+
+
+def asked_of(incident: Incident, secret: str) -> Asked:
+    """What an incident asks of one secret."""
+    none = incident.grace is not None and not incident.grace
+    return Asked(at=incident.at, dead=none, leaked=incident.leaked.get(secret))
 
 
 def reported(
@@ -128,7 +134,7 @@ class _Going:
         self._world = world
         self._worker = worker
         self._wish = wish
-        self._asked = Asked(at=incident.at, dead=wish.grace == timedelta(0))
+        self._incident = incident
         self._members = everybody(wish.policies)
         self._by_id = {policy.target.id: policy for policy in wish.policies}
         self._outcomes: dict[str, Outcome] = {}  # by secret, of those that ended
@@ -180,7 +186,7 @@ class _Going:
         """How those under way stand, by the ledger: whoever carries them out."""
         self._seen = {}
         for key, known in read_some(self._world.ledger, list(self._since)).items():
-            found = _outcome(self._world.ledger, self._by_id[key], known, self._asked)
+            found = _outcome(self._world.ledger, self._by_id[key], known, asked_of(self._incident, key))
             self._seen[key] = found
             if found.ended:
                 self._outcomes[key] = self._seen.pop(key)
@@ -191,7 +197,7 @@ class _Going:
         waits for.
         """
         for key, known in read_some(self._world.ledger, list(self._by_id)).items():
-            found = _outcome(self._world.ledger, self._by_id[key], known, self._asked)
+            found = _outcome(self._world.ledger, self._by_id[key], known, asked_of(self._incident, key))
             if found.key_id is not None and found.ended:
                 self._outcomes[key] = found
             elif found.key_id is not None:
@@ -210,7 +216,7 @@ class _Going:
         if key in self._outcomes:
             return self._outcomes[key]
         if key in self._since:
-            return final(look(self._world.ledger, policy, self._asked))
+            return final(look(self._world.ledger, policy, asked_of(self._incident, key)))
         return Outcome(policy.name, Coverage.UNCOVERED, "not begun: give the same command again")
 
 

@@ -70,7 +70,7 @@ class Lazy(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="\b\nNew here?      rotator demo\n"
     "Your policies: rotator validate, rotator plan, rotator daemon\n"
-    'A key leaked:  rotator run-now NAME --reason "seen in a chat"',
+    'A key leaked:  rotator run-now --leaked --reason "seen in a chat" < FILE',
 )
 @click.version_option(__version__, prog_name="rotator", message="%(prog)s %(version)s")
 @click.option(

@@ -20,6 +20,7 @@ from rotator.cli.planning import PlanRow, plan_rows, traits_of
 from rotator.cli.reading import read_some
 from rotator.cli.select import Choice, issued_before, moment, select
 from rotator.incident.plan import Cost, Plan, plan
+from rotator.incident.record import going_on
 from rotator.model import Policy
 
 LONGEST_REASON = 500
@@ -123,7 +124,15 @@ def run_now(
         selected = tuple(one for one in selected if one.target.id in {each.secret for each in found.held})
     else:
         selected, found = select(book.policies, choice), Search()
-    planned = _planned(options, selected, choice, least, found if leaked else None, revoke_first=revoke_first)
+    planned = _planned(
+        options,
+        selected,
+        choice,
+        least,
+        found if leaked else None,
+        revoke_first=revoke_first,
+        reason=reasoned(reason, dry_run=dry_run),
+    )
     chosen, first = planned.policies, planned.contained
     if not (revoke_first or leaked):
         _fit_for_tokens(chosen, names, revoke_now=revoke_now, grace=grace)
@@ -202,13 +211,15 @@ def _planned(
     leaked: Search | None,
     *,
     revoke_first: bool,
+    reason: str,
 ) -> _Planned:
     """The plan for the policies that were selected, in the order in which they are rotated."""
     with session.reading(options) as ledger:
         now = ledger.now() if ledger else datetime.now(UTC)
         known = read_some(ledger, [policy.target.id for policy in selected]) if ledger else {}
         holds = overall(ledger)
-    chosen = issued_before(selected, known, choice)
+        again = going_on(ledger, reason) if ledger and reason else frozenset()
+    chosen = issued_before(selected, known, choice, again)
     asked = [
         policy if grace is None or policy.renew is not None else replace(policy, grace=grace)
         for policy in chosen

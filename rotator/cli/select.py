@@ -1,7 +1,7 @@
 """Which policies a command line means."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -98,15 +98,23 @@ def _known(what: str, name: str | None, names: Iterable[str]) -> None:
 
 
 def issued_before(
-    policies: Sequence[Policy], known: Mapping[str, Known], choice: Choice
+    policies: Sequence[Policy],
+    known: Mapping[str, Known],
+    choice: Choice,
+    going_on: Collection[str] = (),
 ) -> tuple[Policy, ...]:
     """Those whose key is older than the time that was chosen by. A key whose age nobody knows may be, and is
-    among them. Raises Wrong where there is none.
+    among them, and so is a secret of an incident that goes on: its old key may live, though its new one is
+    young. Raises Wrong where there is none.
     """
     before = choice.issued_before
     if before is None:
         return tuple(policies)
-    found = tuple(policy for policy in policies if _older(known.get(policy.target.id), before))
+    found = tuple(
+        policy
+        for policy in policies
+        if _older(known.get(policy.target.id), before) or policy.target.id in going_on
+    )
     if not found:
         raise Wrong(f"No policy is selected by {choice}: every key is younger.")
     return found

@@ -39,10 +39,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was ordered, and when by the ledger's clock. ``dead`` waits until the old keys are proven dead."""
+    """What was ordered, and when by the ledger's clock. ``dead`` waits until the old keys are proven dead;
+    ``leaked`` is the version that held the key which leaked, where the order is about one.
+    """
 
     at: datetime
     dead: bool
+    leaked: str | None = None
 
 
 def outcome(
@@ -70,8 +73,9 @@ def outcome(
 def _hurried(known: Known, debts: Iterable[Debt], asked: Asked) -> bool:
     """Whether the order was about a leaked key that had been replaced before: nothing is rotated."""
     serving = known.state.current.version if known.state.current else None
-    leaked = (one for one in debts if one.reason is DebtReason.LEAKED and one.version != serving)
-    return any(one.ended_at is None or one.ended_at >= asked.at for one in leaked)
+    if asked.leaked is None or asked.leaked == serving:
+        return False
+    return any(one.reason is DebtReason.LEAKED and one.version == asked.leaked for one in debts)
 
 
 def _none_rotated(
@@ -82,7 +86,12 @@ def _none_rotated(
     if last is None or last.ended_at is None or last.ended_at < asked.at:
         if _hurried(known, debts, asked):
             return None
-        return Outcome(name, Coverage.UNCOVERED, "the order was withdrawn before it began")
+        return Outcome(name, Coverage.UNCOVERED, "not begun, or its order was withdrawn: order it again")
+    if last.back is not None:
+        why = (
+            f"rolled back to the key before, which is in service: rotator run-now {name} --reason TEXT --yes"
+        )
+        return Outcome(name, Coverage.UNCOVERED, why)
     if last.phase is not Phase.FAILED:
         return None
     contained = known.state.current is not None and known.state.current.contained

@@ -1,8 +1,8 @@
 """What the ledger remembers of an incident: who asked for what, and when. So the same command goes on."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from rotator.interfaces import Ledger
@@ -17,8 +17,8 @@ class Incident:
     """One order of a person over many secrets, by the ledger's clock.
 
     ``secrets`` are canonical ids in the order of the plan; ``grace`` is None for each policy's own;
-    ``ended_at`` is when all of it was covered. They are those that held a key which ``leaked``; ``besides``
-    is then what a person must see to beside them, as sentences.
+    ``ended_at`` is when all of it was covered. ``leaked`` is by secret the version that held the key, where one
+    did, and ``besides`` then what a person must see to beside them, as sentences.
     """
 
     id: str
@@ -29,15 +29,16 @@ class Incident:
     grace: timedelta | None = None
     revoke_first: bool = False
     ended_at: datetime | None = None
-    leaked: bool = False
+    leaked: Mapping[str, str] = field(default_factory=dict)
     besides: tuple[str, ...] = ()
 
     def means(self, other: "Incident") -> bool:
         """Whether both ask for the same, whoever gives the command. Fewer secrets hold a leaked key later."""
-        mine = (self.reason, self.grace, self.revoke_first, self.leaked)
-        alike = mine == (other.reason, other.grace, other.revoke_first, other.leaked)
+        mine = (self.reason, self.grace, self.revoke_first, bool(self.leaked))
+        alike = mine == (other.reason, other.grace, other.revoke_first, bool(other.leaked))
         ours, theirs = frozenset(self.secrets), frozenset(other.secrets)
-        return alike and (ours >= theirs if self.leaked else ours == theirs)
+        same_key = all(self.leaked.get(secret) == version for secret, version in other.leaked.items())
+        return alike and same_key and (ours >= theirs if self.leaked else ours == theirs)
 
 
 def begin(ledger: Ledger, asked: Incident) -> Incident:
@@ -55,6 +56,12 @@ def _besides(ledger: Ledger, known: Incident, besides: tuple[str, ...]) -> Incid
     if now != known and ledger.swap(f"{_PREFIX}{known.id}", _text(known), _text(now)):
         return now
     return known
+
+
+def going_on(ledger: Ledger, reason: str) -> frozenset[str]:
+    """The secrets of incidents of this reason that are not covered yet, and that the same command means."""
+    known = (one for one in incidents(ledger) if one.reason == reason and one.ended_at is None)
+    return frozenset(secret for one in known if ledger.now() - one.at < SAME for secret in one.secrets)
 
 
 def covered(ledger: Ledger, incident: Incident) -> Incident:
@@ -88,7 +95,7 @@ def _text(one: Incident) -> str:
             "grace": grace,
             "revoke_first": one.revoke_first,
             "ended_at": one.ended_at.isoformat() if one.ended_at else None,
-            "leaked": one.leaked,
+            "leaked": dict(one.leaked),
             "besides": one.besides,
         }
     )
@@ -105,6 +112,6 @@ def _read(text: str) -> Incident:
         grace=None if kept["grace"] is None else timedelta(seconds=kept["grace"]),
         revoke_first=kept["revoke_first"],
         ended_at=datetime.fromisoformat(kept["ended_at"]) if kept["ended_at"] else None,
-        leaked=kept.get("leaked", False),
+        leaked=kept.get("leaked", {}),
         besides=tuple(kept.get("besides", ())),
     )

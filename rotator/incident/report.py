@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rotator.audit.certificates import Certificate
@@ -75,6 +75,22 @@ def report(incident: Incident, found: Sequence[Found], now: datetime) -> Report:
     return Report(incident, now, lines, dict(counts), len(times), max(times, default=None))
 
 
+def with_missing(told: Report, secrets: Sequence[str]) -> Report:
+    """The report with those that no policy names any more and of which nothing was begun: not covered."""
+    why = "no policy names it any more, and nothing was begun: put the policy back, and give the order again"
+    lines = tuple(_missing(secret, why) for secret in secrets)
+    counts = Counter(told.counts) + Counter(str(line.coverage) for line in lines)
+    return replace(told, lines=(*told.lines, *lines), counts=dict(counts))
+
+
+def _missing(secret: str, why: str) -> Line:
+    return Line(
+        policy="-", owner=None, provider="-", store="-", secret=secret, coverage=Coverage.UNCOVERED, why=why,
+        old_keys=(), new_key=None, began_at=None, in_use_at=None, contained_at=None, contained_after=None,
+        dies_at=None, certificates=(),
+    )  # fmt: skip
+
+
 def _line(incident: Incident, found: Found) -> Line:
     policy, outcome = found.policy, found.outcome
     rotation = _rotation(incident, found.rotations)
@@ -108,7 +124,10 @@ def _rotation(incident: Incident, rotations: Sequence[Rotation]) -> Rotation | N
         (
             one
             for one in rotations
-            if one.phase is Phase.PROMOTED and one.ended_at is not None and one.ended_at >= incident.at
+            if one.phase is Phase.PROMOTED
+            and one.back is None
+            and one.ended_at is not None
+            and one.ended_at >= incident.at
         ),
         None,
     )

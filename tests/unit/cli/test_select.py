@@ -40,6 +40,8 @@ def test_keys_are_chosen_by_their_age_and_unknown_ages_are_not_left_out() -> Non
     choice = Choice(issued_before=NOW - timedelta(days=1))
     assert issued_before(ALL, {A.target.id: young, B.target.id: old}, choice) == (B, C)
     assert issued_before(ALL, {}, Choice(everything=True)) == ALL
+    given = {A.target.id: young, B.target.id: old}
+    assert issued_before(ALL, given, choice, {A.target.id}) == (A, B, C)
     with pytest.raises(Wrong, match="younger"):
         issued_before((A,), {A.target.id: young}, choice)
 

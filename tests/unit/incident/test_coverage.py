@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.incident.coverage import Asked, Coverage, outcome
-from rotator.model import Block, Debt, DebtPhase, Order, Phase, Provenance, Rotation
+from rotator.model import Back, Block, Debt, DebtPhase, DebtReason, Order, Phase, Provenance, Rotation
 from rotator.people import Known
 from tests.unit.cli.records import NOW, debt, known, policy, rotation
 
@@ -73,3 +73,22 @@ def test_a_declared_death_is_not_called_proven() -> None:
     settled = replace(DEAD, phase=DebtPhase.SETTLED)
     asked = Asked(BEFORE, dead=True)
     assert "not proven" in outcome(POLICY, known(POLICY), PROMOTED, [settled], asked=asked, now=NOW).why
+
+
+def test_a_secret_that_was_rolled_back_is_not_covered() -> None:
+    """The key before is in service again, whatever was rotated in between."""
+    back = replace(PROMOTED, back=Back("debt1", "ann", timedelta(days=1)))
+    found = outcome(POLICY, known(POLICY), back, [], asked=Asked(BEFORE, dead=False), now=NOW)
+    assert (found.state, found.key_id) == (Coverage.UNCOVERED, None)
+    assert "run-now orders" in found.why
+
+
+def test_a_leaked_key_of_another_order_covers_nothing() -> None:
+    """Only where the key that this order is about serves no more there is nothing to rotate."""
+    leaked = debt(POLICY, reason=DebtReason.LEAKED, version="v0")
+    given = (POLICY, known(POLICY), OLD, [leaked])
+    assert outcome(*given, asked=Asked(BEFORE, dead=False), now=NOW).state is Coverage.UNCOVERED
+    serving = Asked(BEFORE, dead=False, leaked="v1")
+    assert outcome(*given, asked=serving, now=NOW).state is Coverage.UNCOVERED
+    about = Asked(BEFORE, dead=False, leaked="v0")
+    assert outcome(*given, asked=about, now=NOW).state is Coverage.ROTATED

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.incident.record import Incident, begin, covered, incidents
+from rotator.incident.record import Incident, begin, covered, going_on, incidents
 from rotator.interfaces import Ledger
 from rotator.ledger import open_ledger
 from rotator.testing.clock import ManualClock
@@ -55,10 +55,10 @@ def test_another_command_is_another_incident(ledger: Ledger, other: dict[str, ob
 
 def test_fewer_secrets_hold_a_leaked_key_when_the_command_is_given_again(ledger: Ledger) -> None:
     """It is the same incident, with what a person must see to now."""
-    first = begin(ledger, asked(ledger, "1", leaked=True, besides=("not looked at: a",)))
-    again = begin(ledger, asked(ledger, "2", leaked=True, secrets=("a",)))
+    first = begin(ledger, asked(ledger, "1", leaked={"a": "v1"}, besides=("not looked at: a",)))
+    again = begin(ledger, asked(ledger, "2", leaked={"a": "v1"}, secrets=("a",)))
     assert (again.id, again.secrets, again.besides) == (first.id, first.secrets, ())
-    assert begin(ledger, asked(ledger, "3", leaked=True, secrets=("c",))).id == "3"
+    assert begin(ledger, asked(ledger, "3", leaked={"c": "v1"}, secrets=("c",))).id == "3"
 
 
 def test_an_incident_of_another_day_is_another_one(ledger: Ledger, clock: ManualClock) -> None:
@@ -66,3 +66,18 @@ def test_an_incident_of_another_day_is_another_one(ledger: Ledger, clock: Manual
     begin(ledger, asked(ledger, "1"))
     clock.advance(timedelta(days=1))
     assert begin(ledger, asked(ledger, "2")).id == "2"
+
+
+def test_an_incident_that_is_not_covered_keeps_its_secrets(ledger: Ledger, clock: ManualClock) -> None:
+    """Whatever they were chosen by may not choose them a second time."""
+    first = begin(ledger, asked(ledger, "1"))
+    assert going_on(ledger, "laptop lost") == {"a", "b"}
+    assert going_on(ledger, "another") == frozenset()
+    covered(ledger, first)
+    assert going_on(ledger, "laptop lost") == frozenset()
+
+
+def test_another_leaked_key_is_another_incident(ledger: Ledger) -> None:
+    """Though it is in the same secret, and the reason is the same."""
+    begin(ledger, asked(ledger, "1", leaked={"a": "v1"}))
+    assert begin(ledger, asked(ledger, "2", leaked={"a": "v2"})).id == "2"

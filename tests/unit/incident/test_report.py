@@ -6,7 +6,7 @@ from rotator.audit.certificates import Certificate, Death
 from rotator.incident.coverage import Coverage, Outcome
 from rotator.incident.page import page
 from rotator.incident.record import Incident
-from rotator.incident.report import Found, Report, report
+from rotator.incident.report import Found, Report, report, with_missing
 from rotator.model import Debt, DebtPhase, DebtReason, Phase
 from tests.unit.cli.records import NOW, debt, policy, rotation
 
@@ -53,6 +53,16 @@ def test_an_incident_is_covered_when_everything_is() -> None:
     found = told(DEAD)
     assert (found.covered, found.contained, found.longest) == (False, 1, timedelta(minutes=2))
     assert found.counts == {"rotated": 1, "failed": 1}
+
+
+def test_a_secret_that_nothing_names_any_more_is_not_left_out() -> None:
+    """What was asked for and never begun keeps an incident from being covered."""
+    whole = report(INCIDENT, [Found(ORDERS, ROTATED, [PROMOTED], [DEAD], [PROOF])], NOW)
+    assert whole.covered
+    found = with_missing(whole, ["aws|bot"])
+    assert not found.covered
+    assert found.counts == {"rotated": 1, "not covered": 1}
+    assert found.lines[1].secret == "aws|bot"
 
 
 class Reader(HTMLParser):
