@@ -17,8 +17,8 @@ class Incident:
     """One order of a person over many secrets, by the ledger's clock.
 
     ``secrets`` are canonical ids in the order of the plan; ``grace`` is None for each policy's own;
-    ``ended_at`` is when all of it was covered. ``leaked`` is by secret the version that held the key, where one
-    did, and ``besides`` then what a person must see to beside them, as sentences.
+    ``ended_at`` is when all of it was covered. ``leaked`` is by secret the version that held the key, where
+    one did, and ``besides`` then what a person must see to beside them, as sentences.
     """
 
     id: str
