@@ -1,6 +1,6 @@
 """``python -m tests.bench``: what rotations, ticks, memory and starts cost, and the four steps beside them.
 
-About ten minutes on two cores. ``--quick`` tries every part in small, and its figures mean nothing;
+About twenty minutes on two cores. ``--quick`` tries every part in small, and its figures mean nothing;
 ``--json`` prints one document instead of tables.
 """
 
