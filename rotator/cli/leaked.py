@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 THREADS = 16
 _TELL = 100  # secrets between two lines of progress
 _NOTHING = "Nothing was done."
+_SHORTEST = 8  # characters of a part of a text that may be a key
 
 
 class Where(StrEnum):
@@ -109,16 +110,25 @@ def brought() -> Credential:
 
 
 def _parts(text: str) -> Sequence[str]:
-    """The values that are looked for: the text itself, or each text of the JSON object that it is."""
+    """The values that are looked for: the text and what it may spell, or each text of a JSON object."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
         found = None
-    parts = [part for part in found.values() if isinstance(part, str)] if isinstance(found, dict) else [text]
-    kept = [part for part in parts if part]
+    told = found.values() if isinstance(found, dict) else (text, *_spelled(text))
+    kept = list(dict.fromkeys(part for part in told if isinstance(part, str) and part))
     if not kept:
         raise Wrong(f"There is no key on standard input. {_NOTHING}")
     return kept
+
+
+def _spelled(text: str) -> Iterator[str]:
+    """What people copy a key with: other lines, blanks, ``NAME=`` before it, quotes around it."""
+    for line in text.splitlines():
+        for part in (line, line.partition("=")[2], line.partition(":")[2]):
+            bare = part.strip().rstrip(",;").strip("\"'`").strip()
+            if len(bare) >= _SHORTEST:
+                yield bare
 
 
 # --- the search ------------------------------------------------------------------------------------------

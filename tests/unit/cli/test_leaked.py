@@ -126,3 +126,19 @@ def test_what_is_no_key_is_refused(given: bytes, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(Wrong) as refused:
         leaked.brought()
     assert "xxx" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        VALUE,
+        f"  {VALUE} \n",
+        f"API_SECRET={VALUE}\n",
+        f"export API_SECRET='{VALUE}'",
+        f'  "api_secret": "{VALUE}",',
+        f"# the desk's\nAPI_KEY=of-nobody\nAPI_SECRET={VALUE}\n",
+    ],
+)
+def test_a_key_is_found_as_people_copy_it(text: str) -> None:
+    """With a name, quotes, blanks or other lines around it, it is found all the same."""
+    assert VALUE in leaked._parts(text.rstrip("\r\n"))
