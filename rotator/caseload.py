@@ -217,14 +217,27 @@ def _new_key_wanted(desk: Desk, live: Rotation, run: Order) -> Again | Ended:
 
 
 def in_force(desk: Desk, live: Rotation, policy: Policy | None) -> Rotation:
-    """A rotation under the trigger that its policy has now: the store answers for that one alone."""
-    if policy is None or live.policy.target.native == policy.target.native:
+    """A rotation under the trigger that its policy has now, since the store answers for that one alone; and,
+    while no key was asked for, under the key settings that it has now: corrected ones let it go on.
+    """
+    if policy is None:
         return live
-    native = policy.target.native
-    target = replace(live.policy.target, native=native)
-    live = replace(live, policy=replace(live.policy, target=target), asked=live.asked if native else None)
+    native, before = policy.target.native, live.policy
+    now = replace(before, target=replace(before.target, native=native))
+    if live.phase is Phase.PLANNED and _alike(before, policy) and before.key != policy.key:
+        now = replace(now, key=policy.key)
+        wanted = {**live.wanted, **policy.key} if live.wanted else live.wanted
+        live = replace(live, wanted=wanted, look_at=None, looks=0)
+    if now == before:
+        return live
+    live = replace(live, policy=now, asked=live.asked if native else None)
     desk.write(rotation=live)
     return live
+
+
+def _alike(one: Policy, other: Policy) -> bool:
+    """Whether both have keys of one kind, so that the settings of one mean the same in the other."""
+    return (one.provider.type, one.kind) == (other.provider.type, other.kind)
 
 
 def _next(desk: Desk, policy: Policy, orders: Mapping[str, Order]) -> list[Again | Ended]:

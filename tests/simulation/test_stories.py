@@ -1,6 +1,6 @@
 """What the two stories do when the world is not as it should be: one rule each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import time, timedelta
 from pathlib import Path
@@ -852,6 +852,27 @@ def test_changed_key_settings_make_a_policy_due(sim: Sim) -> None:
     began = sim.clock.now()
     until(sim, until_promoted)
     assert sim.clock.now() < began + timedelta(hours=1)
+
+
+def test_corrected_key_settings_let_a_rotation_go_on_that_waits(sim: Sim) -> None:
+    """Nothing was issued with the wrong ones: nobody has to take the policy away first."""
+    issue = sim.provider.issue
+
+    def refused(label: str, wanted: Mapping[str, object]) -> Issued:
+        if "scopes" not in wanted:
+            raise NeedsPerson("no-such-scope", "the provider knows no such scope.", todo="correct it")
+        return issue(label, wanted)
+
+    bend(sim.provider, "issue", refused)
+    sim.order()
+    until(sim, lambda: "blocked" in kinds(sim))
+    assert live(sim) is Phase.PLANNED
+    sim.policy = replace(POLICY, key={"scopes": ["read"]})
+    sim.start()
+    until(sim, lambda: "promoted" in kinds(sim))
+    assert kinds(sim).count("began") == 1
+    sim.run()
+    sim.ended_well()
 
 
 def test_the_place_that_a_policy_left_does_not_keep_its_key_alive(sim: Sim) -> None:
