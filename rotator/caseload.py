@@ -224,7 +224,8 @@ def in_force(desk: Desk, live: Rotation, policy: Policy | None) -> Rotation:
         return live
     native, before = policy.target.native, live.policy
     now = replace(before, target=replace(before.target, native=native))
-    if live.phase is Phase.PLANNED and _alike(before, policy) and before.key != policy.key:
+    unasked = live.phase is Phase.PLANNED and live.back is None  # a key that comes back has its settings
+    if unasked and _alike(before, policy) and before.key != policy.key:
         now = replace(now, key=policy.key)
         wanted = {**live.wanted, **policy.key} if live.wanted else live.wanted
         live = replace(live, wanted=wanted, look_at=None, looks=0)
