@@ -15,6 +15,7 @@ from rotator.blocks import block_key
 from rotator.errors import EffectError, NeedsPerson, Refused
 from rotator.interfaces import EFFECT_SECONDS, Consumer, Ledger, Provider, SecretStore, Stored, World
 from rotator.model import (
+    LOCKED_OUT,
     Again,
     Block,
     Change,
@@ -29,6 +30,7 @@ from rotator.model import (
     Rotation,
     SecretState,
     Target,
+    locked_out,
     stop_in_force,
 )
 
@@ -38,6 +40,7 @@ _KEEP = timedelta(minutes=5)
 _COUNTED = timedelta(minutes=1)  # shorter than a claim
 _EFFECT = timedelta(seconds=EFFECT_SECONDS)
 _STOPPED = timedelta(minutes=1)  # until a stop is looked at again; a pass begins nothing while it lasts
+NO_LIVING_KEY = "The key in service is dead, so that whoever reads the secret is locked out."
 _OUR_OWN = {"rate-limited", "login-held"}  # kinds of errors that are no failure of the provider
 
 
@@ -138,6 +141,10 @@ class Desk:
         if self._debts is None:
             self._debts = {debt.id: debt for debt in self.world.ledger.debts(self.state.id)}
         return list(self._debts.values())
+
+    def locked_out(self) -> bool:
+        """Whether the key in service died before there was another one."""
+        return locked_out(self.state, self.debts())
 
     def provider(self, policy: Policy) -> Provider:
         """The adapter of a policy's provider."""
@@ -292,19 +299,24 @@ class Desk:
         debt: Debt | None = None,
         **data: str | None,
     ) -> Event:
-        """An event of this secret, with the ids that people search by."""
+        """An event of this secret, with the ids that people search by.
+
+        An alarm says first, and as loudly as can be, that the key in service is dead.
+        """
         subject = rotation or debt
+        locked = level is Level.ALARM and self.locked_out()
         known = {
             "policy": subject.policy.name if subject else self.state.policy,
             "provider": subject.policy.provider.name if subject else None,
             "owner": subject.policy.owner if subject else None,
             "step": str(subject.phase) if subject else None,
+            **({LOCKED_OUT: "yes"} if locked else {}),
             **data,
         }
         return Event(
             secret=self.state.id,
             kind=kind,
-            text=text,
+            text=f"{NO_LIVING_KEY} {text}" if locked else text,
             level=level,
             rotation=rotation.id if rotation else None,
             debt=debt.id if debt else None,

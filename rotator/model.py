@@ -618,6 +618,20 @@ class Debt:
     block: Block | None = None
 
 
+def locked_out(state: SecretState, debts: Iterable[Debt]) -> bool:
+    """Whether the key that a secret holds died before there was another one, so that whoever reads the secret
+    is locked out; ``debts`` are its open ones: a refused key may still be to be proven dead.
+    """
+    current = state.current
+    if current is None:
+        return False
+    refused = (debt for debt in debts if debt.contain and debt.refused_at is not None)
+    return current.contained or any(debt.key_id == current.key_id for debt in refused)
+
+
+LOCKED_OUT = "locked_out"  # in the data of an alarm about such a secret
+
+
 class Level(StrEnum):
     """How loud an event is."""
 

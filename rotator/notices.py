@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from rotator.model import Event, Policy, StoreRef
+from rotator.model import LOCKED_OUT, Event, Policy, StoreRef
 
 TAGS = ("policy", "provider", "owner", "step", "error", "key_id", "where")  # of an event's data
 IDS = ("secret", "kind", "rotation", "debt")  # of an event itself
@@ -43,6 +43,11 @@ def severity(kind: str) -> Severity:
     return _OF_KIND.get(kind, Severity.WARNING)
 
 
+def severity_of(event: Event) -> Severity:
+    """That of its kind; whatever befalls a secret whose key in service is dead wakes somebody."""
+    return Severity.CRITICAL if event.data.get(LOCKED_OUT) else severity(event.kind)
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """Where people read. The field ``url`` of ``secret`` in ``store`` is its address, as Apprise has them."""
@@ -72,7 +77,7 @@ class Route:
             all(tags.get(name) == value for name, value in self.tags.items())
             and self.owner in (None, owner)
             and self.provider in (None, provider)
-            and (not self.severity or severity(event.kind) in self.severity)
+            and (not self.severity or severity_of(event) in self.severity)
         )
 
 
@@ -99,7 +104,7 @@ def fields_of(event: Event) -> dict[str, str]:
     found = {**{name: event.data.get(name) for name in TAGS}, **ids}
     return {
         **{name: str(value) for name, value in found.items() if value},
-        "severity": str(severity(event.kind)),
+        "severity": str(severity_of(event)),
         "text": event.text,
     }
 

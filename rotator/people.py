@@ -20,6 +20,7 @@ from rotator.model import (
     Rotation,
     SecretState,
     Untold,
+    locked_out,
 )
 
 _PHASES = {
@@ -176,6 +177,8 @@ def stands(known: Known | None, now: datetime, *, gone: bool = False) -> str:
 
 def _at_rest(known: Known, now: datetime) -> str:
     """What holds a secret without a live rotation, else what its old keys wait for."""
+    if locked_out(known.state, known.debts):
+        return "no living key"
     if paused_until(known, now) is not None:
         return "paused"
     if any(debt.reason is DebtReason.LEAKED and debt.not_before is None for debt in known.debts):
@@ -266,10 +269,9 @@ def acts(policy: Policy | None, known: Known) -> Iterable[Act]:
     """Everything that waits for a person, most urgent first, each thing once."""
     name = policy.name if policy else known.state.policy
     who = (policy.owner if policy else None) or "whoever runs rotator"
-    if known.provider_block is not None:
-        yield Act("whoever runs rotator", known.provider_block.reason, known.provider_block.todo)
-    if known.provider_pause is not None and (policy is None or policy.renew is None):
-        yield Act("whoever runs rotator", known.provider_pause.reason, known.provider_pause.todo)
+    if locked_out(known.state, known.debts) and policy is not None:
+        yield Act(who, "the key in use is dead: whoever reads the secret is locked out", _out(policy, known))
+    yield from _at_provider(policy, known)
     if policy is not None and known.state.gone:
         todo = "give every worker the same policy files; one that has the policy takes it up within minutes"
         yield Act("whoever runs rotator", "a worker without this policy marked it as deleted", todo)
@@ -288,6 +290,24 @@ def acts(policy: Policy | None, known: Known) -> Iterable[Act]:
     if policy is None and known.state.current is not None:
         key = known.state.current.key_id or "of unknown id"
         yield Act(who, f"the policy was deleted; key {key} lives on", "revoke it at the provider, or keep it")
+
+
+def _at_provider(policy: Policy | None, known: Known) -> Iterable[Act]:
+    """What its provider waits for; a token goes on while that is paused."""
+    pause = known.provider_pause if policy is None or policy.renew is None else None
+    for held in (known.provider_block, pause):
+        if held is not None:
+            yield Act("whoever runs rotator", held.reason, held.todo)
+
+
+def _out(policy: Policy, known: Known) -> str:
+    """The way to a living key."""
+    block = known.provider_block or known.state.block
+    if block is not None:
+        return block.todo
+    if known.rotation is not None or "run" in known.orders:
+        return f"another one is on its way: rotator history {policy.name}"
+    return f"rotator run-now {policy.name} --reason TEXT"
 
 
 def _foreign(policy: Policy | None, state: SecretState) -> bool:

@@ -36,6 +36,7 @@ _NAMED = 20  # keys that a person is told of
 _AT_PROVIDER = {"not-as-asked", "not-verified", "wrong-account"}  # what a provider's keys turn out to be
 _UNASKED = timedelta(days=1)  # a rotation of the store's own that does not go on for so long is given up
 _STUCK = 9  # looks without a step forward, about half an hour, after which people are told
+_LOCKED_OUT = 1  # the same where the key in service is dead: at the second look
 
 
 def token(desk: Desk) -> str:
@@ -81,7 +82,7 @@ def met(desk: Desk, rotation: Rotation, error: EffectError | NeedsPerson) -> Aga
     now = desk.now()
     look_at = max(now + backoff.after_looks(rotation.looks), error.retry_at or now)
     waiting = replace(rotation, looks=rotation.looks + 1, look_at=look_at, error=error.kind)
-    stuck = rotation.looks == _STUCK
+    stuck = rotation.looks == (_LOCKED_OUT if desk.locked_out() else _STUCK)
     level = Level.ALARM if stuck else Level.INFO
     kind = "stuck" if stuck else "retry"
     told = desk.event(
@@ -264,9 +265,8 @@ def _fail(
     failed = replace(rotation, phase=Phase.FAILED, ended_at=now, look_at=None, error=kind)
     state = replace(state, failures=state.failures + 1, failed_at=now, block=block)
     todo = f" To do: {blocked.todo}" if blocked else ""
-    contained = state.current is not None and state.current.contained
-    left = "the secret holds a key that is dead" if contained else "the old key stays in service"
-    text = f"rotation failed, {left}: {why}{todo}"
+    left = "" if desk.locked_out() else ", the old key stays in service"
+    text = f"rotation failed{left}: {why}{todo}"
     told = desk.event("failed", text, level=Level.ALARM, rotation=rotation, error=kind)
     events = [told, *events_of(desk, debts)]
     desk.write(state=state, rotation=failed, debts=debts, events=events, frees=frees)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from rotator import due
-from rotator.model import Debt, DebtPhase, DebtReason, Phase, Policy, Rotation
+from rotator.model import Debt, DebtPhase, DebtReason, Phase, Policy, Rotation, locked_out
 from rotator.people import Known, adopt_command, is_ours_to_revoke, stands, unproven, untold
 
 SOON = timedelta(minutes=1)
@@ -94,8 +94,8 @@ def _none_rotated(
         return Outcome(name, Coverage.UNCOVERED, why)
     if last.phase is not Phase.FAILED:
         return None
-    contained = known.state.current is not None and known.state.current.contained
-    left = "the old key is dead, and no other is in service" if contained else "the old key stays"
+    out = locked_out(known.state, known.debts)
+    left = "the old key is dead, and no other is in service" if out else "the old key stays"
     return Outcome(name, Coverage.FAILED, f"{last.error or 'failed'}: {left}; see rotator history {name}")
 
 

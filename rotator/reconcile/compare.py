@@ -202,8 +202,12 @@ def _key_gone(view: View, one: Holding, listed: Listing | None) -> Iterator[Find
         return
     if not any(key.live and key.key_id == known.key_id for key in listed.keys):
         text = f"{listed.provider.name} does not list key {known.key_id} as live, which the secret holds"
-        text += _by_us(view, known.key_id)
-        todo = f"see who revoked it; then: {run_again(one.policy)}"
+        text += "; it was ordered to die first" if known.contained else _by_us(view, known.key_id)
+        todo = (
+            f"rotator status {name}"
+            if known.contained
+            else f"see who revoked it; then: {run_again(one.policy)}"
+        )
         yield Finding(Kind.KEY_GONE, f"policy {name}", text, todo, state.id, known.key_id)
 
 

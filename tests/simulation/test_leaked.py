@@ -8,8 +8,11 @@ from typing import ClassVar
 
 import pytest
 
+from rotator.desk import NO_LIVING_KEY
 from rotator.errors import Refused
 from rotator.model import EVERYBODY, Debt, DebtPhase, DebtReason, Level, Order, Phase, Traits, Verdict
+from rotator.notices import Severity, severity_of
+from rotator.people import Known, acts
 from rotator.testing.fakes import FakeProvider
 from tests.simulation.sim import GRACE, SECRET, TARGET, Fault, Sim, Strike
 from tests.simulation.test_holds import Forgetful
@@ -257,15 +260,28 @@ def test_the_successor_of_a_contained_key_is_asked_with_its_settings(sim: Sim) -
 
 
 def test_a_rotation_that_fails_after_its_key_was_contained_says_that_nothing_works(sim: Sim) -> None:
-    """Nobody is told that the old key stays in service."""
+    """The alarm says first that the key in service is dead, and wakes somebody."""
     sim.order(NONE, contain=True)
     until(sim, lambda: phase(sim) is Phase.STAGED)
     setattr(sim.provider, "accepts", lambda _: False)  # noqa: B010
     vars(sim.store)["value"] = lambda _: {}  # the checker's own look is not asked here
     until(sim, lambda: "failed" in kinds(sim), steps=2000)
     (failed,) = [event for event in sim.ledger.events() if event.kind == "failed"]
-    assert "holds a key that is dead" in failed.text
-    assert failed.level is Level.ALARM
+    assert failed.text.startswith(NO_LIVING_KEY)
+    assert (failed.level, severity_of(failed)) == (Level.ALARM, Severity.CRITICAL)
+    state = sim.ledger.secret(TARGET.id)
+    assert state is not None
+    (first, *_) = acts(sim.policy, Known(state))
+    assert "whoever reads the secret is locked out" in first.why
+
+
+def test_people_hear_at_once_that_nothing_is_issued_after_a_key_was_contained(sim: Sim) -> None:
+    """Where consumers are locked out, the second look that fails is told, and not the tenth."""
+    nothing_issued(sim)
+    sim.order(NONE, contain=True)
+    ordered = sim.ledger.now()
+    until(sim, lambda: "stuck" in kinds(sim))
+    assert sim.ledger.now() - ordered < timedelta(minutes=3)
 
 
 def test_a_stop_holds_what_was_ordered_to_die(sim: Sim) -> None:
