@@ -93,33 +93,35 @@ def grace_is_kept(case: Case) -> Iterator[str]:
 
 
 def consumers_are_told_first(case: Case) -> Iterator[str]:
-    """A replaced key is not revoked while a consumer was not told of the key that a worker put in its place,
-    unless the policy, or a person, said so; and its grace is counted from then.
+    """A replaced key is not revoked while a consumer was not told of the key that a worker put in service,
+    unless the policy, or a person, said so; its grace counts from the first telling after it was replaced.
     """
-    told: dict[tuple[str | None, str | None], Act] = {}
+    told: dict[str | None, list[tuple[str | None, Act]]] = {}  # by secret, of which key
     current: dict[str, Act] = {}
-    left: set[str] = set()
+    left: dict[str, Act] = {}  # keys that were in service, and what took their place
     grace = {place.name: place.grace for place in case.setup.places}
     excused = {place.name for place in case.setup.places if place.when_not_told is not WhenNotTold.HOLD}
     for act in case.acts:
         if act.did is Did.TRUTH and act.name == "current" and act.secret:
-            left |= {current[act.secret].data["key"]} if act.secret in current else set()
+            left |= {current[act.secret].data["key"]: act} if act.secret in current else {}
             current[act.secret] = act
         elif act.did is Did.APPLIED and act.name == "consumer.tell" and "error" not in act.data:
             sent = case.sent[act.effect or 0]
-            told.setdefault((sent.secret, sent.data["key"]), act)
+            told.setdefault(sent.secret, []).append((sent.data["key"], act))
         elif act.did is Did.OUTSIDE and act.name == "told" and act.secret in current:
-            told.setdefault((act.secret, current[act.secret].data["key"]), act)
+            told.setdefault(act.secret, []).append((current[act.secret].data["key"], act))
         elif act.did is Did.OUTSIDE and act.secret and act.data.get("grace") is not None:
             grace[act.secret] = min(grace[act.secret], act.data["grace"])
         elif act.did is Did.SENT and act.name == "provider.revoke" and act.data["key"] in left:
-            now = current.get(act.secret or "")
+            now, key = current.get(act.secret or ""), act.data["key"]
             if now is None or now.by == "outside" or act.secret in excused:
                 continue
-            heard, key = told.get((act.secret, now.data["key"])), act.data["key"]
-            if heard is None:
+            since = [(of, one) for of, one in told.get(act.secret, []) if one.seq > left[key].seq]
+            if now.data["key"] not in {of for of, _ in since}:
                 yield f"{key} is revoked before a consumer was told of {now.data['key']} [{act.seq}]"
-            elif max(act.at - heard.at, act.ledger_at - heard.ledger_at) < grace[act.secret or ""]:
+                continue
+            heard = since[0][1]
+            if max(act.at - heard.at, act.ledger_at - heard.ledger_at) < grace[act.secret or ""]:
                 yield f"{key} is revoked within its grace after a consumer was told [{act.seq}]"
 
 
