@@ -11,7 +11,7 @@ from rotator.cli.options import NotDone
 from rotator.incident.coverage import Coverage, Outcome
 from rotator.incident.plan import Plan
 from rotator.incident.waves import TAKES
-from rotator.model import Policy, Provenance, Traits
+from rotator.model import Policy, Provenance, Traits, locked_out
 from rotator.people import Known, adopt_command
 
 FEW = 50  # secrets that are named one by one
@@ -53,11 +53,18 @@ def contained(
         outcome = _refused(policy, known.get(key), traits[key])
         if outcome is not None:
             refused[key] = outcome
+        elif _died(known.get(key)):
+            continue
         elif policy.provider.account == key:
             after.append(policy)
         else:
             first.append(policy)
     return Contained(tuple(first), refused, tuple(after))
+
+
+def _died(known: Known | None) -> bool:
+    """Whether the key in service died before, and its successor alone is wanted."""
+    return known is not None and locked_out(known.state, known.debts)
 
 
 NOTHING = Contained()

@@ -30,6 +30,7 @@ class Wish:
     grace: timedelta | None
     paused_too: bool
     wait: timedelta
+    revoke_first: bool = False
     contain: frozenset[str] = frozenset()
     refused: Mapping[str, Outcome] = field(default_factory=dict)
     leaked: Mapping[str, str] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from rotator.incident.record import Incident, incidents
 from rotator.incident.report import Line, Report, with_missing
 from rotator.interfaces import Ledger
 from rotator.model import Policy
+from rotator.stopping import stop_of
 
 HTML_HELP = "Also write the report as one HTML page, for the incident's record."
 
@@ -61,7 +62,10 @@ def _told(options: Options, ledger: Ledger, one: Incident) -> Report:
     by_secret = session.book(options).by_secret
     policies = [_policy(ledger, by_secret, secret) for secret in one.secrets]
     known = [policy for policy in policies if policy is not None]
-    outcomes = {policy.name: final(look(ledger, policy, asked_of(one, policy.target.id))) for policy in known}
+    stop = stop_of(ledger)
+    outcomes = {
+        policy.name: final(look(ledger, policy, asked_of(one, policy.target.id)), stop) for policy in known
+    }
     told = reported(ledger, one, known, outcomes)
     missing = [secret for secret in one.secrets if secret not in {policy.target.id for policy in known}]
     return with_missing(told, missing)

@@ -60,6 +60,18 @@ class Search:
     places: tuple[Place, ...] = ()
     unread: tuple[str, ...] = ()
     admins: tuple[str, ...] = ()
+    looked_at: int = 0  # secrets
+    narrowed: bool = False  # some policies were left out, as a person chose
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """By secret that holds the key the version of it that counts most."""
+        return {one.secret: one.version for one in self.held}
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """What a person must see to beside the secrets that are rotated."""
+        return (*self.admins, *(f"not looked at: {one}" for one in self.unread))
 
     @property
     def held(self) -> tuple[Place, ...]:
@@ -146,7 +158,7 @@ def search(world: "Wiring", policies: Sequence[Policy], key: Credential) -> Sear
             if number % _TELL == 0:
                 click.echo(f"looked at {number} of {len(policies)} secrets", err=True)
     admins, of_admins = _admins(world, policies, key)
-    return Search(tuple(places), (*unread, *of_admins), admins)
+    return Search(tuple(places), (*unread, *of_admins), admins, len(policies))
 
 
 def _looked(world: "Wiring", policy: Policy, key: Credential) -> tuple[list[Place], list[str]]:
@@ -246,12 +258,15 @@ def words(found: Search) -> Iterator[str]:
     ids = [one for one in found.places if one.where is Where.ID]
     if ids:
         yield "An id is no secret: who has it alone can do nothing with it, so nothing is rotated for that."
-    yield from found.admins
-    yield from (f"not looked at: {one}" for one in found.unread)
+    yield from found.left
     if found.dead:
         yield "Nobody holds it any more: it is proven dead."
     elif not (found.held or found.admins):
-        yield "Nobody holds it" + (", as far as could be looked at." if found.unread else ".")
+        far = ", as far as could be looked at" if found.unread else ""
+        some = "1 secret was" if found.looked_at == 1 else f"{found.looked_at} secrets were"
+        chosen = "those that you chose; leave names and options out to look at all"
+        which = chosen if found.narrowed else "all that the policies name"
+        yield f"Nobody holds it{far}: {some} looked at, {which}."
 
 
 def told(found: Search) -> None:

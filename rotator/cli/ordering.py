@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rotator.cli import session
+from rotator.cli import output, session
 from rotator.cli.exporting import made_of
 from rotator.cli.giving import Wish, give
 from rotator.cli.options import Options
-from rotator.cli.overall import must_not_be_stopped
+from rotator.cli.overall import GO_ON, must_not_be_stopped
 from rotator.cli.planning import provider_calls, traits_of
 from rotator.cli.progress import Progress
 from rotator.cli.reading import paused_providers, read_one, read_some
@@ -27,8 +27,9 @@ from rotator.incident.record import Incident
 from rotator.incident.report import Found, Report, report
 from rotator.incident.waves import STUCK, Member, Standing, members, turn, width
 from rotator.interfaces import Ledger
-from rotator.model import Policy
+from rotator.model import Order, Policy
 from rotator.people import Known
+from rotator.stopping import sentence, stop_of
 
 if TYPE_CHECKING:
     from rotator.policies import Book
@@ -53,7 +54,7 @@ def carry_out(options: Options, book: "Book", wish: Wish) -> Report:
         try:
             with stopped_by_signal(world), Progress(len(wish.policies)) as progress:
                 going.on(progress)
-                stopped = world.stopping()
+                stopped, halt = world.stopping(), stop_of(world.ledger)
         finally:
             worker.stop()
             worker.close()
@@ -61,9 +62,14 @@ def carry_out(options: Options, book: "Book", wish: Wish) -> Report:
         if told.covered:
             told = replace(told, incident=record.covered(world.ledger, incident))
         worker.tell_alarms()
-    if stopped:
-        click.echo(GOES_ON, err=True)
+    if stopped or halt:
+        click.echo(output.printable(_halted(halt)) if halt else GOES_ON, err=True)
     return told
+
+
+def _halted(stop: Order) -> str:
+    """What is said where somebody stopped everything meanwhile."""
+    return f"{sentence(stop)} The orders stand. First: {GO_ON}; then the same command goes on."
 
 
 def _incident(world: "Wiring", wish: Wish) -> Incident:
@@ -75,7 +81,7 @@ def _incident(world: "Wiring", wish: Wish) -> Incident:
         at=world.ledger.now(),
         secrets=tuple(policy.target.id for policy in wish.policies),
         grace=wish.grace,
-        revoke_first=bool(wish.contain),
+        revoke_first=wish.revoke_first,
         leaked=wish.leaked,
         besides=wish.besides,
     )
@@ -89,6 +95,16 @@ def asked_of(incident: Incident, secret: str) -> Asked:
     """What an incident asks of one secret."""
     none = incident.grace is not None and not incident.grace
     return Asked(at=incident.at, dead=none, leaked=incident.leaked.get(secret))
+
+
+def in_use_before(ledger: Ledger, policies: Sequence[Policy], incident: Incident) -> dict[str, Outcome]:
+    """How those secrets stand, by id, that had a new key in use since an incident began."""
+    by_id = {policy.target.id: policy for policy in policies}
+    found = {
+        key: _outcome(ledger, by_id[key], known, asked_of(incident, key))
+        for key, known in read_some(ledger, list(by_id)).items()
+    }
+    return {key: one for key, one in found.items() if one.key_id is not None}
 
 
 def reported(
@@ -151,7 +167,7 @@ class _Going:
         """Order and work until each secret has an outcome, a person stops us, or the wait is over."""
         clock = self._world.clock
         end = clock.monotonic() + self._wish.wait.total_seconds()
-        while not self._world.stopping() and clock.monotonic() < end:
+        while not self._world.stopping() and clock.monotonic() < end and not stop_of(self._world.ledger):
             self._order()
             self._worker.run_pass(only=frozenset(self._since))
             self._look()
@@ -164,7 +180,7 @@ class _Going:
         """Give the next orders."""
         failing = paused_providers(self._world.ledger)
         wish, standing = self._wish, self._standing(failing)
-        now = turn(self._members, standing, few=not wish.contain, at_once=bool(wish.leaked))
+        now = turn(self._members, standing, few=not wish.revoke_first, at_once=bool(wish.leaked))
         for policy in now.orders:
             refused = give(self._world, policy, self._wish)
             if refused is not None:
@@ -196,11 +212,10 @@ class _Going:
         """Where a new key is in use since the incident began no other one is ordered, whatever the old one
         waits for.
         """
-        for key, known in read_some(self._world.ledger, list(self._by_id)).items():
-            found = _outcome(self._world.ledger, self._by_id[key], known, asked_of(self._incident, key))
-            if found.key_id is not None and found.ended:
+        for key, found in in_use_before(self._world.ledger, self._wish.policies, self._incident).items():
+            if found.ended:
                 self._outcomes[key] = found
-            elif found.key_id is not None:
+            else:
                 self._since[key] = self._world.clock.monotonic()
 
     def _in_vain(self) -> bool:
@@ -215,9 +230,11 @@ class _Going:
         key = policy.target.id
         if key in self._outcomes:
             return self._outcomes[key]
+        stop = stop_of(self._world.ledger)
         if key in self._since:
-            return final(look(self._world.ledger, policy, asked_of(self._incident, key)))
-        return Outcome(policy.name, Coverage.UNCOVERED, "not begun: give the same command again")
+            return final(look(self._world.ledger, policy, asked_of(self._incident, key)), stop)
+        first = f"{sentence(stop)} First: {GO_ON}; then " if stop else ""
+        return Outcome(policy.name, Coverage.UNCOVERED, f"not begun: {first}give the same command again")
 
 
 # --- watching one ----------------------------------------------------------------------------------------
@@ -253,11 +270,12 @@ def _outcome(ledger: Ledger, policy: Policy, known: Known, asked: Asked) -> Outc
     return outcome(policy, known, last, debts, asked=asked, now=ledger.now())
 
 
-def final(one: Outcome) -> Outcome:
-    """The outcome when nobody watches any more: what still goes on is not covered."""
+def final(one: Outcome, stop: Order | None = None) -> Outcome:
+    """The outcome when nobody watches any more: what still goes on is not covered; ``stop`` holds it."""
     if one.ended:
         return one
-    return replace(one, state=Coverage.UNCOVERED, why=f"not done yet ({one.why}); the order stands")
+    held = f". {sentence(stop)} First: {GO_ON}" if stop else ""
+    return replace(one, state=Coverage.UNCOVERED, why=f"not done yet ({one.why}); the order stands{held}")
 
 
 @contextmanager

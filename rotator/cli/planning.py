@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator import budgets, due, durations
-from rotator.model import Policy, Provenance, ProviderRef, Traits
+from rotator.model import Policy, Provenance, ProviderRef, Traits, locked_out
 from rotator.people import Known, paused_until
 
 # Store calls up to promotion, and of a revocation with its proof, where an adapter does not declare its own.
@@ -111,13 +111,21 @@ def does(policy: Policy, known: Known | None, traits: Traits, grace: timedelta) 
         )
     told = ", ".join(ref.name for ref in policy.consumers)
     new = f"issue a key at {policy.provider.name}, verify it, promote it" + (f", tell {told}" if told else "")
+    return f"{new}; {_old_key(known, grace)}"
+
+
+def _old_key(known: Known | None, grace: timedelta) -> str:
+    """What becomes of the key in service."""
     current = known.state.current if known else None
-    if known is not None and known.state.looked_at is not None and current is None:
-        return f"{new}; there is no old key"
-    if current is not None and current.provenance is Provenance.UNKNOWN:
-        return f"{new}; the old key stays until it is adopted"
-    after = f"after {durations.text(grace)}" if grace else "at once"
-    return f"{new}; revoke the old one {after}"
+    if known is None or (known.state.looked_at is None and current is None):
+        return "an old key stays until it is adopted"
+    if current is None:
+        return "there is no old key"
+    if current.provenance is Provenance.UNKNOWN:
+        return "the old key stays until it is adopted"
+    if locked_out(known.state, known.debts):
+        return "the old one is dead already"
+    return f"revoke the old one {f'after {durations.text(grace)}' if grace else 'at once'}"
 
 
 def provider_calls(traits: Traits) -> int:

@@ -1,7 +1,7 @@
 """``run-now``: rotate now, whatever the schedule says, and say what is covered."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,22 +9,18 @@ from pathlib import Path
 import click
 
 from rotator.cli import containing, output, session
-from rotator.cli.containing import Contained
+from rotator.cli.forecast import Forecast, forecast, show_forecast
 from rotator.cli.giving import Wish
 from rotator.cli.incident import HTML_HELP, show_report, write_page
-from rotator.cli.leaked import Search, brought, search, told
+from rotator.cli.leaked import Search, brought, search, told, words
 from rotator.cli.options import NotDone, Options, Wrong, duration, json_option, tags
-from rotator.cli.ordering import carry_out, everybody
-from rotator.cli.overall import Overall, overall, show
-from rotator.cli.planning import PlanRow, plan_rows, traits_of
-from rotator.cli.reading import read_some
-from rotator.cli.select import Choice, issued_before, moment, select
-from rotator.incident.plan import Cost, Plan, plan
-from rotator.incident.record import going_on
+from rotator.cli.ordering import carry_out
+from rotator.cli.select import Choice, moment, select
+from rotator.incident.record import Incident
+from rotator.incident.report import report
 from rotator.model import Policy
 
 LONGEST_REASON = 500
-LONGEST_TABLE = 50  # rows of a plan that a person reads before a yes
 
 
 @click.command(
@@ -110,54 +106,65 @@ def run_now(
 
     harden()
     _possible(revoke_first=revoke_first, revoke_now=revoke_now, grace=grace)
-    book = session.book(options)
+    least = timedelta(0) if revoke_now or revoke_first or (leaked and grace is None) else grace
+    how = _How(reasoned(reason, dry_run=dry_run), least, revoke_first, leaked, dry_run, yes, as_json)
     choice = Choice(names, tag, provider, store, owner, issued_before, everything)
-    none = revoke_now or revoke_first or (leaked and grace is None)
-    least = timedelta(0) if none else grace
-    if leaked:
-        _can_be_asked(dry_run=dry_run, yes=yes)
-        reasoned(reason, dry_run=dry_run)
-        selected = select(book.policies, replace(choice, everything=not names) if choice.empty else choice)
-        found = _found(options, selected)
-        if not found.held:
-            return _not_held(found, dry_run=dry_run, as_json=as_json)
-        selected = tuple(one for one in selected if one.target.id in {each.secret for each in found.held})
+    return _asked(options, choice, how, wait, html)
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How a person wants it done; ``grace`` is None for each policy's own."""
+
+    reason: str
+    grace: timedelta | None
+    revoke_first: bool
+    leaked: bool
+    dry_run: bool
+    yes: bool
+    as_json: bool
+
+
+def _asked(options: Options, choice: Choice, how: _How, wait: timedelta, html: Path | None) -> int:
+    """Find whom it is about, show the plan, ask, carry it out, and say what came of it."""
+    book = session.book(options)
+    if how.leaked:
+        _can_be_asked(dry_run=how.dry_run, yes=how.yes)
+        selected, found = _holders(options, book.policies, choice)
+        if not selected:
+            return _not_held(options, found, how, html)
     else:
         selected, found = select(book.policies, choice), Search()
-    planned = _planned(
-        options,
-        selected,
-        choice,
-        least,
-        found if leaked else None,
-        revoke_first=revoke_first,
-        reason=reasoned(reason, dry_run=dry_run),
+    planned = forecast(
+        options, selected, choice, found, grace=how.grace, revoke_first=how.revoke_first, reason=how.reason
     )
-    chosen, first = planned.policies, planned.contained
-    if not (revoke_first or leaked):
-        _fit_for_tokens(chosen, names, revoke_now=revoke_now, grace=grace)
-    wish = Wish(
-        policies=chosen,
-        reason=reasoned(reason, dry_run=dry_run),
-        grace=least,
-        paused_too=yes,
-        wait=wait,
-        contain=first.ids,
-        refused=first.refused,
-        leaked={one.secret: one.version for one in found.held},
-        besides=(*found.admins, *(f"not looked at: {one}" for one in found.unread)),
-    )
-    if dry_run or not as_json:
-        _show_plan(planned, found, as_json=as_json)
-    if dry_run:
-        return 1 if wish.besides else 0
-    _confirmed(len(chosen), yes=yes)
-    if not yes:
-        containing.agreed(first)
-    report = carry_out(options, book, wish)
+    _fit_for_tokens(planned.policies, choice.names, how)
+    if how.dry_run or not how.as_json:
+        show_forecast(planned, found, as_json=how.as_json)
+    if how.dry_run:
+        return 1 if found.left else 0
+    _confirmed(planned.left, yes=how.yes)
+    if not how.yes:
+        containing.agreed(planned.contained)
+    came = carry_out(options, book, _wish(planned, found, how, wait))
     if html is not None:
-        write_page(html, report)
-    return show_report(report, as_json=as_json)
+        write_page(html, came)
+    return show_report(came, as_json=how.as_json)
+
+
+def _wish(planned: Forecast, found: Search, how: _How, wait: timedelta) -> Wish:
+    return Wish(
+        policies=planned.policies,
+        reason=how.reason,
+        grace=how.grace,
+        paused_too=how.yes,
+        wait=wait,
+        revoke_first=how.revoke_first,
+        contain=planned.contained.ids,
+        refused=planned.contained.refused,
+        leaked=found.versions,
+        besides=found.left,
+    )
 
 
 def _possible(*, revoke_first: bool, revoke_now: bool, grace: timedelta | None) -> None:
@@ -167,14 +174,16 @@ def _possible(*, revoke_first: bool, revoke_now: bool, grace: timedelta | None) 
         raise Wrong("Either --grace or --revoke-now, not both: --revoke-now means no grace.")
 
 
-def _fit_for_tokens(
-    chosen: Sequence[Policy], names: Sequence[str], *, revoke_now: bool, grace: timedelta | None
-) -> None:
-    """A token has no grace: nothing revokes it. Where others are meant as well, the closing table says so."""
+def _fit_for_tokens(chosen: Sequence[Policy], names: Sequence[str], how: _How) -> None:
+    """A token has no grace: nothing revokes it. Where others are meant too, or it leaked, the closing table
+    says so.
+    """
+    if how.grace is None or how.leaked or how.revoke_first:
+        return
     tokens = [policy.name for policy in chosen if policy.renew is not None]
     meant = [name for name in tokens if name in names] or (tokens if len(tokens) == len(chosen) else [])
-    if meant and (revoke_now or grace is not None):
-        option = "--revoke-now" if revoke_now else "--grace"
+    if meant:
+        option = "--grace" if how.grace else "--revoke-now"
         raise Wrong(
             f"{option} is not for tokens ({', '.join(meant)}): nothing revokes a token, it dies when it "
             "expires. Leave the option out, and the token is renewed at once."
@@ -191,150 +200,37 @@ def reasoned(reason: str | None, *, dry_run: bool = False) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class _Planned:
-    """What the order would do, from the ledger as it is: nothing was made or changed for it."""
-
-    policies: tuple[Policy, ...]
-    rows: list[PlanRow]
-    plan: Plan
-    holds: Overall
-    now: datetime
-    contained: Contained = containing.NOTHING
+# --- a key that leaked -----------------------------------------------------------------------------------
 
 
-def _planned(
-    options: Options,
-    selected: Sequence[Policy],
-    choice: Choice,
-    grace: timedelta | None,
-    leaked: Search | None,
-    *,
-    revoke_first: bool,
-    reason: str,
-) -> _Planned:
-    """The plan for the policies that were selected, in the order in which they are rotated."""
-    with session.reading(options) as ledger:
-        now = ledger.now() if ledger else datetime.now(UTC)
-        known = read_some(ledger, [policy.target.id for policy in selected]) if ledger else {}
-        holds = overall(ledger)
-        again = going_on(ledger, reason) if ledger and reason else frozenset()
-    chosen = issued_before(selected, known, choice, again)
-    asked = [
-        policy if grace is None or policy.renew is not None else replace(policy, grace=grace)
-        for policy in chosen
-    ]
-    found = everybody(chosen)
-    rows = {row.policy: row for row in plan_rows(asked, known, traits_of, now)}
-    costs = {
-        policy.target.id: Cost(row.provider_calls, row.store_calls, row.by_hand)
-        for policy in chosen
-        if (row := rows[policy.name])
-    }
-    rates = {policy.provider.principal: _pace(policy) for policy in chosen}
-    ordered = [rows[one.policy.name] for one in found]
-    policies, whole = tuple(one.policy for one in found), plan(found, costs, rates, few=not revoke_first)
-    traits = {policy.target.id: traits_of(policy.provider) for policy in policies}
-    serving = [one for one in policies if leaked is None or leaked.in_service(one.target.id)]
-    first = containing.contained(serving, known, traits) if revoke_first else containing.NOTHING
-    ordered = [
-        replace(row, does=(leaked and leaked.does(one.target.id)) or first.does(one, row.does))
-        for row, one in zip(ordered, policies, strict=True)
-    ]
-    return _Planned(policies, ordered, whole, holds, now, first)
-
-
-def _pace(policy: Policy) -> float | None:
-    from rotator.wiring import pace  # noqa: PLC0415 - as heavy as the adapters
-
-    return pace(policy.provider)
-
-
-def _show_plan(planned: _Planned, found: Search, *, as_json: bool) -> None:
-    rows, now, whole = planned.rows, planned.now, planned.plan
-    if as_json:
-        output.document(
-            {
-                "dry_run": True,
-                "now": now,
-                "holds": planned.holds,
-                "policies": rows,
-                "plan": whole,
-                "dies_first": [policy.name for policy in planned.contained.policies],
-                "refused": list(planned.contained.refused.values()),
-                "leaked": found,
-            }
-        )
-        return
-    show(planned.holds, now)
-    output.table(
-        ("policy", "owner", "provider", "does", "calls: store", "provider", "slots"),
-        [
-            (
-                row.policy,
-                row.owner or "-",
-                row.provider,
-                row.does,
-                str(row.store_calls),
-                str(row.provider_calls),
-                row.slots,
-            )
-            for row in rows[:LONGEST_TABLE]
-        ],
-    )
-    if len(rows) > LONGEST_TABLE:
-        click.echo(f"... and {len(rows) - LONGEST_TABLE} more: --dry-run --json shows each.")
-    for row in rows:
-        if row.blocked:
-            click.echo(f"{row.policy} is blocked: {output.printable(row.blocked)}")
-    for line in (
-        *_in_words(whole, at_once=bool(found.held)),
-        *containing.words(planned.contained, whole, now),
-    ):
-        click.echo(output.printable(line))
-
-
-def _in_words(whole: Plan, *, at_once: bool) -> Iterator[str]:
-    """The plan in a few lines: the order, the pace, the time, and what is left to people."""
-    for one in whole.accounts:
-        pace = (
-            f"{one.requests_per_second:g} requests a second" if one.requests_per_second else "no known limit"
-        )
-        more = f", then up to {one.side_by_side} side by side" if one.secrets > 1 else ""
-        order = "all at once" if at_once else f"{one.first} first{more}"
-        yield f"{one.provider}: {_some(one.secrets)}, {order}; {pace}"
-    if whole.last:
-        yield f"Last, since they manage the others: {', '.join(whole.last)}"
-    if whole.by_hand:
-        yield f"Not by machine, a person issues the key: {', '.join(whole.by_hand)}"
-    owners = (
-        f" of {len(whole.owners)} {'owner' if len(whole.owners) == 1 else 'owners'}" if whole.owners else ""
-    )
-    yield (
-        f"{_some(whole.secrets)}{owners}: {whole.provider_calls} calls to providers, "
-        f"{whole.store_calls} to stores, "
-        f"about {output.span(whole.takes)} until new keys are in use."
-    )
-
-
-def _some(count: int) -> str:
-    return "1 secret" if count == 1 else f"{count} secrets"
-
-
-def _found(options: Options, selected: Sequence[Policy]) -> Search:
-    """Which of these policies' secrets hold the key on standard input; told on standard error."""
-    key = brought()
+def _holders(
+    options: Options, policies: Sequence[Policy], choice: Choice
+) -> tuple[tuple[Policy, ...], Search]:
+    """The policies whose secrets hold the key on standard input, of those that were chosen, or of all; where
+    it was found is told on standard error.
+    """
+    everywhere = replace(choice, everything=not choice.names) if choice.empty else choice
+    chosen, key = select(policies, everywhere), brought()
     with session.outside(options) as world:
-        found = search(world, selected, key)
+        found = search(world, chosen, key)
+    found = replace(found, narrowed=len(chosen) < len(policies))
     told(found)
-    return found
+    return tuple(one for one in chosen if one.target.id in found.versions), found
 
 
-def _not_held(found: Search, *, dry_run: bool, as_json: bool) -> int:
+def _not_held(options: Options, found: Search, how: _How, html: Path | None) -> int:
     """Nothing is to be rotated; 0 only where the key is proven dead, and all was looked at."""
-    if as_json:
-        output.document({"dry_run": dry_run, "leaked": found, "policies": []})
-    return 0 if found.dead and not (found.unread or found.admins) else 1
+    if html is not None and not how.dry_run:
+        with session.reading(options) as ledger:
+            now = ledger.now() if ledger else datetime.now(UTC)
+        incident = Incident("-", session.person(), how.reason, now, (), besides=tuple(words(found)))
+        write_page(html, report(incident, (), now))
+    if how.as_json:
+        output.document({"dry_run": how.dry_run, "leaked": found, "policies": []})
+    return 0 if found.dead and not found.left else 1
+
+
+# --- a yes -----------------------------------------------------------------------------------------------
 
 
 def _can_be_asked(*, dry_run: bool, yes: bool) -> None:
@@ -344,7 +240,7 @@ def _can_be_asked(*, dry_run: bool, yes: bool) -> None:
 
 def _confirmed(count: int, *, yes: bool) -> None:
     """Go on only with a yes; where nobody can be asked, it must have been given."""
-    if yes:
+    if yes or not count:
         return
     _can_be_asked(dry_run=False, yes=yes)
     if not click.confirm(f"Rotate {count} {'policy' if count == 1 else 'policies'} now?", err=True):

@@ -43,11 +43,17 @@ class Incident:
 
 def begin(ledger: Ledger, asked: Incident) -> Incident:
     """The one that goes on, where the same was asked for within a day and is not covered; else this one."""
-    for known in incidents(ledger):
-        if known.ended_at is None and known.means(asked) and ledger.now() - known.at < SAME:
-            return _besides(ledger, known, asked.besides)
+    known = same(ledger, asked)
+    if known is not None:
+        return _besides(ledger, known, asked.besides)
     ledger.remember(f"{_PREFIX}{asked.id}", _text(asked))
     return asked
+
+
+def same(ledger: Ledger, asked: Incident) -> Incident | None:
+    """The incident of a day at most that is not covered and in which the same was asked for; None: none."""
+    recent = (one for one in incidents(ledger) if one.ended_at is None and ledger.now() - one.at < SAME)
+    return next((one for one in recent if one.means(asked)), None)
 
 
 def _besides(ledger: Ledger, known: Incident, besides: tuple[str, ...]) -> Incident:

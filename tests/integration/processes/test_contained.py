@@ -68,7 +68,7 @@ def test_a_key_that_nobody_holds_is_said_so_and_nothing_is_done(tmp_path: Path) 
     """With exit code 1; an id alone is no key."""
     with Scene(tmp_path) as scene:
         told = scene.fed(LEAKED, "r4nd0m-and-of-nobody\n")
-        assert (told.code, "Nobody holds it." in told.err) == (1, True)
+        assert (told.code, "Nobody holds it: 1 secret was looked at" in told.err) == (1, True)
         told = scene.fed(LEAKED, scene.vault.fields(SECRET)["key_id"])
         assert (told.code, "An id is no secret" in told.err) == (1, True)
         assert not any(each.startswith(("POST /v1/keys", "DELETE")) for each in scene.heard)

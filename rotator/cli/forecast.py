@@ -1,0 +1,196 @@
+"""What ``run-now`` would do, from the ledger as it is: nothing is made or changed for it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from rotator.cli import containing, output, session
+from rotator.cli.containing import Contained
+from rotator.cli.leaked import Search
+from rotator.cli.options import Options
+from rotator.cli.ordering import everybody, in_use_before
+from rotator.cli.overall import Overall, overall, show
+from rotator.cli.planning import PlanRow, plan_rows, traits_of
+from rotator.cli.reading import read_some
+from rotator.cli.select import Choice, issued_before
+from rotator.incident import record
+from rotator.incident.coverage import Outcome
+from rotator.incident.plan import Cost, Plan, plan
+from rotator.incident.record import Incident
+from rotator.model import Policy
+from rotator.people import Known
+
+LONGEST_TABLE = 50  # rows of a plan that a person reads before a yes
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What an order comes to. ``policies`` are all that it is about, in the order in which they are rotated;
+    ``done`` says of those, by secret, that the same command rotated before, how they stand.
+    """
+
+    policies: tuple[Policy, ...]
+    rows: list[PlanRow]
+    plan: Plan
+    holds: Overall
+    now: datetime
+    contained: Contained = containing.NOTHING
+    done: Mapping[str, Outcome] = field(default_factory=dict)
+
+    @property
+    def left(self) -> int:
+        """How many are still to be rotated."""
+        return len(self.policies) - len(self.done)
+
+
+def forecast(
+    options: Options,
+    selected: Sequence[Policy],
+    choice: Choice,
+    leaked: Search,
+    *,
+    grace: timedelta | None,
+    revoke_first: bool,
+    reason: str,
+) -> Forecast:
+    """What the order would do. Raises Wrong where it is about nothing."""
+    with session.reading(options) as ledger:
+        now = ledger.now() if ledger else datetime.now(UTC)
+        known = read_some(ledger, [policy.target.id for policy in selected]) if ledger else {}
+        holds = overall(ledger)
+        again = record.going_on(ledger, reason) if ledger and reason else frozenset()
+        chosen = issued_before(selected, known, choice, again)
+        asked = Incident(
+            "", "", reason, now, tuple(policy.target.id for policy in chosen), grace, revoke_first,
+            leaked=leaked.versions,
+        )  # fmt: skip
+        before = record.same(ledger, asked) if ledger else None
+        done = in_use_before(ledger, chosen, before) if ledger and before else {}
+    left = tuple(one.policy for one in everybody([one for one in chosen if one.target.id not in done]))
+    rows, whole = _planned(left, known, grace, now, few=not revoke_first)
+    first = _dies_first(left, known, leaked) if revoke_first else containing.NOTHING
+    rows = [
+        replace(row, does=leaked.does(one.target.id) or first.does(one, row.does))
+        for row, one in zip(rows, left, strict=True)
+    ]
+    finished = tuple(policy for policy in chosen if policy.target.id in done)
+    return Forecast((*left, *finished), rows, whole, holds, now, first, done)
+
+
+def _planned(
+    left: Sequence[Policy],
+    known: Mapping[str, Known],
+    grace: timedelta | None,
+    now: datetime,
+    *,
+    few: bool,
+) -> tuple[list[PlanRow], Plan]:
+    """A row for each policy that is still to be rotated, and the plan of them all."""
+    asked = [policy if grace is None or policy.renew else replace(policy, grace=grace) for policy in left]
+    rows = {row.policy: row for row in plan_rows(asked, known, traits_of, now)}
+    costs = {
+        policy.target.id: Cost(row.provider_calls, row.store_calls, row.by_hand)
+        for policy in left
+        if (row := rows[policy.name])
+    }
+    rates = {policy.provider.principal: _pace(policy) for policy in left}
+    return [rows[policy.name] for policy in left], plan(everybody(left), costs, rates, few=few)
+
+
+def _dies_first(left: Sequence[Policy], known: Mapping[str, Known], leaked: Search) -> Contained:
+    """Which keys die before others are issued; of a key that leaked, those that serve."""
+    serving = [one for one in left if not leaked.held or leaked.in_service(one.target.id)]
+    return containing.contained(
+        serving, known, {policy.target.id: traits_of(policy.provider) for policy in left}
+    )
+
+
+def _pace(policy: Policy) -> float | None:
+    from rotator.wiring import pace  # noqa: PLC0415 - as heavy as the adapters
+
+    return pace(policy.provider)
+
+
+# --- showing ---------------------------------------------------------------------------------------------
+
+
+def show_forecast(found: Forecast, leaked: Search, *, as_json: bool) -> None:
+    """The plan as a table with what is to be known before a yes, or as JSON."""
+    if as_json:
+        output.document(
+            {
+                "dry_run": True,
+                "now": found.now,
+                "holds": found.holds,
+                "policies": found.rows,
+                "plan": found.plan,
+                "done_before": list(found.done.values()),
+                "dies_first": [policy.name for policy in found.contained.policies],
+                "refused": list(found.contained.refused.values()),
+                "leaked": leaked,
+            }
+        )
+        return
+    show(found.holds, found.now)
+    for one in found.done.values():
+        click.echo(output.printable(f"{one.policy} has its new key already: {one.why}"))
+    if found.rows:
+        _table(found.rows)
+    lines = (
+        *_in_words(found.plan, at_once=bool(leaked.held)),
+        *containing.words(found.contained, found.plan, found.now),
+    )
+    for line in lines if found.rows else ("Nothing is left to be rotated.",):
+        click.echo(output.printable(line))
+
+
+def _table(rows: Sequence[PlanRow]) -> None:
+    output.table(
+        ("policy", "owner", "provider", "does", "calls: store", "provider", "slots"),
+        [
+            (
+                row.policy,
+                row.owner or "-",
+                row.provider,
+                row.does,
+                str(row.store_calls),
+                str(row.provider_calls),
+                row.slots,
+            )
+            for row in rows[:LONGEST_TABLE]
+        ],
+    )
+    if len(rows) > LONGEST_TABLE:
+        click.echo(f"... and {len(rows) - LONGEST_TABLE} more: --dry-run --json shows each.")
+    for row in rows:
+        if row.blocked:
+            click.echo(f"{row.policy} is blocked: {output.printable(row.blocked)}")
+
+
+def _in_words(whole: Plan, *, at_once: bool) -> Iterator[str]:
+    """The plan in a few lines: the order, the pace, the time, and what is left to people."""
+    for one in whole.accounts:
+        pace = (
+            f"{one.requests_per_second:g} requests a second" if one.requests_per_second else "no known limit"
+        )
+        more = f", then up to {one.side_by_side} side by side" if one.secrets > 1 else ""
+        order = "all at once" if at_once else f"{one.first} first{more}"
+        yield f"{one.provider}: {_some(one.secrets)}, {order}; {pace}"
+    if whole.last:
+        yield f"Last, since they manage the others: {', '.join(whole.last)}"
+    if whole.by_hand:
+        yield f"Not by machine, a person issues the key: {', '.join(whole.by_hand)}"
+    owners = (
+        f" of {len(whole.owners)} {'owner' if len(whole.owners) == 1 else 'owners'}" if whole.owners else ""
+    )
+    yield (
+        f"{_some(whole.secrets)}{owners}: {whole.provider_calls} calls to providers, "
+        f"{whole.store_calls} to stores, "
+        f"about {output.span(whole.takes)} until new keys are in use."
+    )
+
+
+def _some(count: int) -> str:
+    return "1 secret" if count == 1 else f"{count} secrets"
