@@ -59,18 +59,19 @@ def owed(desk: Desk, policy: Policy, run: Order, live: Rotation | None = None) -
     """What an order owes that says that the key in service leaked: to be written with the commit that takes
     the order up.
 
-    A token, and a key that a person revokes, are none of ours to end. Raises EffectError and NeedsPerson;
-    this also where a key would be contained that could have no successor.
+    A token is none of ours to end, and what a person revokes does not die first. Raises EffectError and
+    NeedsPerson; this also where a key would be contained that could have no successor.
     """
     traits = desk.provider(policy).traits
-    if not run.owes or traits.expires or not traits.revokes:
+    contains = run.contain and traits.revokes
+    if traits.expires or not (contains or run.leaked):
         return NOTHING_OWED
     promoting = live is not None and live.phase is Phase.PROMOTING
     key = live.old if live is not None and promoting else _in_service(desk, policy)
     if key is None or key.contained:
         return NOTHING_OWED
     now, grace = desk.now(), run.grace if run.grace is not None else policy.grace
-    contain = run.contain and not promoting and not keeps_admin(desk, policy)
+    contain = contains and not promoting and not keeps_admin(desk, policy)
     not_before = now if contain else None
     debt = owe(desk, policy, DebtReason.LEAKED, key, grace=grace, not_before=not_before, urgent=True)
     wanted = _wanted(desk, policy, key) if contain else {}

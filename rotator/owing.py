@@ -353,5 +353,7 @@ def _of_debt(debt: Debt) -> str:
         DebtReason.LEAKED: "leaked",
         DebtReason.DRILL: "was issued for a drill",
     }
-    first = ", before another one is issued" if debt.contain else ""
-    return f"key {debt.key_id or 'of unknown id'} {reasons[debt.reason]}: it must die{first}"
+    name = f"key {debt.key_id or 'of unknown id'}"
+    if debt.contain:
+        return f"{name} must die before another one is issued, as it was ordered"
+    return f"{name} {reasons[debt.reason]}: it must die"

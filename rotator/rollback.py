@@ -65,6 +65,8 @@ def previous(
     debt = next((one for one in debts if _is_of(one, last)), None)
     if debt is None or debt.phase.ended or debt.phase is DebtPhase.REVOKING or debt.version is None:
         raise NotPossible(f"no old key lives: {_became(last.old, debt)}. A new one: {run_again(policy)}")
+    if debt.reason is DebtReason.LEAKED:
+        raise NotPossible(f"key {debt.key_id or 'of unknown id'} leaked. A new one: {run_again(policy)}")
     if debt.policy.provider.principal != policy.provider.principal:
         raise NotPossible(
             f"key {debt.key_id} is of another account ({debt.policy.provider.name}): the policy moved since"
@@ -93,7 +95,7 @@ def _is_of(debt: Debt, last: Rotation) -> bool:
     """Whether a debt is of the key that a rotation replaced."""
     old = last.old
     same = old is not None and debt.version == old.version and debt.key_id == old.key_id
-    return same and debt.reason is DebtReason.REPLACED
+    return same and debt.reason.of_service
 
 
 def _became(old: CurrentKey, debt: Debt | None) -> str:

@@ -9,7 +9,7 @@ from rotator import breaker
 from rotator.cli import session
 from rotator.cli.reading import read_one
 from rotator.incident.coverage import Coverage, Outcome
-from rotator.model import Change, Event, Order, Phase, Policy
+from rotator.model import Change, Event, Order, Policy
 from rotator.owing import run_again
 from rotator.people import paused_until
 
@@ -42,9 +42,9 @@ def give(world: "Wiring", policy: Policy, wish: Wish) -> Outcome | None:
     refused = wish.refused.get(policy.target.id)
     if refused is not None:
         return refused
-    todo = _for_a_person(world, policy)
-    if todo is not None:
-        return Outcome(policy.name, Coverage.WAITING, todo)
+    if policy.target.native:
+        why = f"Secrets Manager's own rotation begins each rotation. To do: {run_again(policy)}"
+        return Outcome(policy.name, Coverage.WAITING, why)
     ledger, by = world.ledger, session.person()
     known = read_one(ledger, policy.target.id)
     assert known is not None, "the worker has enrolled it"
@@ -70,23 +70,6 @@ def give(world: "Wiring", policy: Policy, wish: Wish) -> Outcome | None:
     )
     ledger.give(policy.target.id, order)
     return None
-
-
-def _for_a_person(world: "Wiring", policy: Policy) -> str | None:
-    """What a person does where the provider issues nothing by request; None where an order is carried out.
-
-    A credential that was brought before is hurried by an order, and so is a conflict about it.
-    """
-    if policy.target.native:
-        return f"Secrets Manager's own rotation begins each rotation. To do: {run_again(policy)}"
-    traits = world.provider(policy.provider).traits
-    rotation = world.ledger.rotation(policy.target.id)
-    if traits.issues or (rotation is not None and rotation.phase is not Phase.PLANNED):
-        return None
-    return (
-        f"{policy.provider.name} has no key API: a person issues the new key. To do: {traits.todo_issue} "
-        f"Then: rotator submit {policy.name}"
-    )
 
 
 def _unblocked(world: "Wiring", policy: Policy, by: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from rotator.desk import Memory
 from rotator.errors import NeedsPerson, Unknown
 from rotator.interfaces import Stored
-from rotator.model import Credential, DebtPhase, DebtReason, Phase, Probe, Target, Verdict
+from rotator.model import Credential, DebtPhase, DebtReason, Order, Phase, Probe, Target, Verdict
 from rotator.submitting import NotTaken
 from rotator.testing.fakes import FakeKey
 from tests.simulation.test_kinds import Rig, ask
@@ -294,3 +294,23 @@ def test_the_account_is_known_from_the_first_submit_on(rig: Rig, known_from: str
     with pytest.raises(NotTaken, match="it belongs to account two, the one in service to one"):
         rig.submit(theirs)
     assert (rig.first.key_id in tried) is (known_from == "the credential itself")
+
+
+def test_a_leaked_key_of_a_person_is_owed_first_and_dies_without_grace(rig: Rig) -> None:
+    """It is owed before there is another one; once there is, the person is at once asked to revoke it."""
+    leaked = Order("run", "a person", "leak", rig.clock.now(), grace=timedelta(0), leaked="p0")
+    rig.ledger.give(rig.parent.target.id, leaked)
+    rig.until(timedelta(minutes=5))
+    (debt,) = rig.ledger.debts(rig.parent.target.id)
+    assert (debt.reason, debt.key_id, debt.not_before) == (DebtReason.LEAKED, rig.first.key_id, None)
+    assert rig.alarms() == ["blocked"]  # the person who is to issue another one
+    rig.submit(rig.hand.add("new"))
+    rig.until(timedelta(minutes=20))  # the grace of the policy is an hour
+    (asked,) = rig.ledger.debts(rig.parent.target.id)
+    assert asked.id == debt.id
+    assert asked.block is not None
+    assert asked.block.kind == "a-person-must-revoke"
+    rig.first.live = False
+    rig.until(timedelta(hours=2))
+    (dead,) = rig.ledger.debts(rig.parent.target.id, ended=True)
+    assert (dead.id, dead.phase) == (debt.id, DebtPhase.DEAD)

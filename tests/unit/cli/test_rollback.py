@@ -52,3 +52,13 @@ def test_nobody_rolls_back_without_a_yes(rig: Rig) -> None:
     assert said.code == 2
     assert "comes back into service" in said.err
     assert "give --yes" in said.err
+
+
+def test_a_key_that_leaked_does_not_come_back(rig: Rig) -> None:
+    """Though it lives on for a grace that was given; it is said that it leaked, and nothing is done."""
+    first = rotated(rig, 1)
+    order = ("run-now", "--leaked", "--grace", "5h", "--reason", "in a repository", "--yes")
+    assert rig.say(*order, stdin=first["api_secret"]).code == 0
+    said = rig.say("rollback", "quotes", *YES)
+    assert said.code == 1
+    assert f"key {first['key_id']} leaked. A new one: rotator run-now quotes" in said.err
