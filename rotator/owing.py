@@ -273,14 +273,15 @@ def tells_of(ledger: Ledger, state: SecretState, debt: Debt, listed: Collection[
     """Whether a list is of the account of a debt's key, so that the key's absence from it tells something.
 
     An admin credential of another account lists too, and lacks every key of ours. The right one shows the key
-    itself or the one in service, be it revoked; where no id of that is known, a key that we issued there.
+    itself or the one in service, be it revoked; where no id of that is known, or it is the very key that is to
+    die, a key that we issued there.
     """
     principal = debt.policy.provider.principal
     current = state.current if state.principal == principal else None
     in_service = current.key_id if current else None
     shown = {key.key_id for key in listed}
     return bool(shown & {debt.key_id, in_service}) or (
-        in_service is None and _issued_at(ledger, principal, listed)
+        in_service in (None, debt.key_id) and _issued_at(ledger, principal, listed)
     )
 
 

@@ -44,15 +44,20 @@ def run(args: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return _told(
-            "Stopped. What had begun is in the ledger; the same command or the daemon goes on.", FAILED
-        )
+    except (click.Abort, KeyboardInterrupt) as stopped:
+        return _told(_stopped(stopped), FAILED)
     except RotatorError as error:
         return _told(*explained(error))
     except Exception as error:  # noqa: BLE001 - the boundary: a fault of ours must not print our locals
         return _told(_fault(error), FAILED)
     return answer if isinstance(answer, int) else DONE
+
+
+def _stopped(stopped: BaseException) -> str:
+    """What to say after Ctrl-C, or Ctrl-D at a question, for which click raises its Abort without a cause."""
+    if isinstance(stopped, click.Abort) and stopped.__cause__ is None:
+        return "\nThat is a no: what was asked about was not done."
+    return "Stopped. What had begun is in the ledger; the same command or the daemon goes on."
 
 
 def explained(error: RotatorError) -> tuple[str, int]:

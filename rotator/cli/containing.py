@@ -96,7 +96,7 @@ def words(found: Contained, whole: Plan, now: datetime) -> Iterator[str]:
     if found.policies:
         yield (
             f"CONTAIN FIRST: each of these keys dies before another one is issued. What uses them fails, one "
-            f"after the other between {now:%H:%M}Z and about {until:%H:%M}Z, each for about "
+            f"after the other between {now:%H:%M:%S}Z and about {until:%H:%M:%S}Z, each for about "
             f"{output.span(TAKES)}, and for longer where a new key cannot be issued:"
         )
     for policy in found.policies[:FEW]:

@@ -69,8 +69,8 @@ def forecast(
         before = record.same(ledger, asked) if ledger else None
         done = in_use_before(ledger, chosen, before) if ledger and before else {}
     left = tuple(one.policy for one in everybody([one for one in chosen if one.target.id not in done]))
-    rows, whole = _planned(left, known, grace, now, few=not revoke_first)
     first = _dies_first(left, known, leaked) if revoke_first else containing.NOTHING
+    rows, whole = _planned(left, known, grace, now, first, few=not revoke_first)
     rows = [
         replace(row, does=leaked.does(one.target.id) or first.does(one, row.does))
         for row, one in zip(rows, left, strict=True)
@@ -84,10 +84,11 @@ def _planned(
     known: Mapping[str, Known],
     grace: timedelta | None,
     now: datetime,
+    first: Contained,
     *,
     few: bool,
 ) -> tuple[list[PlanRow], Plan]:
-    """A row for each policy that is still to be rotated, and the plan of them all."""
+    """A row for each policy that is still to be rotated, and the plan of those that will be."""
     asked = [policy if grace is None or policy.renew else replace(policy, grace=grace) for policy in left]
     rows = {row.policy: row for row in plan_rows(asked, known, traits_of, now)}
     costs = {
@@ -96,7 +97,8 @@ def _planned(
         if (row := rows[policy.name])
     }
     rates = {policy.provider.principal: _pace(policy) for policy in left}
-    return [rows[policy.name] for policy in left], plan(everybody(left), costs, rates, few=few)
+    begun = [policy for policy in left if policy.target.id not in first.refused]
+    return [rows[policy.name] for policy in left], plan(everybody(begun), costs, rates, few=few)
 
 
 def _dies_first(left: Sequence[Policy], known: Mapping[str, Known], leaked: Search) -> Contained:

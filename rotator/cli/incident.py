@@ -103,8 +103,8 @@ def _list(found: Sequence[Incident], *, as_json: bool) -> int:
 # --- showing ---------------------------------------------------------------------------------------------
 
 
-def show_report(told: Report, *, as_json: bool) -> int:
-    """The report as a table or as JSON; 0 only if everything is covered."""
+def show_report(told: Report, why_ended: str = "", *, as_json: bool) -> int:
+    """The report as a table or as JSON, and last why it ended early; 0 only if everything is covered."""
     if as_json:
         counts = {str(state): told.counts.get(str(state), 0) for state in Coverage}
         counts.pop(str(Coverage.WORKING))
@@ -122,6 +122,8 @@ def show_report(told: Report, *, as_json: bool) -> int:
                 "longest": told.longest,
             }
         )
+        if why_ended:
+            click.echo(output.printable(why_ended), err=True)
         return 0 if told.covered else 1
     output.table(
         ("policy", "coverage", "new key", "contained", "why"),
@@ -132,7 +134,8 @@ def show_report(told: Report, *, as_json: bool) -> int:
     covered = sum(line.covered for line in told.lines)
     click.echo(f"{covered} of {len(told.lines)} covered. Incident {told.incident.id}.")
     if not told.covered:
-        click.echo("Not covered yet: mend what the table says, and give the same command again.", err=True)
+        text = "Not covered yet: see why in the table; the same command goes on, once that is mended."
+        click.echo(output.printable(why_ended or text), err=True)
     return 0 if told.covered else 1
 
 

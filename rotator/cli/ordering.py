@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rotator.cli import output, session
+from rotator.cli import session
 from rotator.cli.exporting import made_of
 from rotator.cli.giving import Wish, give
 from rotator.cli.options import Options
@@ -26,7 +26,7 @@ from rotator.incident.coverage import Asked, Coverage, Outcome, outcome
 from rotator.incident.record import Incident
 from rotator.incident.report import Found, Report, report
 from rotator.incident.waves import STUCK, Member, Standing, members, turn, width
-from rotator.interfaces import Ledger
+from rotator.interfaces import Clock, Ledger
 from rotator.model import Order, Policy
 from rotator.people import Known
 from rotator.stopping import sentence, stop_of
@@ -37,12 +37,15 @@ if TYPE_CHECKING:
     from rotator.wiring import Wiring
 
 LOOK = 0.5  # seconds between passes
+_TELL = 5.0  # seconds between two times that people are told what waits for them
 GOES_ON = "Stopped between effects. The orders stand: the daemon, or the same command again, goes on."
 _ALL = 1_000  # rotations of one secret
 
 
-def carry_out(options: Options, book: "Book", wish: Wish) -> Report:
-    """Give the orders, work until each has an outcome, and say what came of it, in the order of the wish."""
+def carry_out(options: Options, book: "Book", wish: Wish) -> tuple[Report, str]:
+    """Give the orders, work until each has an outcome; what came of it, in the order of the wish, and why it
+    ended before its time, or nothing.
+    """
     from rotator.run_pass import Worker  # noqa: PLC0415 - the whole machine
     from rotator.wiring import holder  # noqa: PLC0415
 
@@ -62,9 +65,7 @@ def carry_out(options: Options, book: "Book", wish: Wish) -> Report:
         if told.covered:
             told = replace(told, incident=record.covered(world.ledger, incident))
         worker.tell_alarms()
-    if stopped or halt:
-        click.echo(output.printable(_halted(halt)) if halt else GOES_ON, err=True)
-    return told
+    return told, _halted(halt) if halt else GOES_ON if stopped else ""
 
 
 def _halted(stop: Order) -> str:
@@ -156,6 +157,7 @@ class _Going:
         self._outcomes: dict[str, Outcome] = {}  # by secret, of those that ended
         self._since: dict[str, float] = {}  # by secret, when it was ordered here
         self._seen: dict[str, Outcome] = {}  # of those under way, as they were seen last
+        self._tells = Tells(worker, world.clock)
         if incident.at < world.ledger.now():
             self._done_before()
 
@@ -170,6 +172,7 @@ class _Going:
         while not self._world.stopping() and clock.monotonic() < end and not stop_of(self._world.ledger):
             self._order()
             self._worker.run_pass(only=frozenset(self._since))
+            self._tells.now_and_then()
             self._look()
             progress.show([*self._outcomes.values(), *self._seen.values()])
             if len(self._outcomes) == len(self._members) or self._in_vain():
@@ -194,8 +197,10 @@ class _Going:
 
     def _standing(self, failing: Mapping[str, object]) -> Standing:
         now = self._world.clock.monotonic()
-        in_use = {key for key, one in self._outcomes.items() if one.key_id is not None}
-        under_way = {key: timedelta(seconds=now - since) for key, since in self._since.items()}
+        known = {**self._seen, **self._outcomes}
+        in_use = {key for key, one in known.items() if one.key_id is not None}
+        waits = self._since.keys() - in_use  # an old key that will not die holds up no other secret
+        under_way = {key: timedelta(seconds=now - self._since[key]) for key in waits}
         return Standing(in_use, self._outcomes.keys() - in_use, under_way, failing)
 
     def _look(self) -> None:
@@ -237,15 +242,34 @@ class _Going:
         return Outcome(policy.name, Coverage.UNCOVERED, f"not begun: {first}give the same command again")
 
 
+# --- telling people --------------------------------------------------------------------------------------
+
+
+class Tells:
+    """Has people told of alarms while a command waits: who must act should not hear of it at its end."""
+
+    def __init__(self, worker: "Worker", clock: Clock) -> None:
+        self._worker, self._clock = worker, clock
+        self._last = clock.monotonic()
+
+    def now_and_then(self) -> None:
+        """Tell them, unless that was done a moment ago."""
+        now = self._clock.monotonic()
+        if now - self._last >= _TELL:
+            self._worker.tell_alarms()
+            self._last = now
+
+
 # --- watching one ----------------------------------------------------------------------------------------
 
 
 def watch(world: "Wiring", worker: "Worker", policy: Policy, asked: Asked, wait: timedelta) -> None:
     """Make passes over one secret until it has an outcome, a person stops us, or the wait is over."""
-    end = world.clock.monotonic() + wait.total_seconds()
+    end, tells = world.clock.monotonic() + wait.total_seconds(), Tells(worker, world.clock)
     with Progress(1) as progress:
         while not world.stopping() and world.clock.monotonic() < end:
             worker.run_pass(only={policy.target.id})
+            tells.now_and_then()
             found = look(world.ledger, policy, asked)
             progress.show([found])
             if found.ended:

@@ -37,8 +37,10 @@ class Progress:
             from rich.console import Console  # noqa: PLC0415 - costs start time, and only terminals need it
             from rich.live import Live  # noqa: PLC0415
 
-            self._live = Live(console=Console(stderr=True), refresh_per_second=4, transient=True)
-            self._live.start()
+            console = Console(stderr=True)
+            if not console.is_dumb_terminal:  # which shows nothing of what is drawn
+                self._live = Live(console=console, refresh_per_second=4, transient=True)
+                self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -10,7 +10,7 @@ import click
 from rotator.cli import output, session
 from rotator.cli.hold import LONGEST
 from rotator.cli.options import NotDone, Options, Wrong, duration, json_option
-from rotator.cli.ordering import GOES_ON, LOOK, final, stopped_by_signal
+from rotator.cli.ordering import GOES_ON, LOOK, Tells, final, stopped_by_signal
 from rotator.cli.overall import must_not_be_stopped
 from rotator.cli.progress import Progress
 from rotator.cli.reading import read_one
@@ -155,21 +155,22 @@ def _carried_out(options: Options, book: "Book", policy: Policy, wish: Wish) -> 
     from rotator.run_pass import Worker  # noqa: PLC0415 - the whole machine
     from rotator.wiring import holder  # noqa: PLC0415
 
-    with session.world(options) as world, session.notifier(world, book) as tells:
+    with session.world(options) as world, session.notifier(world, book) as notifier:
         ledger = world.ledger
         must_not_be_stopped(ledger)
-        worker, now = Worker(world, book, tells, holder=holder()), ledger.now()
+        worker, now = Worker(world, book, notifier, holder=holder()), ledger.now()
         until = now + wish.pause
         order = Order("rollback", session.person(), wish.reason, now, grace=wish.grace, until=until)
         paused = ledger.orders(policy.target.id).get("pause")
         ledger.withdraw(policy.target.id, "pause")
         ledger.give(policy.target.id, order)
         end = world.clock.monotonic() + wish.wait.total_seconds()
-        found = look(ledger, policy, order)
+        found, tells = look(ledger, policy, order), Tells(worker, world.clock)
         try:
             with stopped_by_signal(world), Progress(1) as progress:
                 while not (found.ended or world.stopping()) and world.clock.monotonic() < end:
                     worker.run_pass(only={policy.target.id})
+                    tells.now_and_then()
                     world.clock.sleep(LOOK)
                     found = look(ledger, policy, order)
                     progress.show([found])

@@ -146,10 +146,10 @@ def _asked(options: Options, choice: Choice, how: _How, wait: timedelta, html: P
     _confirmed(planned.left, yes=how.yes)
     if not how.yes:
         containing.agreed(planned.contained)
-    came = carry_out(options, book, _wish(planned, found, how, wait))
+    came, why_ended = carry_out(options, book, _wish(planned, found, how, wait))
     if html is not None:
         write_page(html, came)
-    return show_report(came, as_json=how.as_json)
+    return show_report(came, why_ended, as_json=how.as_json)
 
 
 def _wish(planned: Forecast, found: Search, how: _How, wait: timedelta) -> Wish:

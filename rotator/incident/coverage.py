@@ -1,7 +1,7 @@
 """What became of a person's order, secret by secret. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -57,7 +57,25 @@ def outcome(
     asked: Asked,
     now: datetime,
 ) -> Outcome:
-    """How one order stands. ``last`` is the secret's newest rotation, ``debts`` all of its debts."""
+    """How one order stands. ``last`` is the secret's newest rotation, ``debts`` all of its debts.
+
+    Until there is a living key that comes first, whatever else there is to say.
+    """
+    found = _stands(policy, known, last, debts, asked=asked, now=now)
+    if found.key_id is None and locked_out(known.state, known.debts):
+        return replace(found, why=f"the old key is dead, and no other is in service: {found.why}")
+    return found
+
+
+def _stands(
+    policy: Policy,
+    known: Known,
+    last: Rotation | None,
+    debts: Sequence[Debt],
+    *,
+    asked: Asked,
+    now: datetime,
+) -> Outcome:
     name = policy.name
     block = known.provider_block or known.state.block
     if block is not None:
@@ -86,7 +104,7 @@ def _none_rotated(
     if last is None or last.ended_at is None or last.ended_at < asked.at:
         if _hurried(known, debts, asked):
             return None
-        return Outcome(name, Coverage.UNCOVERED, "not begun, or its order was withdrawn: order it again")
+        return Outcome(name, Coverage.UNCOVERED, _not_begun(policy, known))
     if last.back is not None:
         why = (
             f"rolled back to the key before, which is in service: rotator run-now {name} --reason TEXT --yes"
@@ -94,9 +112,15 @@ def _none_rotated(
         return Outcome(name, Coverage.UNCOVERED, why)
     if last.phase is not Phase.FAILED:
         return None
-    out = locked_out(known.state, known.debts)
-    left = "the old key is dead, and no other is in service" if out else "the old key stays"
-    return Outcome(name, Coverage.FAILED, f"{last.error or 'failed'}: {left}; see rotator history {name}")
+    left = "" if locked_out(known.state, known.debts) else ": the old key stays"
+    return Outcome(name, Coverage.FAILED, f"{last.error or 'failed'}{left}; see rotator history {name}")
+
+
+def _not_begun(policy: Policy, known: Known) -> str:
+    """Why there is no rotation of an order that waits no longer, as far as can be told."""
+    if known.provider_pause is not None and policy.renew is None:
+        return f"not begun: {known.provider_pause.reason} To do: once it works, give the same command again"
+    return "not begun: the same command, where it is not running, begins it"
 
 
 def _queued(policy: Policy, known: Known, now: datetime) -> Outcome:

@@ -127,6 +127,7 @@ class SimStore(FakeStore):
         """A pending version; the one that was pending loses that label."""
         if self.denies:
             raise NeedsPerson("denied", "the store refuses the write.", todo="let it write")
+        self.unlabelled.pop((target.secret, push), None)  # what lands late may have been forgotten meanwhile
         stored = super().stage(target, credential, push, onto)
         self.pending[target.secret] = push
         return stored

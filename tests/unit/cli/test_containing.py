@@ -33,7 +33,7 @@ def test_a_key_of_ours_dies_first() -> None:
     found = contained(one, known(one))
     assert (found.ids, len(found.refused)) == (frozenset({one.target.id}), 0)
     told = "\n".join(containing.words(found, WHOLE, NOW))
-    assert "between 09:00Z and about 09:05Z" in told
+    assert "between 09:00:00Z and about 09:05:00Z" in told
     assert "orders: prod/orders in aws, owner desk-a" in told
     assert found.does(one, "x").startswith("revoke the old key; then issue one")
 
