@@ -273,7 +273,7 @@ def tells_of(ledger: Ledger, state: SecretState, debt: Debt, listed: Collection[
     """Whether a list is of the account of a debt's key, so that the key's absence from it tells something.
 
     An admin credential of another account lists too, and lacks every key of ours. The right one shows the key
-    itself or the one in service, be it revoked; where no id of that is known, or it is the very key that is to
+    itself or the one in service, be it revoked; where no id of that is known, or that is the key which is to
     die, a key that we issued there.
     """
     principal = debt.policy.provider.principal

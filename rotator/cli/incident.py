@@ -43,9 +43,10 @@ def incident(
         if listing:
             return _list(found, as_json=as_json)
         told = _told(options, ledger, _chosen(found, incident_id))
+    code = show_report(told, as_json=as_json)
     if html is not None:
         write_page(html, told)
-    return show_report(told, as_json=as_json)
+    return code
 
 
 def _chosen(found: Sequence[Incident], incident_id: str | None) -> Incident:
@@ -144,6 +145,19 @@ def _contained(line: Line) -> str:
     if line.contained_after is not None:
         return f"after {output.span(line.contained_after)}"
     return "not yet" if line.old_keys else "-"
+
+
+def can_be_written(path: Path | None) -> None:
+    """Find out before anything is rotated whether the page can be. Raises Wrong."""
+    if path is None:
+        return
+    new = not path.exists()
+    try:
+        path.open("a").close()
+    except OSError as error:
+        raise Wrong(f"The report cannot be written to {path}: {error.strerror}. Nothing was done.") from None
+    if new:
+        path.unlink()
 
 
 def write_page(path: Path, told: Report) -> None:

@@ -11,7 +11,7 @@ import click
 from rotator.cli import containing, output, session
 from rotator.cli.forecast import Forecast, forecast, show_forecast
 from rotator.cli.giving import Wish
-from rotator.cli.incident import HTML_HELP, show_report, write_page
+from rotator.cli.incident import HTML_HELP, can_be_written, show_report, write_page
 from rotator.cli.leaked import Search, brought, search, told, words
 from rotator.cli.options import NotDone, Options, Wrong, duration, json_option, tags
 from rotator.cli.ordering import carry_out
@@ -128,6 +128,7 @@ class _How:
 def _asked(options: Options, choice: Choice, how: _How, wait: timedelta, html: Path | None) -> int:
     """Find whom it is about, show the plan, ask, carry it out, and say what came of it."""
     book = session.book(options)
+    can_be_written(html)
     if how.leaked:
         _can_be_asked(dry_run=how.dry_run, yes=how.yes)
         selected, found = _holders(options, book.policies, choice)
@@ -147,9 +148,10 @@ def _asked(options: Options, choice: Choice, how: _How, wait: timedelta, html: P
     if not how.yes:
         containing.agreed(planned.contained)
     came, why_ended = carry_out(options, book, _wish(planned, found, how, wait))
+    code = show_report(came, why_ended, as_json=how.as_json)
     if html is not None:
         write_page(html, came)
-    return show_report(came, why_ended, as_json=how.as_json)
+    return code
 
 
 def _wish(planned: Forecast, found: Search, how: _How, wait: timedelta) -> Wish:

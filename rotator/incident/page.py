@@ -11,6 +11,7 @@ from rotator.incident.report import Line, Report
 
 _WIDTH = 1000  # of the timeline, in its own units
 _TICKS = 4
+_NAMED = 5  # policies that are not covered for one reason
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #5c6670; --line: #d5dadf; --ground: #fff;
   --good: #1a7f37; --bad: #c62828; --wait: #9a6700; --bar: #4078c0; }
@@ -29,7 +30,7 @@ th, td { text-align: left; vertical-align: top; padding: .35rem .6rem .35rem 0;
 th { color: var(--soft); font-weight: 600; } code { font-size: .9em; overflow-wrap: anywhere; }
 svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; } svg text { fill: var(--soft); }
 svg .axis { stroke: var(--line); } svg .both { fill: var(--wait); opacity: .55; }
-svg .new { fill: var(--bar); }
+svg .new { fill: var(--bar); } svg .lost { fill: var(--soft); opacity: .6; }
 svg .none { fill: var(--bad); }
 svg .dead { fill: var(--good); }
 @media print { body { max-width: none; margin: 0; } }
@@ -94,13 +95,22 @@ def _figure(value: str, what: str, looks: str = "") -> str:
 
 def _left(lines: Iterable[Line], besides: Iterable[str]) -> str:
     """What is not covered: the first thing that somebody must act on."""
+    alike: dict[tuple[str | None, Coverage, str], list[str]] = {}
+    for line in lines:
+        if not line.covered:
+            alike.setdefault((line.owner, line.coverage, line.why), []).append(line.policy)
     rows = [
-        (_text(line.policy), _text(line.owner or "-"), _coverage(line.coverage), _text(line.why))
-        for line in lines
-        if not line.covered
+        (_text(_some(policies)), _text(owner or "-"), _coverage(coverage), _text(why))
+        for (owner, coverage, why), policies in alike.items()
     ]
     rows += [("-", "-", _coverage(Coverage.UNCOVERED), _text(what)) for what in besides]
     return _rows(("policy", "owner", "coverage", "why, and what to do"), rows)
+
+
+def _some(policies: Sequence[str]) -> str:
+    """The names of policies that have the same in common; every secret is named further down."""
+    more = f" and {len(policies) - _NAMED} more" if len(policies) > _NAMED else ""
+    return f"{', '.join(policies[:_NAMED])}{more}"
 
 
 # --- the timeline ----------------------------------------------------------------------------------------
@@ -113,14 +123,19 @@ def _timeline(report: Report) -> str:
         return ""
     start = report.incident.at
     marks = [
-        at for line in begun for at in (line.began_at, line.in_use_at, line.contained_at) if at is not None
+        at
+        for line in begun
+        for at in (line.began_at, line.in_use_at, line.missed_at, line.contained_at)
+        if at is not None
     ]
+    marks += [] if all(line.over for line in begun) else [report.now]
     whole = max((max(marks) - start).total_seconds(), 1.0)
     height = 14 * len(begun) + 24
     drawn = [_tick(start, whole, step, height) for step in range(_TICKS + 1)]
     drawn += [_bars(line, 14 * row + 20, start, whole) for row, line in enumerate(begun)]
     legend = (
         '<p class="soft"><span style="color:var(--bar)">■</span> until the new key was in use '
+        '<span class="soft">■</span> no new key came of it '
         '<span style="color:var(--wait)">■</span> both keys lived '
         '<span class="bad">■</span> neither worked '
         '<span class="good">■</span> old key dead</p>'
@@ -139,7 +154,7 @@ def _tick(start: datetime, whole: float, step: int, height: int) -> str:
 
 
 def _bars(line: Line, y: int, start: datetime, whole: float) -> str:
-    """One secret's row. What is not over is drawn to the end."""
+    """One secret's row. What is not over is drawn to the end, which is then the time of the report."""
 
     def x(at: datetime | None) -> float:
         seconds = whole if at is None else (at - start).total_seconds()
@@ -147,9 +162,9 @@ def _bars(line: Line, y: int, start: datetime, whole: float) -> str:
 
     parts = [
         f'<text x="0" y="{y + 9}">{_text(line.policy[:32])}</text>',
-        _bar("new", x(line.began_at), x(line.in_use_at), y),
+        _bar("lost" if line.missed_at else "new", x(line.began_at), x(line.in_use_at or line.missed_at), y),
     ]
-    first = line.in_use_at and line.contained_at and line.contained_at < line.in_use_at
+    first = line.contained_at and (line.in_use_at is None or line.contained_at < line.in_use_at)
     if first:  # the old key was dead before the new one was in use: nothing worked in between
         parts.append(_bar("none", x(line.contained_at), x(line.in_use_at), y))
     elif line.in_use_at is not None and line.old_keys:
@@ -243,4 +258,4 @@ def _at(at: datetime | None) -> str:
 
 
 def _span(span: timedelta | None) -> str:
-    return "-" if span is None else durations.text(timedelta(seconds=round(span.total_seconds())))
+    return "-" if span is None else durations.text(timedelta(seconds=int(span.total_seconds())))

@@ -24,8 +24,9 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One secret. ``contained_at`` is when the last of its old keys was dead, None while one may live;
-    ``contained_after`` the time to that since the incident began; ``dies_at`` when the grace of one ends.
+    """One secret. ``began_at`` is of its newest rotation, ``missed_at`` when that ended without a new key;
+    ``contained_at`` is when the last of its old keys was dead, None while one may live; ``contained_after``
+    the time to that since the incident began; ``dies_at`` when the grace of one ends.
     """
 
     policy: str
@@ -43,11 +44,18 @@ class Line:
     contained_after: timedelta | None
     dies_at: datetime | None
     certificates: tuple[Certificate, ...]
+    missed_at: datetime | None = None
 
     @property
     def covered(self) -> bool:
         """Whether all that was asked for this secret is done."""
         return self.coverage is Coverage.ROTATED
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it goes on: it was missed, or its new key is in use and no old one lives."""
+        alive = bool(self.old_keys) and self.contained_at is None
+        return self.missed_at is not None or (self.in_use_at is not None and not alive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,7 @@ def _missing(secret: str, why: str) -> Line:
 def _line(incident: Incident, found: Found) -> Line:
     policy, outcome = found.policy, found.outcome
     rotation = _rotation(incident, found.rotations)
+    began = rotation or _begun(incident, found.rotations)
     debts = [debt for debt in found.debts if _of(incident, debt)]
     contained_at = _contained_at(debts) if rotation is not None or debts else None
     ids = {debt.id for debt in debts}
@@ -107,8 +116,9 @@ def _line(incident: Incident, found: Found) -> Line:
         why=outcome.why,
         old_keys=tuple(debt.key_id or "of unknown id" for debt in debts),
         new_key=outcome.key_id,
-        began_at=rotation.began_at if rotation else None,
+        began_at=began.began_at if began else None,
         in_use_at=rotation.ended_at if rotation else None,
+        missed_at=began.ended_at if began and not rotation else None,
         contained_at=contained_at,
         contained_after=max(contained_at - incident.at, timedelta(0)) if contained_at else None,
         dies_at=max(
@@ -131,6 +141,12 @@ def _rotation(incident: Incident, rotations: Sequence[Rotation]) -> Rotation | N
         ),
         None,
     )
+
+
+def _begun(incident: Incident, rotations: Sequence[Rotation]) -> Rotation | None:
+    """The newest one of this incident that brought no new key, or has not yet."""
+    mine = (one for one in rotations if one.back is None and not one.drill)
+    return next((one for one in mine if one.ended_at is None or one.ended_at >= incident.at), None)
 
 
 def _of(incident: Incident, debt: Debt) -> bool:

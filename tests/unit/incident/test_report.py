@@ -114,3 +114,37 @@ def test_the_page_of_an_incident_in_which_nothing_began() -> None:
     assert "<svg" not in page(nothing)
     read(page(nothing))
     read(page(report(INCIDENT, [], NOW)))
+
+
+def test_the_timeline_shows_what_is_out_and_what_goes_on() -> None:
+    """A key that died before there is another one is drawn to the time of the report, and so is an old key
+    that lives; a rotation that brought nothing ends where it ended.
+    """
+    verifying = rotation(BOT, Phase.STAGED, began_at=BEGAN)
+    contained = replace(DEAD, policy=BOT, secret=BOT.target.id)
+    failed = rotation(BOT, Phase.FAILED, began_at=BEGAN, ended_at=BEGAN + timedelta(minutes=1))
+    alive = debt(ORDERS, since=BEGAN)
+    found = [
+        Found(ORDERS, ROTATED, [PROMOTED], [alive]),
+        Found(BOT, MISSED, [verifying], [contained]),
+        Found(policy("late"), MISSED, [failed]),
+    ]
+    whole = report(INCIDENT, found, NOW)
+    lives, out, missed = whole.lines
+    assert (lives.over, out.over, missed.over) == (False, False, True)
+    assert (out.began_at, out.in_use_at, out.contained_at) == (BEGAN, None, contained.ended_at)
+    assert missed.missed_at == failed.ended_at
+    drawn = page(whole)
+    for kind in ("both", "none", "lost"):
+        assert f'class="{kind}"' in drawn
+    assert f"{NOW:%H:%M:%S}</text>" in drawn
+
+
+def test_what_many_have_in_common_is_said_once() -> None:
+    """The page names a reason with those that it holds back, and each of them further down."""
+    many = [policy(f"bot-{number}") for number in range(9)]
+    found = [Found(one, replace(MISSED, policy=one.name)) for one in many]
+    drawn = page(report(INCIDENT, found, NOW))
+    assert "bot-0, bot-1, bot-2, bot-3, bot-4 and 4 more" in drawn
+    assert drawn.count("&lt;b&gt;no") == 1
+    assert all(one.name in drawn for one in many)
