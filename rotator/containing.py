@@ -19,6 +19,7 @@ from rotator.kinship import keeps_admin
 from rotator.looking import keys_listed, witness
 from rotator.model import (
     Again,
+    Credential,
     CurrentKey,
     Debt,
     DebtPhase,
@@ -75,7 +76,22 @@ def owed(desk: Desk, policy: Policy, run: Order, live: Rotation | None = None) -
     not_before = now if contain else None
     debt = owe(desk, policy, DebtReason.LEAKED, key, grace=grace, not_before=not_before, urgent=True)
     wanted = _wanted(desk, policy, key) if contain else {}
-    return Owed((replace(debt, contain=contain),), wanted)
+    return Owed((replace(debt, contain=contain, leaked_fields=run.leaked_fields),), wanted)
+
+
+def known_to_others(desk: Desk, credential: Credential) -> tuple[str, ...]:
+    """The fields in which a credential is still the key that leaked."""
+    found: list[str] = []
+    for debt in desk.debts():
+        old = desk.version(debt.policy, debt.version) if debt.leaked_fields and debt.version else None
+        if old is not None:
+            found += [name for name in debt.leaked_fields if credential.same(old.credential, [name])]
+    return tuple(dict.fromkeys(found))
+
+
+def leaked_fields(desk: Desk) -> tuple[str, ...]:
+    """What others know of keys that leaked and live, where it was said."""
+    return tuple(dict.fromkeys(name for debt in desk.debts() for name in debt.leaked_fields))
 
 
 def _wanted(desk: Desk, policy: Policy, key: CurrentKey) -> Mapping[str, Any]:

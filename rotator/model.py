@@ -605,6 +605,7 @@ class Debt:
     expires_at: datetime | None = None  # a short-lived key dies by itself
     not_before: datetime | None = None  # None until every replica shows the new version, and who must is told
     urgent: bool = False
+    leaked_fields: tuple[str, ...] = ()  # what of the key others know, where that was said
     contain: bool = False  # it may die while the secret holds it: a person chose that, for this key alone
     phase: DebtPhase = DebtPhase.OWED
     kept: str | None = None  # our own label on its version
@@ -661,8 +662,8 @@ class Order:
     path), ``pause`` (until ``until``), or ``renew``: a token whose parent credential was replaced. ``stop``
     is given to EVERYBODY, and ends by ``until`` or never.
 
-    ``leaked`` names the version that holds a key which others know. ``contain``: the key in service dies
-    before another one is issued.
+    ``leaked`` names the version that holds a key which others know, ``leaked_fields`` what of it they know.
+    ``contain``: the key in service dies before another one is issued.
     """
 
     kind: str
@@ -673,6 +674,7 @@ class Order:
     until: datetime | None = None  # of pause and stop; of rollback: of the pause after it
     new_only: bool = False  # of pause: it holds new keys; consumers are told, and debts are paid
     leaked: str | None = None  # of run
+    leaked_fields: tuple[str, ...] = ()  # of run
     contain: bool = False  # of run
 
     @property

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rotator import backoff, breaker, drilling, rollback, setbacks
-from rotator.containing import NOTHING_OWED, Owed, dies_first
+from rotator.containing import NOTHING_OWED, Owed, dies_first, leaked_fields
 from rotator.desk import Desk, holds_nothing, pushed
 from rotator.durations import text as every
 from rotator.errors import Conflict, EffectError, NeedsPerson, NotSent, Refused, Unknown
@@ -121,7 +121,9 @@ def _plan(desk: Desk, rotation: Rotation) -> Step:
     traits = desk.provider(policy).traits
     if not traits.issues:
         why = f"{policy.provider.name} has no key API: a person issues the new key."
-        todo = f"{traits.todo_issue} Then: rotator submit {policy.name}"
+        known = " and ".join(leaked_fields(desk))
+        also = f" Others know its {known}, which leaked: have that changed first." if known else ""
+        todo = f"{traits.todo_issue}{also} Then: rotator submit {policy.name}"
         raise NeedsPerson("a-person-must-issue", why, todo=todo)
     seen = look(desk, rotation)
     if seen is None and rotation.drill:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from rotator import breaker
 from rotator import rotation as story
+from rotator.containing import known_to_others
 from rotator.desk import Desk, holds_nothing, pushed
 from rotator.due import pushes_free_at
 from rotator.errors import EffectError, NeedsPerson, Unknown
@@ -104,6 +105,11 @@ def _must_be_new(desk: Desk, policy: Policy, credential: Credential, onto: Store
         known = desk.state.current
         since = f", since {known.since:%Y-%m-%d %H:%M} UTC" if known else ""
         raise NotTaken(f"this is the credential that is in service already{since}.{_once_more(desk)}")
+    known_still = known_to_others(desk, credential)
+    if known_still:
+        raise NotTaken(
+            f"others know its {' and '.join(known_still)}, which leaked: have that changed as well."
+        )
 
 
 def _once_more(desk: Desk) -> str:

@@ -22,7 +22,8 @@ class Wish:
     """What a person wants rotated, and how; secrets by their id.
 
     In those of ``contain`` the key dies before another one is issued; those of ``refused`` are not begun, for
-    that reason; ``leaked`` names the version that holds the key which others know.
+    that reason; ``leaked`` names the version that holds the key which others know, ``leaked_fields`` what of
+    it.
     """
 
     policies: tuple[Policy, ...]
@@ -34,6 +35,7 @@ class Wish:
     contain: frozenset[str] = frozenset()
     refused: Mapping[str, Outcome] = field(default_factory=dict)
     leaked: Mapping[str, str] = field(default_factory=dict)
+    leaked_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     besides: tuple[str, ...] = ()  # what a person must see to beside them
 
 
@@ -66,6 +68,7 @@ def give(world: "Wiring", policy: Policy, wish: Wish) -> Outcome | None:
         at=ledger.now(),
         grace=grace,
         leaked=wish.leaked.get(policy.target.id),
+        leaked_fields=wish.leaked_fields.get(policy.target.id, ()),
         contain=policy.target.id in wish.contain,
     )
     ledger.give(policy.target.id, order)

@@ -43,12 +43,13 @@ class Where(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the key was found. ``version`` is the secret's."""
+    """Where the key was found. ``version`` is the secret's, ``fields`` which of its fields are the key."""
 
     policy: str
     secret: str  # its canonical id
     where: Where
     version: str
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,11 @@ class Search:
     def versions(self) -> dict[str, str]:
         """By secret that holds the key the version of it that counts most."""
         return {one.secret: one.version for one in self.held}
+
+    @property
+    def fields(self) -> dict[str, tuple[str, ...]]:
+        """By the same secret, which of its fields others know."""
+        return {one.secret: one.fields for one in self.held}
 
     @property
     def left(self) -> tuple[str, ...]:
@@ -177,7 +183,7 @@ def _looked(world: "Wiring", policy: Policy, key: Credential) -> tuple[list[Plac
         matched = _matched(key, stored, traits) if stored is not None else None
         if stored is not None and matched is not None:
             as_what = where if matched else Where.ID
-            found.append(Place(policy.name, policy.target.id, as_what, stored.version))
+            found.append(Place(policy.name, policy.target.id, as_what, stored.version, matched))
     return found, unread
 
 
@@ -197,14 +203,18 @@ def _versions(ledger: Ledger, policy: Policy) -> Iterator[tuple[Where, str | Non
             yield Where.DEAD, debt.version, False
 
 
-def _matched(key: Credential, stored: Stored, traits: Traits) -> bool | None:
-    """Whether a version holds the key; False where it holds no more than an id of it, None for neither."""
+def _matched(key: Credential, stored: Stored, traits: Traits) -> tuple[str, ...] | None:
+    """The secret fields of a version that are the key, all where it is the whole value; empty where the key
+    is no more than an id of it, None where it is neither.
+    """
     parts = list(key.reveal().values())
-    secret = [stored.credential.get(name) for name in traits.secret_fields] + [stored.whole.get("")]
+    alike = [name for name in traits.secret_fields if _any_alike(parts, [stored.credential.get(name)])]
+    whole = _any_alike(parts, [stored.whole.get("")])
     public = [stored.credential.get(name) for name in traits.fields if name not in traits.secret_fields]
-    if _any_alike(parts, secret):
-        return True
-    return False if _any_alike(parts, public) else None
+    named = _any_alike(parts, public)
+    if alike or whole:
+        return tuple(alike or traits.secret_fields)
+    return () if named else None
 
 
 def _any_alike(parts: Iterable[str], values: Sequence[str | None]) -> bool:

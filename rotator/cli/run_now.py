@@ -165,6 +165,7 @@ def _wish(planned: Forecast, found: Search, how: _How, wait: timedelta) -> Wish:
         contain=planned.contained.ids,
         refused=planned.contained.refused,
         leaked=found.versions,
+        leaked_fields=found.fields,
         besides=found.left,
     )
 
