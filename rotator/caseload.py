@@ -175,7 +175,9 @@ def _joined(desk: Desk, live: Rotation, run: Order) -> Rotation | Again | Ended:
     """
     if containing.is_candidate(live, run):
         if containing.may_be_given_up(live):
-            setbacks.give_up(desk, replace(live, urgent=True), "leaked", f"its key leaked: {run.reason}")
+            grace = live.grace if run.grace is None else run.grace
+            leaving = replace(live, urgent=True, grace=grace)
+            setbacks.give_up(desk, leaving, "leaked", f"its key leaked: {run.reason}")
             desk.write(orders_done=[run])
             return Ended()
         return _on_without(desk, live)

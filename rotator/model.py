@@ -519,6 +519,7 @@ class Attempt:
     made_with: str | None = None
     made_from: str | None = None
     promoted_at: datetime | None = None  # when promote was first sent: from then on only forward
+    doubted: bool = False  # promote was sent, and nobody knows what it did: its key may have been in service
     refused: bool = False  # as a login that a person brought, or it may be: not sent again by itself
 
 

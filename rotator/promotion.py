@@ -59,14 +59,16 @@ def promote_now(
 ) -> Step:
     """Write the intent, with what led to it, and send it."""
     sent = rotation.attempt.promoted_at or desk.now()
-    attempt = replace(rotation.attempt, promoted_at=sent)
+    attempt = replace(rotation.attempt, promoted_at=sent, doubted=True)
     promoting = replace(rotation, phase=Phase.PROMOTING, attempt=attempt)
     desk.write(state=replace(state or desk.state, block=None), rotation=promoting, events=events)
-    return _send_promote(desk, promoting)
+    return _send_promote(desk, promoting, doubted=rotation.attempt.doubted)
 
 
-def _send_promote(desk: Desk, rotation: Rotation) -> Step:
-    """Compare and swap against the version recorded when the rotation was planned."""
+def _send_promote(desk: Desk, rotation: Rotation, *, doubted: bool) -> Step:
+    """Compare and swap against the version recorded when the rotation was planned. Where that is refused it
+    is as ``doubted`` as before.
+    """
     policy, attempt = rotation.policy, rotation.attempt
     assert attempt.version is not None, "a promoting attempt has a version"
     assert rotation.expected is not None, "a promoting rotation knows what it replaces"
@@ -74,9 +76,10 @@ def _send_promote(desk: Desk, rotation: Rotation) -> Step:
         now_current = desk.store(policy).promote(policy.target, attempt.version, rotation.expected)
     except Conflict:  # resolved at once the first time, later with a back-off
         pause = desk.now() + backoff.after_looks(rotation.looks) if rotation.looks else None
-        doubted = replace(rotation, looks=rotation.looks + 1, look_at=pause)
-        desk.write(rotation=doubted)
-        return doubted
+        attempt = replace(attempt, doubted=doubted)
+        beaten = replace(rotation, attempt=attempt, looks=rotation.looks + 1, look_at=pause)
+        desk.write(rotation=beaten)
+        return beaten
     return _promoted(desk, rotation, now_current)
 
 

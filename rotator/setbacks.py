@@ -16,6 +16,7 @@ from rotator.errors import EffectError, NeedsPerson, Refused, Scope
 from rotator.model import (
     Again,
     Attempt,
+    Back,
     Block,
     CurrentKey,
     Debt,
@@ -222,13 +223,17 @@ def written_over(desk: Desk, rotation: Rotation) -> Step:
 
 
 def _abandoned(desk: Desk, rotation: Rotation, *, served: bool = False) -> list[Debt]:
-    """The debt of an attempt whose key is known. A key that a person brought and the store never had is still
-    that person's, who brings it again; one that was to come back is owed already, as before.
+    """The debt of an attempt whose key is known: as of a key that was replaced where it was in service
+    (``served``), or may have been. A key that a person brought and the store never had is still that
+    person's, who brings it again.
     """
     attempt, now = rotation.attempt, desk.now()
+    served = served or attempt.doubted
     ours = desk.provider(rotation.policy).traits.issues or attempt.version is not None
     current = desk.state.current
-    if attempt.key_id is None or not ours or rotation.back is not None:
+    if rotation.back is not None:
+        return _owed_before(desk, rotation.back, served=served)
+    if attempt.key_id is None or not ours:
         return []
     if attempt.version and current and lives_on(desk, rotation.policy, attempt.version, current.version):
         return []  # what was given up is a password: its key is the one in service
@@ -239,7 +244,7 @@ def _abandoned(desk: Desk, rotation: Rotation, *, served: bool = False) -> list[
         attempt.version or unseen,
         attempt.key_id,
         Provenance.ISSUED,
-        now,
+        attempt.promoted_at or now,
         attempt.token,
         expires_at=attempt.expires_at,
         dead_by=attempt.dead_by,
@@ -247,6 +252,12 @@ def _abandoned(desk: Desk, rotation: Rotation, *, served: bool = False) -> list[
     if served:
         return list(replaced(desk, rotation, key, not_before=now + rotation.grace))
     return [owe(desk, rotation.policy, DebtReason.ABANDONED, key, not_before=now, urgent=True)]
+
+
+def _owed_before(desk: Desk, back: Back, *, served: bool) -> list[Debt]:
+    """The debt of a key that was to come back: as it was, or its grace begins anew from where it served."""
+    debts = [debt for debt in desk.debts() if served and debt.id == back.debt]
+    return [replace(debt, not_before=desk.now() + debt.grace, look_at=None) for debt in debts]
 
 
 def _fail(

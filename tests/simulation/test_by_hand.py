@@ -235,7 +235,7 @@ def test_out_of_a_conflict_a_person_brings_another(rig: Rig) -> None:
     rig.until(timedelta(minutes=10))
     assert rig.store.value("parent")["key_id"] == second.key_id
     owed = {debt.key_id: debt.reason for debt in rig.ledger.debts(rig.parent.target.id)}
-    assert owed == {first.key_id: DebtReason.ABANDONED, rig.first.key_id: DebtReason.REPLACED}
+    assert owed == dict.fromkeys((first.key_id, rig.first.key_id), DebtReason.REPLACED)  # it may have served
 
 
 def test_what_is_on_its_way_goes_on_when_it_is_brought_again(rig: Rig) -> None:

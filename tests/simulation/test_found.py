@@ -1,14 +1,17 @@
 """What the seeds found, each as its smallest scenario: one rule each, so that none comes back."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rotator.errors import Unknown
 from rotator.model import DebtReason, Phase, Probe, Verdict
-from tests.simulation.sim import SECRET, TARGET, Sim
-from tests.simulation.test_stories import alarms, bend, kinds, ours, until
+from tests.simulation.sim import GRACE, SECRET, TARGET, Sim
+from tests.simulation.test_rollback import back, rotated
+from tests.simulation.test_stories import alarms, bend, kinds, live, ours, until
 
 
 @pytest.fixture
@@ -113,3 +116,67 @@ def test_a_slot_that_was_taken_before_is_looked_at_again(sim: Sim) -> None:
     assert sim.ledger.reserve(claim, "an account", "a token", frozenset({"one"}), 2)
     assert not sim.ledger.reserve(claim, "an account", "a token", frozenset({"one", "two"}), 2)
     assert sim.ledger.reserve(claim, "an account", "a token", frozenset({"two"}), 2)
+
+
+# --- in service, and nobody saw it -------------------------------------------------------------------------
+
+
+def landed_unseen(sim: Sim, *writes: str) -> None:
+    """The next promote lands, nobody hears of it, and others write these versions before anybody looks."""
+    promote = sim.store.promote
+
+    def landed(*args: Any) -> str:
+        bend(sim.store, "promote", promote)
+        promote(*args)
+        for version in writes:
+            held = {"key_id": sim.foreign.key_id, "secret": sim.foreign.secret, "note": version}
+            sim.store.put(SECRET, version, held, current=True)
+        raise Unknown("timeout", "no answer")
+
+    bend(sim.store, "promote", landed)
+
+
+def dies_only_after_a_grace(sim: Sim, key_id: str) -> None:
+    """A person orders again out of the conflict: consumers may use the key until a grace is over."""
+    until(sim, lambda: live(sim) is Phase.CONFLICT)
+    left_at = sim.clock.now()
+    sim.order()
+    until(sim, lambda: not sim.provider.keys[key_id].live)
+    assert sim.clock.now() - left_at >= GRACE
+
+
+def test_a_candidate_that_may_have_served_has_a_grace_of_its_own(sim: Sim) -> None:
+    """Two foreign writes hide from every label that it was current: what nobody knows counts for it."""
+    landed_unseen(sim, "theirs", "theirs too")
+    sim.order()
+    until(sim, lambda: len(ours(sim)) == 1)
+    dies_only_after_a_grace(sim, ours(sim)[0])
+
+
+def test_a_key_that_may_have_come_back_has_a_grace_of_its_own(sim: Sim) -> None:
+    """The old key of a rollback that nobody saw land was in service again: its old grace is no longer one."""
+    sim.policy, sim.excused = replace(sim.policy, consumers=()), True
+    rotated(sim)
+    sim.clock.advance(GRACE - timedelta(minutes=5))
+    landed_unseen(sim, "theirs", "theirs too")
+    back(sim)
+    dies_only_after_a_grace(sim, sim.old.key_id)
+
+
+def test_a_candidate_that_was_never_promoted_dies_at_once(sim: Sim) -> None:
+    """The one promote of it was refused, since somebody else was first: no consumer has ever read it."""
+    held = {"key_id": sim.foreign.key_id, "secret": sim.foreign.secret, "note": "theirs"}
+    promote = sim.store.promote
+
+    def beaten(*args: Any) -> str:
+        sim.store.put(SECRET, "theirs", held, current=True)
+        return promote(*args)
+
+    bend(sim.store, "promote", beaten)
+    sim.order()
+    until(sim, lambda: live(sim) is Phase.CONFLICT)
+    bend(sim.store, "promote", promote)
+    (candidate,), ended_at = ours(sim), sim.clock.now()
+    sim.order()
+    until(sim, lambda: candidate not in ours(sim))
+    assert sim.clock.now() - ended_at < GRACE

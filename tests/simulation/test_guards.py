@@ -480,10 +480,10 @@ def one_token(patch: Patch) -> None:
 
 
 def given_up_in_doubt(patch: Patch) -> None:
-    """Abort after promoting was written."""
+    """Abort after promoting was written, as if nothing had been sent."""
 
     def give_up(desk: Desk, one: Rotation) -> setbacks.Step:
-        forgotten = replace(one, attempt=replace(one.attempt, promoted_at=None))
+        forgotten = replace(one, attempt=replace(one.attempt, promoted_at=None, doubted=False))
         return setbacks.give_up(desk, forgotten, "in-doubt", "gave up")
 
     patch.setattr(rotation, "resolve", give_up)
