@@ -82,6 +82,11 @@ class NeedsPerson(RotatorError):
         self.scope = scope
 
 
+def clause(sentence: str) -> str:
+    """A sentence as a part of another one: without its full stop."""
+    return sentence.removesuffix(".")
+
+
 class Fenced(RotatorError):
     """The claim was lost: another worker goes on from here."""
 

@@ -553,6 +553,8 @@ class Rotation:
     looks: int = 0  # looks since the last step forward, for back-off
     ended_at: datetime | None = None
     error: str | None = None  # kind of the last error
+    why: str = ""  # that error in words; of a rotation that failed, what led to its end
+    todo: str = ""  # of a rotation that failed: what a person does about it
     asked: Phase | None = None  # how far the store's own rotation asked to go; None: to the end, at once
     back: Back | None = None  # it brings no new key, but the one before
     drill: bool = False  # its key is only tried: it never reaches the store, and dies

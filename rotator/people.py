@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rotator.blocks import BLOCK, FAILING, Kept
+from rotator.errors import clause
 from rotator.model import (
     Block,
     Debt,
@@ -58,6 +59,7 @@ class Known:
     orders: Mapping[str, Order] = field(default_factory=dict)
     provider_block: ProviderBlock | None = None
     provider_pause: ProviderBlock | None = None  # holds scheduled rotations alone
+    failed: Rotation | None = None  # the last one, where it failed and no other is under way or ordered
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +274,8 @@ def acts(policy: Policy | None, known: Known) -> Iterable[Act]:
     if locked_out(known.state, known.debts) and policy is not None:
         yield Act(who, "the key in use is dead: whoever reads the secret is locked out", _out(policy, known))
     yield from _at_provider(policy, known)
+    if known.failed is not None and known.state.block is None and known.provider_block is None:
+        yield _failed(known.failed, name, who)
     if policy is not None and known.state.gone:
         todo = "give every worker the same policy files; one that has the policy takes it up within minutes"
         yield Act("whoever runs rotator", "a worker without this policy marked it as deleted", todo)
@@ -292,6 +296,13 @@ def acts(policy: Policy | None, known: Known) -> Iterable[Act]:
         yield Act(who, f"the policy was deleted; key {key} lives on", "revoke it at the provider, or keep it")
 
 
+def _failed(rotation: Rotation, name: str, who: str) -> Act:
+    """A rotation that failed, by the cause and the remedy that it keeps; early records have neither."""
+    why = clause(rotation.why or rotation.error or "see its history")
+    todo = rotation.todo or f"see each step: rotator history {name}; then: {_run_now(name)}"
+    return Act(who, f"the last rotation failed: {why}", todo)
+
+
 def _at_provider(policy: Policy | None, known: Known) -> Iterable[Act]:
     """What its provider waits for; a token goes on while that is paused."""
     pause = known.provider_pause if policy is None or policy.renew is None else None
@@ -307,7 +318,11 @@ def _out(policy: Policy, known: Known) -> str:
         return block.todo
     if known.rotation is not None or "run" in known.orders:
         return f"another one is on its way: rotator history {policy.name}"
-    return f"rotator run-now {policy.name} --reason TEXT"
+    return _run_now(policy.name)
+
+
+def _run_now(name: str) -> str:
+    return f"rotator run-now {name} --reason TEXT"
 
 
 def _foreign(policy: Policy | None, state: SecretState) -> bool:

@@ -172,7 +172,7 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
     Its tokens are due before: whoever is killed in between leaves a rotation that comes here once more.
     """
     now, policy, attempt = desk.now(), rotation.policy, rotation.attempt
-    ended = replace(rotation, phase=Phase.PROMOTED, ended_at=now, look_at=None, error=None)
+    ended = replace(rotation, phase=Phase.PROMOTED, ended_at=now, look_at=None, error=None, why="")
     state = _in_service(desk, rotation, version, now)
     if rotation.back is not None:
         state = rollback.returned(desk, state, rotation.back)

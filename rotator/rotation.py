@@ -156,7 +156,7 @@ def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRec
     provider = desk.provider(policy)
     made_with = minted_with(desk, policy)
     attempt = replace(rotation.attempt, issued_at=now, made_with=made_with, made_from=policy.parent)
-    intent = replace(rotation, phase=Phase.ISSUING, look_at=None, looks=0, attempt=attempt)
+    intent = replace(rotation, phase=Phase.ISSUING, look_at=None, looks=0, why="", attempt=attempt)
     held, pushes = _begins(desk, rotation), desk.state.pushes
     if held is not None:
         return held
@@ -251,6 +251,7 @@ def _stage(desk: Desk, rotation: Rotation) -> Step:
         phase=Phase.STAGED,
         looks=0,
         look_at=None,
+        why="",
         attempt=replace(attempt, version=stored.version, staged_at=desk.now()),
     )
     desk.write(rotation=staged, events=[desk.event("staged", "the store holds it, pending", rotation=staged)])

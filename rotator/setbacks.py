@@ -12,7 +12,7 @@ from rotator import backoff, drilling
 from rotator.budgets import FLOOD
 from rotator.desk import Desk
 from rotator.due import pushes_free_at
-from rotator.errors import EffectError, NeedsPerson, Refused, Scope
+from rotator.errors import EffectError, NeedsPerson, Refused, Scope, clause
 from rotator.model import (
     Again,
     Attempt,
@@ -82,13 +82,14 @@ def met(desk: Desk, rotation: Rotation, error: EffectError | NeedsPerson) -> Aga
         return _blocked(desk, rotation, error)
     now = desk.now()
     look_at = max(now + backoff.after_looks(rotation.looks), error.retry_at or now)
-    waiting = replace(rotation, looks=rotation.looks + 1, look_at=look_at, error=error.kind)
+    waiting = replace(
+        rotation, looks=rotation.looks + 1, look_at=look_at, error=error.kind, why=error.message
+    )
     stuck = rotation.looks == (_LOCKED_OUT if desk.locked_out() else _STUCK)
     level = Level.ALARM if stuck else Level.INFO
     kind = "stuck" if stuck else "retry"
-    told = desk.event(
-        kind, f"{error.message}; looking again", level=level, rotation=rotation, error=error.kind
-    )
+    text = f"{clause(error.message)}; looking again"
+    told = desk.event(kind, text, level=level, rotation=rotation, error=error.kind)
     desk.write(rotation=waiting, events=[told], frees=_unused_slot(rotation))
     return Again(look_at)
 
@@ -100,7 +101,7 @@ def push_held(desk: Desk, rotation: Rotation) -> Again | None:
         return None
     text = f"too many versions of the secret were written lately; going on at {until:%Y-%m-%d %H:%M} UTC"
     told = desk.event("held", text, level=Level.WARNING, rotation=rotation, error=FLOOD)
-    waiting = replace(rotation, look_at=until, error=FLOOD)
+    waiting = replace(rotation, look_at=until, error=FLOOD, why=text)
     desk.write(
         rotation=waiting, events=[] if rotation.error == FLOOD else [told], frees=_unused_slot(rotation)
     )
@@ -115,7 +116,7 @@ def correct(policy: Policy) -> str:
 def _blocked(desk: Desk, rotation: Rotation, error: NeedsPerson) -> Again:
     """A person must act: tell once, look again now and then."""
     state = desk.state
-    waiting = replace(rotation, looks=rotation.looks + 1, look_at=None, error=error.kind)
+    waiting = replace(rotation, looks=rotation.looks + 1, look_at=None, error=error.kind, why=error.message)
     if (
         error.scope is Scope.PROVIDER
     ):  # its time is the provider's: a fresh credential ends it for all at once
@@ -162,6 +163,7 @@ def give_up(
     tokens = {debt.token for debt in debts}
     frees = [] if rotation.attempt.token in tokens else [rotation.attempt.token]
     last = last or rotation.policy.target.native or rotation.attempt.number >= backoff.ATTEMPTS
+    why = _cause(rotation, why) if blocked is None else why
     if blocked is not None or last:
         return _fail(desk, rotation, kind, why, debts=debts, frees=frees, blocked=blocked)
     number = rotation.attempt.number + 1
@@ -172,11 +174,19 @@ def give_up(
         look_at=desk.now() + backoff.after_looks(number),
         looks=0,
         error=kind,
+        why=why,
     )
     text = f"attempt {rotation.attempt.number} given up: {why}"
     told = desk.event("given-up", text, level=Level.WARNING, rotation=rotation, error=kind)
     desk.write(rotation=planned, debts=debts, events=[told, *events_of(desk, debts)], frees=frees)
     return planned
+
+
+def _cause(rotation: Rotation, why: str) -> str:
+    """Why a candidate is given up, with the last error that led there: the step that finds it out is often
+    not the one that failed.
+    """
+    return f"{clause(why)} ({clause(rotation.why)})" if rotation.why else why
 
 
 def value_lost(desk: Desk, rotation: Rotation) -> Step:
@@ -273,11 +283,12 @@ def _fail(
     """End a rotation that could not succeed; the old key stays in service."""
     now, state = desk.now(), desk.state
     block = desk.block_of(blocked, state.block)[0] if blocked else state.block
-    failed = replace(rotation, phase=Phase.FAILED, ended_at=now, look_at=None, error=kind)
+    again = f"see each step: rotator history {rotation.policy.name}; once the cause is mended: "
+    todo = blocked.todo if blocked else again + afresh(desk, rotation.policy)
+    failed = replace(rotation, phase=Phase.FAILED, ended_at=now, look_at=None, error=kind, why=why, todo=todo)
     state = replace(state, failures=state.failures + 1, failed_at=now, block=block)
-    todo = f" To do: {blocked.todo}" if blocked else ""
     left = "" if desk.locked_out() else ", the old key stays in service"
-    text = f"rotation failed{left}: {why}{todo}"
+    text = f"rotation failed{left}: {clause(why)}. To do: {todo}"
     told = desk.event("failed", text, level=Level.ALARM, rotation=rotation, error=kind)
     events = [told, *events_of(desk, debts)]
     desk.write(state=state, rotation=failed, debts=debts, events=events, frees=frees)
@@ -293,7 +304,9 @@ def conflict(desk: Desk, rotation: Rotation, kind: str, why: str, todo: str = ""
         desk.write(rotation=replace(rotation, phase=Phase.PROMOTING))
         return Again(desk.now())
     look_at = desk.now() + backoff.while_blocked(rotation.looks)
-    waiting = replace(rotation, phase=Phase.CONFLICT, looks=rotation.looks + 1, look_at=look_at, error=kind)
+    waiting = replace(
+        rotation, phase=Phase.CONFLICT, looks=rotation.looks + 1, look_at=look_at, error=kind, why=why
+    )
     todo = todo or f"see who writes {rotation.policy.target.secret}; then: {afresh(desk, rotation.policy)}"
     block, news = desk.block_of(NeedsPerson(kind, why, todo=todo), desk.state.block)
     told = desk.event("conflict", f"{why} To do: {todo}", level=Level.ALARM, rotation=rotation, error=kind)
@@ -348,7 +361,7 @@ def no_slot(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> Step
         look_at = desk.now() + backoff.while_blocked(0)
         text = f"{message}; waiting for {', '.join(debt.key_id or debt.id for debt in dying)} to die"
         told = desk.event("no-slot", text, rotation=rotation)
-        waiting = replace(rotation, look_at=look_at, error="no-slot")
+        waiting = replace(rotation, look_at=look_at, error="no-slot", why=text)
         desk.write(rotation=waiting, events=[] if rotation.error == "no-slot" else [told])
         return Again(look_at)
     names = ", ".join(f"{record.key_id} ({record.label})" for record in live[:_NAMED])

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from rotator import backoff, byhand, permits
 from rotator.desk import Desk
-from rotator.errors import EffectError, NeedsPerson, Scope
+from rotator.errors import EffectError, NeedsPerson, Scope, clause
 from rotator.model import Again, Block, Debt, Event, Level
 
 UNDYING = "will-not-die"
@@ -22,9 +22,9 @@ def later(desk: Desk, debt: Debt, why: str, error: EffectError | None, *before: 
     block, news = _will_not_die(desk, debt)
     waiting = replace(debt, looks=debt.looks + 1, look_at=look_at, block=block)
     kind = error.kind if error else "not-proven"
-    told = desk.event("retry", f"{why}; looking again", debt=debt, error=kind)
+    told = desk.event("retry", f"{clause(why)}; looking again", debt=debt, error=kind)
     if news and block is not None:
-        text = f"{block.reason} {why}. To do: {block.todo}"
+        text = f"{block.reason} {clause(why)}. To do: {block.todo}"
         told = desk.event("will-not-die", text, level=Level.ALARM, debt=debt, error=kind)
     desk.write(debts=[waiting], events=[*before, told])
     return Again(look_at)

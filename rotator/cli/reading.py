@@ -7,7 +7,7 @@ before rotations and debts last: what moved meanwhile is seen twice at worst, ne
 from collections.abc import Iterable, Mapping
 
 from rotator.interfaces import Ledger
-from rotator.model import Debt
+from rotator.model import Debt, Order, Rotation, SecretState
 from rotator.people import Known, ProviderBlock, provider_blocks, provider_pauses
 
 
@@ -28,6 +28,7 @@ def read_all(ledger: Ledger) -> dict[str, Known]:
             orders=orders.get(state.id, {}),
             provider_block=blocks.get(state.principal),
             provider_pause=pauses.get(state.principal),
+            failed=_failed(ledger, state, rotations[state.id], orders.get(state.id, {})),
         )
         for state, looks_at in states
     }
@@ -49,8 +50,18 @@ def read_some(ledger: Ledger, secret_ids: Iterable[str]) -> dict[str, Known]:
                 orders=orders,
                 provider_block=blocks.get(state.principal),
                 provider_pause=pauses.get(state.principal),
+                failed=_failed(ledger, state, rotation, orders),
             )
     return found
+
+
+def _failed(
+    ledger: Ledger, state: SecretState, live: Rotation | None, orders: Mapping[str, Order]
+) -> Rotation | None:
+    """The rotation by whose failure a secret is at rest: its end and the state were written at once."""
+    if not state.failures or live is not None or "run" in orders:
+        return None
+    return next((one for one in ledger.rotations(state.id) if one.ended_at == state.failed_at), None)
 
 
 def read_one(ledger: Ledger, secret_id: str) -> Known | None:

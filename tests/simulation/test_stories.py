@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import time, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rotator.errors import LedgerUnusable, NeedsPerson, Scope, Unknown
+from rotator.interfaces import Stored
 from rotator.model import (
     Credential,
     CurrentKey,
@@ -144,6 +146,43 @@ def test_a_key_that_is_never_accepted_is_given_up_and_the_old_one_stays(sim: Sim
     assert ours(sim) == []
     assert alarms(sim) == ["failed"]
     assert sim.old.live
+
+
+def test_a_rotation_that_failed_says_what_the_provider_said_and_what_to_do(sim: Sim) -> None:
+    """The alarm, and the rotation after it, hold the cause in words, with the answer that led there, and what
+    to do; what follows a sentence follows it without its full stop.
+    """
+
+    def overloaded(*_: object) -> Issued:
+        raise Unknown("http-503", "build: create a key: the server answered 503.")
+
+    bend(sim.provider, "issue", overloaded)
+    sim.order()
+    until(sim, lambda: "failed" in kinds(sim))
+    told = {event.kind: event.text for event in sim.ledger.events()}
+    cause = "it is unknown whether the provider issued a key (build: create a key: the server answered 503)"
+    todo = "see each step: rotator history one; once the cause is mended: rotator run-now one --reason TEXT"
+    assert told["failed"] == f"rotation failed, the old key stays in service: {cause}. To do: {todo}"
+    assert told["retry"] == "build: create a key: the server answered 503; looking again"
+    (failed,) = sim.ledger.rotations(TARGET.id)
+    assert (failed.phase, failed.error, failed.why, failed.todo) == (Phase.FAILED, "answer-lost", cause, todo)
+
+
+def test_a_step_that_went_well_is_no_cause_of_a_later_failure(sim: Sim) -> None:
+    """What a step met before it succeeded is not told as the reason why a later one failed."""
+    stage, probe, old, met = sim.store.stage, sim.provider.probe, sim.old.secret, iter([True])
+
+    def late(*given: Any) -> Stored:
+        if next(met, False):
+            raise Unknown("timeout", "the store did not answer")
+        return stage(*given)
+
+    bend(sim.store, "stage", late)
+    bend(sim.provider, "probe", lambda c: probe(c) if c.get("secret") == old else Probe(Verdict.DEAD, "no"))
+    sim.order()
+    until(sim, lambda: "failed" in kinds(sim))
+    (failed,) = sim.ledger.rotations(TARGET.id)
+    assert failed.why == "the key was not accepted within 5m: no"
 
 
 def test_a_key_that_flaps_is_counted_from_its_last_refusal(sim: Sim) -> None:

@@ -77,6 +77,20 @@ def test_a_blocked_provider_blocks_its_policies() -> None:
     assert status_row(POLICY, held, None, "", NOW).act[0].todo == "t"
 
 
+def test_a_rotation_that_failed_is_named_with_its_cause_until_another_one_succeeds() -> None:
+    """What failed, why and what to do is shown to whoever runs the policy; once: a block says it better."""
+    ended = rotation(POLICY, Phase.FAILED, error="answer-lost", why="it is gone (503).", todo="mend it")
+    failed = replace(known(POLICY, failures=1), failed=ended)
+    (act,) = status_row(POLICY, failed, None, "", NOW).act
+    assert (act.why, act.todo) == ("the last rotation failed: it is gone (503)", "mend it")
+    early = replace(failed, failed=replace(ended, why="", todo=""))
+    (act,) = status_row(POLICY, early, None, "", NOW).act
+    assert act.why == "the last rotation failed: answer-lost"
+    assert act.todo == "see each step: rotator history orders; then: rotator run-now orders --reason TEXT"
+    blocked = replace(failed, state=replace(failed.state, block=BLOCK))
+    assert [act.todo for act in status_row(POLICY, blocked, None, "", NOW).act] == ["make it JSON"]
+
+
 def test_a_deleted_policy_names_the_key_it_leaves() -> None:
     """A secret whose policy is gone is listed with the key that lives on."""
     row = status_row(None, known(POLICY, gone=True), None, "", NOW)

@@ -69,3 +69,21 @@ def test_run_now_waits_for_a_worker_that_just_began(ledger: Ledger, before: int)
     found = look(Busy(ledger, before), POLICY, asked)  # type: ignore[arg-type]  # it passes every call on
     ledger.close()
     assert found.state is Coverage.WORKING
+
+
+def test_a_secret_at_rest_is_read_with_the_rotation_that_failed(ledger: Ledger) -> None:
+    """Where the last rotation failed it is read too, with a whole ledger and with one secret alike;
+    an order, or a rotation under way, is what counts then.
+    """
+    now, claim = ledger.now(), ledger.claim(SECRET, "another", timedelta(minutes=1))
+    assert claim is not None
+    failed = replace(rotation(POLICY, Phase.FAILED), ended_at=now, why="gone")
+    ledger.commit(claim, Change(state(POLICY, failures=1, failed_at=now), rotation=failed))
+    first = read_one(ledger, SECRET)
+    assert first is not None
+    assert first.failed is None
+    ledger.withdraw(SECRET, "run")
+    assert read_all(ledger)[SECRET].failed == failed
+    after = read_one(ledger, SECRET)
+    assert after is not None
+    assert after.failed == failed
