@@ -169,12 +169,16 @@ class Desk:
         """Prolong a claim that the next effect might outlast. Raises Fenced where it is over.
 
         So a process that was frozen finds out before its next effect, not at its next commit, and effects
-        that take long do not end their own claim.
+        that take long do not end their own claim. A clock that was set back meanwhile tells nothing of it.
         """
         now = self.now()
-        if now > self._renewed + self._ttl - _EFFECT * 1.5:
-            self.world.ledger.renew(self.claim)
-            self._renewed = now
+        if not self._renewed <= now <= self._renewed + self._ttl - _EFFECT * 1.5:
+            self.hold()
+
+    def hold(self) -> None:
+        """Prolong the claim: what was read at this desk is as it was. Raises Fenced where it is over."""
+        self.world.ledger.renew(self.claim)
+        self._renewed = self.now()
 
     def version(self, policy: Policy, version: str) -> Stored | None:
         """One version of the secret: what is in memory, else a read. None if it is not there."""

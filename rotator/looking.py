@@ -103,8 +103,10 @@ def witness(desk: Desk, where: str, names: Collection[str]) -> None:
 
 def doubt(desk: Desk, why: str) -> None:
     """The ledger is older than the world: nothing is revoked until a person agrees. That comes first, for all
-    workers; whoever tells alarms next tells people.
+    workers; whoever tells alarms next tells people. Raises Fenced where others went on with the secret: then
+    it is what was read of the ledger here that is old.
     """
+    desk.hold()
     ledger = desk.world.ledger
     if safe_mode.current(ledger) is None and safe_mode.enter(ledger, why):
         desk.trouble = True

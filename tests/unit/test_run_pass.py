@@ -12,12 +12,13 @@ import pytest
 
 from rotator import safe_mode
 from rotator.desk import Desk, Memory
+from rotator.errors import Fenced
 from rotator.ledger import open_ledger
 from rotator.likeness import CHECK
 from rotator.looking import doubt
 from rotator.model import Level, Order, Policy, ProviderRef, SecretState, StoreRef, Target, Traits
 from rotator.policies import Book
-from rotator.run_pass import Worker
+from rotator.run_pass import CLAIM, Worker
 from rotator.testing.clock import ManualClock
 from rotator.testing.fakes import FakeProvider, FakeStore, FakeWorld, Told
 
@@ -337,3 +338,20 @@ def test_what_waits_for_its_turn_is_not_taken_for_unlike(rig: Rig) -> None:
     rig.clock.advance(CHECK)
     rig.settle()
     assert rig.told.events == []
+
+
+def test_who_was_frozen_beyond_its_claim_finds_out_though_the_clock_was_set_back(rig: Rig) -> None:
+    """Others went on with the secret: what was read before is old, so it neither acts nor doubts the ledger."""
+    secret = "fake|one"
+    claim, state = rig.ledger.claim(secret, "frozen", CLAIM), rig.ledger.secret(secret)
+    assert claim is not None
+    assert state is not None
+    desk, before = Desk(rig.world, Memory(), claim, state), rig.clock.now()
+    rig.clock.advance(CLAIM * 2)
+    assert rig.ledger.claim(secret, "another", CLAIM) is not None
+    rig.clock.advance(before - timedelta(minutes=5) - rig.clock.now())
+    with pytest.raises(Fenced):
+        desk.provider(rig.policies[0])
+    with pytest.raises(Fenced):
+        doubt(desk, "it looks older than the world")
+    assert safe_mode.current(rig.ledger) is None
