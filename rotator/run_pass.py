@@ -92,14 +92,17 @@ class Worker:
         stop = stop_of(self.world.ledger)
         self.holds = sentence(stop) if stop else ""
         if self.world.stopping() or stop:
+            self._more = False
             return 0
         self._mend_likeness()
         room = self._threads * 4 - len(self._running)
         if room <= 0:
             return 0
         found = self.world.ledger.due(room if only is None else 1_000_000)
+        submitted = sum(self._submit(secret) for secret in found if only is None or secret in only)
+        # Only now: whoever drains would see neither what was found before nor what is submitted here.
         self._more = only is None and len(found) == room and not self.world.stopping()
-        return sum(self._submit(secret) for secret in found if only is None or secret in only)
+        return submitted
 
     def _mend_likeness(self) -> None:
         """Take up what a worker with other policies marked as deleted, just before asking what is due."""
@@ -207,20 +210,21 @@ class Worker:
                 if wait > 0:
                     self._state.wait(wait)
                     continue
-                due = None if refill else heapq.heappop(self._soon)[1]
-            if due is None:
+                if not refill:  # in one breath, or whoever drains would see it neither waiting nor running
+                    secret_id = heapq.heappop(self._soon)[1]
+                    if not self.world.stopping():
+                        self._submit(secret_id)
+            if refill:
                 self._refill()
-            elif not self.world.stopping():
-                self._submit(due)
             with self._state:
                 self._state.notify_all()
 
     def _refill(self) -> None:
         """Take up more of what is due, so that a long queue need not wait for the clock's next pass."""
-        self._more = False
         try:
             self.run_pass()
         except LedgerUnusable as error:  # the next pass tries again
+            self._more = False
             log.error("the ledger failed: %s", error)  # noqa: TRY400
 
     def _until_next(self) -> float:

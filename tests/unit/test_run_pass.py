@@ -341,7 +341,7 @@ def test_what_waits_for_its_turn_is_not_taken_for_unlike(rig: Rig) -> None:
 
 
 def test_who_was_frozen_beyond_its_claim_finds_out_though_the_clock_was_set_back(rig: Rig) -> None:
-    """Others went on with the secret: what was read before is old, so it neither acts nor doubts the ledger."""
+    """Others went on with the secret: what it read is old, so it neither acts nor doubts the ledger."""
     secret = "fake|one"
     claim, state = rig.ledger.claim(secret, "frozen", CLAIM), rig.ledger.secret(secret)
     assert claim is not None
