@@ -70,8 +70,9 @@ def _between(one: Act, other: Act) -> timedelta:
 def _streaks(case: Case, staged: Act, promote: Act) -> Iterator[tuple[int, timedelta]]:
     """For each worker how often a staged key was accepted since its last refusal, and over what time.
 
-    Workers count apart, each what it was told itself. So what one hears that was frozen, long after others
-    went on, makes the count of none of them longer or shorter; a refusal that any was told of ends all.
+    Workers count apart, each what it was told itself; a refusal that any was told of ends all, from when the
+    provider gave it. So what one hears that was frozen, long after others went on, makes the count of none of
+    them longer or shorter.
     """
     streaks: dict[str, list[Act]] = defaultdict(list)
     for answer in _answers(case, staged, promote):
@@ -84,11 +85,16 @@ def _streaks(case: Case, staged: Act, promote: Act) -> Iterator[tuple[int, timed
 
 
 def _answers(case: Case, staged: Act, promote: Act) -> list[Act]:
-    """What was heard of a staged key until it was promoted, in the order in which it was heard."""
+    """What was heard of a staged key until it was promoted, in the order in which the provider gave it."""
     probes = (probe for probe in case.sends("provider.probe") if probe.data["key"] == staged.data["key"])
     heard = (case.answered.get(probe.effect or 0) for probe in probes)
     within = (answer for answer in heard if answer is not None and staged.seq < answer.seq < promote.seq)
-    return sorted(within, key=lambda answer: answer.seq)
+    return sorted(within, key=lambda answer: _given(case, answer).seq)
+
+
+def _given(case: Case, answer: Act) -> Act:
+    """When the provider gave an answer: its worker may have been frozen before it heard it."""
+    return next(iter(case.applied[answer.effect or 0]), answer)
 
 
 def revoking_is_written_first(case: Case) -> Iterator[str]:
