@@ -22,6 +22,7 @@ from rotator.interfaces import Look, Stored
 from rotator.looking import keys_listed, versions_of
 from rotator.model import Again, Ended, Phase, Policy, Rotation, Verdict
 from rotator.owing import holds_same, run_again
+from rotator.righting import put_right
 from rotator.stopping import sentence, stop_of
 
 _SOON = timedelta(seconds=2)  # after a look that went wrong
@@ -68,6 +69,7 @@ DONE = Answer(done=True)
 def take(desk: Desk, policy: Policy, step: Step, token: str) -> Answer:
     """Take a step as far as it goes now. May be called again, by this process or another."""
     desk.answering = True
+    put_right(desk)
     acquainted(desk, policy)
     try:
         return _taken(desk, policy, step, token)

@@ -36,10 +36,15 @@ def of_state(state: SecretState, now: datetime) -> SecretState:
 
 
 def of_rotation(rotation: Rotation, now: datetime) -> Rotation:
-    """A rotation's; it is looked at again at once."""
+    """A rotation's; it is looked at again at once. A verification by the wrong clock is none, since nobody knows
+    how long ago it was.
+    """
     righted, attempt = _past(rotation, now), rotation.attempt
+    known = attempt.verified_at is not None and not is_ahead(attempt.verified_at, now)
+    verified = attempt.verified_at if known else None
     ends, dies = (_shifted(at, attempt.issued_at, now) for at in (attempt.expires_at, attempt.dead_by))
-    righted = replace(righted, attempt=replace(righted.attempt, expires_at=ends, dead_by=dies))
+    right = replace(righted.attempt, expires_at=ends, dead_by=dies, verified_at=verified)
+    righted = replace(righted, attempt=right)
     far = rotation.look_at is not None and is_ahead(rotation.look_at, now, _LOOK)
     return replace(righted, look_at=None) if righted != rotation or far else rotation
 
