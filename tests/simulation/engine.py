@@ -283,6 +283,7 @@ class Sim:
         """A person wants the key before."""
         now = self.ledger_clock.now()
         order = Order("rollback", "a person", "drill", now, grace=grace, until=now + timedelta(hours=24))
+        self.ledger.withdraw(self.policies[name].target.id, "pause")
         self.ledger.give(self.policies[name].target.id, order)
         self.note("outside", Did.OUTSIDE, "rollback", name, grace=grace)
         self.baton.wake_idle()

@@ -29,6 +29,19 @@ def leaked(sim: Sim, rng: Random) -> None:
     sim.order(name, NOTHING, leaked=version, contain=version is None or rng.random() < 0.3)
 
 
+def roll_back(sim: Sim, rng: Random) -> None:
+    """A person wants the key before, sooner or later, and goes forth again perhaps."""
+    name, grace = _place(sim, rng), rng.choice((None, None, NOTHING, timedelta(minutes=10)))
+    for _ in range(rng.choice((1, 1, 2))):
+        at = sim.clock.now() + timedelta(seconds=rng.choice((0, 10, 60, 300, 3000)))
+        sim.baton.at(at, lambda: sim.roll_back(name, grace))
+
+
+def drill(sim: Sim, rng: Random) -> None:
+    """A person wants to know whether the path works."""
+    sim.drill(_place(sim, rng))
+
+
 def pause(sim: Sim, rng: Random) -> None:
     """A person holds a policy for a while, or lets it go on."""
     name, now = _place(sim, rng), sim.ledger_clock.now()
@@ -173,7 +186,7 @@ def sigterm(sim: Sim, rng: Random) -> None:
 
 EVENTS: tuple[Event, ...] = (
     run_now, pause, edit, withdraw, other_field, by_hand, label_moved, foreign_key, killed, crowded, deleted,
-    admin_refused, lag, denied, clock, sigterm, leaked,
+    admin_refused, lag, denied, clock, sigterm, leaked, roll_back, drill,
 )  # fmt: skip
 
 
