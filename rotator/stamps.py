@@ -36,8 +36,8 @@ def of_state(state: SecretState, now: datetime) -> SecretState:
 
 
 def of_rotation(rotation: Rotation, now: datetime) -> Rotation:
-    """A rotation's; it is looked at again at once. A verification by the wrong clock is none, since nobody knows
-    how long ago it was.
+    """A rotation's; it is looked at again at once. A verification by the wrong clock is none, since nobody
+    knows how long ago it was.
     """
     righted, attempt = _past(rotation, now), rotation.attempt
     known = attempt.verified_at is not None and not is_ahead(attempt.verified_at, now)

@@ -1,4 +1,4 @@
-"""A ledger's clock that was ahead for a while, and put right: what it wrote proves nothing, and holds nothing."""
+"""A ledger's clock that was ahead, and put right: what it wrote proves nothing, and holds nothing up."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_a_key_that_a_wrong_clock_saw_verified_is_verified_anew(tmp_path: Path) 
 
 
 def test_a_step_of_the_stores_own_rotation_does_not_trust_it_either(tmp_path: Path) -> None:
-    """finishSecret puts right what testSecret wrote by such a clock, before it goes by it."""
+    """What testSecret wrote by such a clock is put right by finishSecret, before it goes by it."""
     sim = begun(tmp_path)
     sim.clock.advance(DAY)
     assert sim.invoke(Step.CREATE) == DONE

@@ -6,7 +6,7 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from rotator.model import Order
+from rotator.model import DebtReason, Order
 from tests.simulation.engine import Sim
 from tests.simulation.history import Did
 from tests.simulation.outside import NOTHING, SimProvider
@@ -30,11 +30,15 @@ def leaked(sim: Sim, rng: Random) -> None:
 
 
 def roll_back(sim: Sim, rng: Random) -> None:
-    """A person wants the key before, sooner or later, and goes forth again perhaps."""
-    name, grace = _place(sim, rng), rng.choice((None, None, NOTHING, timedelta(minutes=10)))
+    """A person wants a key before, sooner or later, mostly one that lives, and goes forth again perhaps."""
+    grace = rng.choice((None, None, NOTHING, timedelta(minutes=10)))
+
+    def asked() -> None:
+        owed = {debt.policy.name for debt in sim.ledger.debts() if debt.reason is DebtReason.REPLACED}
+        sim.roll_back(rng.choice(sorted(owed)) if owed else _place(sim, rng), grace)
+
     for _ in range(rng.choice((1, 1, 2))):
-        at = sim.clock.now() + timedelta(seconds=rng.choice((0, 10, 60, 300, 3000)))
-        sim.baton.at(at, lambda: sim.roll_back(name, grace))
+        sim.baton.at(sim.clock.now() + timedelta(seconds=rng.choice((0, 10, 60, 300, 3000))), asked)
 
 
 def drill(sim: Sim, rng: Random) -> None:
