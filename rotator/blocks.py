@@ -1,8 +1,9 @@
 """What holds every policy of a provider's account, kept as facts: a block, and the pause of one that fails.
 
-A block waits for a person: its admin credential is refused. A pause comes when several secrets in a row fail
-there in the same way: their own back-off would have each of them told to people, and tried, by itself.
-While it lasts no scheduled rotation begins; one at a time is let through as a trial, later each time.
+A block waits for a person: its admin credential is refused, or lacks a right. A pause comes when several
+secrets in a row fail there in the same way: their own back-off would have each of them told to people, and
+tried, by itself. While it lasts no scheduled rotation begins; one at a time is let through as a trial, later
+each time.
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ SECRETS = 3  # that fail in the same way, none succeeding between, until their p
 _WITHIN = timedelta(hours=1)
 _LONGEST = timedelta(hours=1)  # until anything that a person must mend is looked at again
 _TRIAL = timedelta(minutes=2)  # for one secret to get from its trial to an answer
+_OF_ONE_CALL = frozenset({"admin-forbidden", "configuration"})  # another call's success says nothing of them
 
 
 def told(error: NeedsPerson, known: Block | None, now: datetime) -> tuple[Block, bool]:
@@ -35,20 +37,24 @@ def told(error: NeedsPerson, known: Block | None, now: datetime) -> tuple[Block,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept(Block):
-    """A block as a fact: the provider's name, when its policies look again, and how often they did."""
+    """A block as a fact: the provider's name, when its policies look again, how often they did, and which
+    call met it. ``lifted``: a person has it tried again, and only what people were told counts.
+    """
 
     provider: str
     look_at: datetime
     looks: int
+    call: str = ""
+    lifted: bool = False
 
 
-def _kept(block: Block, provider: str, before: Kept | None, now: datetime) -> Kept:
+def _kept(block: Block, provider: str, before: Kept | None, now: datetime, call: str = "") -> Kept:
     """The block as it is written after one more look."""
     looks = before.looks + 1 if before else 0
     look_at = now + backoff.while_blocked(looks)
     since, told_at = block.since, block.told_at or block.since
     told = Block(block.kind, block.reason, block.todo, since, block.told, told_at)
-    return Kept(**asdict(told), provider=provider, look_at=look_at, looks=looks)
+    return Kept(**asdict(told), provider=provider, look_at=look_at, looks=looks, call=call)
 
 
 def _not_ahead(look_at: datetime, now: datetime) -> datetime:
@@ -72,14 +78,35 @@ def blocked_until(ledger: Ledger, policy: Policy) -> datetime | None:
 
 
 def block(ledger: Ledger, policy: Policy, error: NeedsPerson) -> tuple[datetime, bool]:
-    """One block for the whole provider: when its policies look again, and whether people are told."""
+    """One block for the whole provider: when its policies look again, and whether people are told. What asks
+    the same of them is no news, whichever call met it.
+    """
     while True:
         text, now = ledger.fact(block_key(policy)), ledger.now()
         before = BLOCK.decode(text) if text else None
-        known, news = told(error, before, now)
-        after = _kept(known, policy.provider.name, before, now)
+        alike = before is not None and (before.kind, before.todo) == (error.kind, error.todo)
+        known, news = told(error, replace(before, reason=error.message) if before and alike else before, now)
+        after = _kept(known, policy.provider.name, before, now, error.call)
         if ledger.swap(block_key(policy), text, BLOCK.encode(after)):
             return after.look_at, news
+
+
+def lift(ledger: Ledger, policy: Policy) -> None:
+    """A person has it tried at once: nothing is held, and meeting the same again is no news."""
+    while (text := ledger.fact(block_key(policy))) is not None:
+        lifted = replace(BLOCK.decode(text), look_at=ledger.now(), lifted=True)
+        if ledger.swap(block_key(policy), text, BLOCK.encode(lifted)):
+            return
+
+
+def answered(ledger: Ledger, policy: Policy, call: str) -> None:
+    """A call with the admin credential was answered: a block is over, unless it is about another call."""
+    text = ledger.fact(block_key(policy))
+    if text is None:
+        return
+    kept = BLOCK.decode(text)
+    if kept.kind not in _OF_ONE_CALL or kept.call in ("", call):
+        ledger.forget(block_key(policy))
 
 
 # --- a pause ---------------------------------------------------------------------------------------------

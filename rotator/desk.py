@@ -248,10 +248,26 @@ class Desk:
         return Held("the provider fails", until) if until else None
 
     @contextmanager
-    def asking(self, policy: Policy) -> Iterator[None]:
-        """A call to a provider without which no rotation begins: a failure of it is counted."""
+    def managing(self, policy: Policy, call: str) -> Iterator[None]:
+        """A call with the admin credential: where it is answered, a block that it had met is over.
+
+        Where there was no block when this look began, none is looked for: one that came since ends with the
+        next call.
+        """
         try:
             yield
+        except NeedsPerson as error:
+            error.call = call
+            raise
+        if block_key(policy) not in self._unblocked:
+            blocks.answered(self.world.ledger, policy, call)
+
+    @contextmanager
+    def asking(self, policy: Policy, call: str) -> Iterator[None]:
+        """The same for a call without which no rotation begins: a failure of it is counted."""
+        try:
+            with self.managing(policy, call):
+                yield
         except EffectError as error:
             if error.kind not in _OUR_OWN and not (isinstance(error, Refused) and error.permanent):
                 self.provider_fails(policy, error.kind)
@@ -339,17 +355,6 @@ class Desk:
         self._unblocked.discard(block_key(policy))
         self.trouble = True
         return Again(look_at), news
-
-    def provider_answers(self, policy: Policy) -> None:
-        """The admin credential was accepted: a block of its provider is over.
-
-        Where there was none when this look began, none is looked for: one that came since ends with the
-        next call.
-        """
-        if block_key(policy) in self._unblocked:
-            return
-        if self.world.ledger.fact(block_key(policy)) is not None:
-            self.world.ledger.forget(block_key(policy))
 
     def provider_fails(self, policy: Policy, kind: str) -> None:
         """Count a failure of this secret at its provider; where it has the provider paused, tell people."""

@@ -80,6 +80,7 @@ class NeedsPerson(RotatorError):
         self.message = message
         self.todo = todo
         self.scope = scope
+        self.call = ""  # that met it, where it was one with an admin credential
 
 
 def clause(sentence: str) -> str:

@@ -78,9 +78,8 @@ def keys_listed(desk: Desk, policy: Policy) -> Sequence[KeyRecord]:
     provider = desk.provider(policy)
     if not provider.traits.lists:
         return ()
-    with desk.asking(policy):
+    with desk.asking(policy, "list"):
         listed = sorted(provider.find(), key=lambda key: not key.live)
-    desk.provider_answers(policy)
     witness(desk, policy.provider.name, [key.label for key in listed])
     return listed
 

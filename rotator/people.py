@@ -341,9 +341,12 @@ def adopt_command(name: str, key_id: str | None) -> str:
 
 
 def provider_blocks(facts: Mapping[str, str]) -> dict[str, ProviderBlock]:
-    """The blocks of providers by principal, from the facts under ``block:``."""
+    """The blocks of providers by principal, from the facts under ``block:``; not what is tried again."""
+    kept = {key: BLOCK.decode(text) for key, text in facts.items()}
     return {
-        key.removeprefix("block:"): _provider_block(key, BLOCK.decode(text)) for key, text in facts.items()
+        key.removeprefix("block:"): _provider_block(key, block)
+        for key, block in kept.items()
+        if not block.lifted
     }
 
 

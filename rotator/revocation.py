@@ -180,7 +180,8 @@ def _revoke(desk: Desk, debt: Debt, evidence: Evidence) -> Again | Ended:
 def _send(desk: Desk, debt: Debt, evidence: Evidence) -> Again | Ended:
     """Revoke, and see whether the key is dead."""
     assert debt.key_id is not None, "a key of unknown id is never revoked"
-    desk.provider(debt.policy).revoke(debt.key_id)
+    with desk.managing(debt.policy, "revoke"):
+        desk.provider(debt.policy).revoke(debt.key_id)
     told = desk.event("revoked", f"revoke sent for key {debt.key_id}", debt=debt, key_id=debt.key_id)
     try:
         record, telling = _record(desk, debt)

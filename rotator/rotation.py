@@ -165,12 +165,11 @@ def _issue(desk: Desk, rotation: Rotation, onto: Stored, listed: Sequence[KeyRec
         _human(policy, provider.traits.label_setting), intent.attempt.token, provider.traits.label_max
     )
     try:
-        with desk.asking(policy), breaker.one_login(desk, policy):
+        with desk.asking(policy, "issue"), breaker.one_login(desk, policy):
             issued = desk.provider(policy).issue(label, intent.wanted)
     except (NotSent, Refused, NeedsPerson) as error:  # nothing happened: the label is still unused
         desk.write(state=replace(desk.state, pushes=pushes))
         return setbacks.met(desk, replace(intent, phase=Phase.PLANNED, looks=rotation.looks), error)
-    desk.provider_answers(policy)
     before = {record.key_id for record in listed} | (accounted(desk) if provider.traits.revokes else set())
     if issued.key_id in before:
         raise Unknown("garbage", "the provider answered with the id of a key that existed before")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator import blocks, budgets
+from rotator import blocks, budgets, people
 from rotator.budgets import HOUR, Budget
-from rotator.errors import Refused, Unknown
+from rotator.errors import NeedsPerson, Refused, Scope, Unknown
 from rotator.interfaces import Ledger
 from rotator.ledger import open_ledger
 from rotator.model import EVERYBODY, Change, Level, Order, Provenance
@@ -362,3 +362,70 @@ def test_one_secret_at_a_time_is_the_trial(fleet: Fleet) -> None:
     assert [blocks.paused_until(fleet.ledger, policy) is None for _ in "123"] == [True, False, False]
     fleet.clock.advance(timedelta(minutes=2))
     assert blocks.paused_until(fleet.ledger, policy) is None
+
+
+# --- a whole account --------------------------------------------------------------------------------------
+
+FORBIDDEN = NeedsPerson(
+    "admin-forbidden", "create a key: may not (403).", todo="give it the right", scope=Scope.PROVIDER
+)
+
+
+def ordered(fleet: Fleet) -> None:
+    """A person has each secret rotated now, one after the other, as an incident does."""
+    for policy in fleet.policies:
+        blocks.lift(fleet.ledger, policy)
+        assert people.provider_blocks(fleet.ledger.facts("block:")) == {}
+        fleet.ledger.give(policy.target.id, Order("run", "ann", "leak", fleet.clock.now()))
+        fleet.run(timedelta(minutes=1))
+        assert len(people.provider_blocks(fleet.ledger.facts("block:"))) == 1
+
+
+def test_a_right_that_an_account_lacks_is_told_once_though_its_keys_can_be_listed(fleet: Fleet) -> None:
+    """A refused create is one block and one alarm of the account, whatever number of secrets meets it and
+    whoever orders them: that keys can be listed does not end it. Told again after a day; over when a key is
+    issued.
+    """
+    fleet.provider.fails = FORBIDDEN
+    fleet.run(timedelta(hours=2))
+    ordered(fleet)
+    assert len(fleet.kinds("blocked")) == 1
+    fleet.run(DAY)
+    assert len(fleet.kinds("blocked")) == 2
+    fleet.provider.fails = None
+    fleet.run(timedelta(hours=2))
+    assert len(fleet.kinds("promoted")) == 8
+    assert fleet.ledger.facts("block:") == {}
+
+
+def test_two_rights_that_an_account_lacks_are_one_alarm(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where creating and revoking are refused alike, one asks the same of people as the other: told once."""
+    fleet.run(timedelta(hours=2))
+    fleet.provider.fails = FORBIDDEN
+
+    def forbidden(key_id: str) -> None:
+        raise NeedsPerson(
+            "admin-forbidden", f"revoke {key_id}: 403.", todo=FORBIDDEN.todo, scope=Scope.PROVIDER
+        )
+
+    monkeypatch.setattr(fleet.provider, "revoke", forbidden)
+    for policy in fleet.policies[:4]:
+        fleet.ledger.give(policy.target.id, Order("run", "ann", "again", fleet.clock.now()))
+    fleet.run(GRACE + timedelta(hours=12))
+    assert len(fleet.kinds("blocked")) == 1
+
+
+def test_a_credential_that_was_refused_and_is_accepted_again_is_told_anew(fleet: Fleet) -> None:
+    """Any call that is answered ends the block of a refused credential: the next refusal is news."""
+    for _ in range(2):
+        fleet.provider.admin_works = False
+        fleet.ledger.nudge(policy.target.id for policy in fleet.policies)
+        fleet.run(timedelta(hours=1))
+        fleet.provider.admin_works = True
+        fleet.run(timedelta(hours=2))
+        assert fleet.ledger.facts("block:") == {}
+        for policy in fleet.policies:
+            fleet.ledger.give(policy.target.id, Order("run", "ann", "again", fleet.clock.now()))
+    assert len(fleet.kinds("blocked")) == 2
