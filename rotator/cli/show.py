@@ -14,7 +14,7 @@ from rotator.cli.reading import read_all, read_some
 from rotator.cli.select import near
 from rotator.interfaces import Ledger
 from rotator.model import Event, Policy
-from rotator.people import Known, StatusRow, UntoldRow, drilled, status_row
+from rotator.people import Act, Known, StatusRow, UntoldRow, drilled, status_row
 
 
 @click.command(
@@ -72,6 +72,7 @@ def _unknown(name: str, rows: Sequence[StatusRow]) -> list[StatusRow]:
 
 
 STUCK = ("blocked", "conflict")
+_FEW = 3  # policies that one line names
 
 
 def _overview(rows: Sequence[StatusRow], now: datetime) -> None:
@@ -90,8 +91,7 @@ def _overview(rows: Sequence[StatusRow], now: datetime) -> None:
             for row in rows
         ],
     )
-    for row in rows:
-        _acts(row)
+    _acts(rows)
     for row in rows:
         if row.drill is not None and row.drill.ok is False:
             click.echo(output.printable(f"{row.policy}: last drill {_drill(row, now)}"))
@@ -130,11 +130,25 @@ def _tokens(rows: Sequence[StatusRow], now: datetime) -> None:
         )
 
 
-def _acts(row: StatusRow) -> None:
-    for act in row.act:
-        click.echo(output.printable(f"{row.policy}: {act.who}: {act.why} -> {act.todo}"))
-    if row.asks_for:
-        click.echo(output.printable(f"{row.policy} asks for: {row.asks_for}"))
+def _acts(rows: Sequence[StatusRow]) -> None:
+    """What people must do, each thing once: what holds a whole account names the policies that wait."""
+    waiting: dict[Act, list[str]] = {}
+    for row in rows:
+        for act in row.act:
+            waiting.setdefault(act, []).append(row.policy)
+    for act, policies in waiting.items():
+        click.echo(output.printable(f"{_named(policies)}: {act.who}: {act.why} -> {act.todo}"))
+    for row in rows:
+        if row.asks_for:
+            click.echo(output.printable(f"{row.policy} asks for: {row.asks_for}"))
+
+
+def _named(policies: Sequence[str]) -> str:
+    """Policies by their names, the first few of many."""
+    if len(policies) == 1:
+        return policies[0]
+    more = f" and {len(policies) - _FEW} more" if len(policies) > _FEW else ""
+    return f"{len(policies)} policies ({', '.join(policies[:_FEW])}{more})"
 
 
 def _details(row: StatusRow, now: datetime) -> None:
@@ -162,7 +176,7 @@ def _details(row: StatusRow, now: datetime) -> None:
         )
     for one in row.untold:
         click.echo(output.printable(f"{'to be told':<13} {_of_untold(one, now)}"))
-    _acts(row)
+    _acts([row])
 
 
 def _of_untold(one: UntoldRow, now: datetime) -> str:

@@ -122,8 +122,8 @@ ROOMS: dict[str, Room] = {
     "cli": Room(
         (*WORDS, *CALENDAR, "people", "policies", "audit", "ledger", "telemetry", "wiring", "run_pass",
          "jobs", "lab", "version", "doctor", "reconcile", "safe_mode", "capabilities", "submitting",
-         "rollback", "rotation", "desk", "stopping", "blocks", "budgets", "keeping", "breaker", "incident", "owing",
-         "notices"),
+         "rollback", "rotation", "desk", "stopping", "budgets", "keeping", "breaker", "incident", "owing",
+         "notices", "blocks"),
         "a command is where everything meets; lab for the command demo alone, and the story for submit: its "
         "first step is taken while the person waits",
     ),

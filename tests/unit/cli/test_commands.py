@@ -242,3 +242,13 @@ def test_a_key_that_was_left_behind_to_die_is_adopted_under_its_name(rig: Rig) -
     assert rig.say("adopt", "orders", "--key-id", old_key(rig)).code == 0
     rig.say("tick")
     assert [key.live for key in keys(rig) if key.key_id in (old_key(rig), new)] == [False, True]
+
+
+def test_what_holds_a_whole_account_is_shown_once(rig: Rig) -> None:
+    """A refused admin credential is one line of status, which names the policies that it holds up."""
+    bad = json.dumps({"api_key": "nobody", "api_secret": "nothing"})
+    rig.service.client().put_secret_value(SecretId="admin", SecretString=bad, ClientRequestToken="b" * 40)
+    assert rig.say("run-now", "quotes", "--reason", "leak", "--yes").code == 1
+    lines = [line for line in rig.say("status").out.splitlines() if "is refused" in line]
+    assert [line.partition(":")[0] for line in lines] == ["2 policies (orders, quotes)"]
+    assert "submit --admin build" in lines[0]
