@@ -76,11 +76,11 @@ def thrice(folder: Path, hold: Callable[[Sim], None] | None, nth: int) -> Sim:
     def outside(sim: Sim, name: str) -> None:
         if hold is not None and len(sim.calls) == nth:
             hold(sim)
-        if name == "store.promote" and len(ordered) < 2:
-            ordered.append(name)
+        if name == "store.promote" and len(again) < 2:
+            again.append(name)
             sim.ledger.give(TARGET.id, Order("run", "ann", "again", sim.clock.now(), grace=GRACE))
 
-    ordered: list[str] = []
+    again: list[str] = []
     sim.outside = outside
     sim.order(grace=GRACE)
     return sim
