@@ -619,6 +619,7 @@ class Debt:
     proof: str | None = None
     look_at: datetime | None = None
     looks: int = 0
+    why: str = ""  # that it was not proven dead at the last look, in words
     block: Block | None = None
 
 

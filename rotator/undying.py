@@ -20,7 +20,7 @@ def later(desk: Desk, debt: Debt, why: str, error: EffectError | None, *before: 
     now = desk.now()
     look_at = max(now + backoff.after_looks(debt.looks), (error and error.retry_at) or now)
     block, news = _will_not_die(desk, debt)
-    waiting = replace(debt, looks=debt.looks + 1, look_at=look_at, block=block)
+    waiting = replace(debt, looks=debt.looks + 1, look_at=look_at, block=block, why=why)
     kind = error.kind if error else "not-proven"
     told = desk.event("retry", f"{clause(why)}; looking again", debt=debt, error=kind)
     if news and block is not None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from rotator import due
+from rotator.errors import clause
 from rotator.model import Debt, DebtPhase, DebtReason, Phase, Policy, Rotation, locked_out
 from rotator.people import Known, adopt_command, is_ours_to_revoke, stands, unproven, untold
 
@@ -81,11 +82,17 @@ def _stands(
     if block is not None:
         return Outcome(name, Coverage.WAITING, f"{block.reason} To do: {block.todo}")
     if known.rotation is not None and not known.rotation.phase.ended:
-        return Outcome(name, Coverage.WORKING, stands(known, now))
+        return Outcome(name, Coverage.WORKING, f"{stands(known, now)}{_met(known.rotation)}")
     if "run" in known.orders:
         return _queued(policy, known, now)
     none = _none_rotated(policy, known, last, debts, asked)
     return none or _rotated(name, known, debts, asked, now)
+
+
+def _met(live: Rotation) -> str:
+    """What a rotation met that looks again before there is a key."""
+    met = live.phase in (Phase.PLANNED, Phase.ISSUING) and live.why
+    return f", looking again: {clause(live.why)}" if met else ""
 
 
 def _hurried(known: Known, debts: Iterable[Debt], asked: Asked) -> bool:
@@ -112,8 +119,10 @@ def _none_rotated(
         return Outcome(name, Coverage.UNCOVERED, why)
     if last.phase is not Phase.FAILED:
         return None
-    left = "" if locked_out(known.state, known.debts) else ": the old key stays"
-    return Outcome(name, Coverage.FAILED, f"{last.error or 'failed'}{left}; see rotator history {name}")
+    left = "" if locked_out(known.state, known.debts) else "the old key stays: "
+    todo = last.todo or f"rotator history {name}"
+    why = f"{left}{clause(last.why or last.error or 'it failed')}. To do: {todo}"
+    return Outcome(name, Coverage.FAILED, why)
 
 
 def _not_begun(policy: Policy, known: Known) -> str:
@@ -149,7 +158,8 @@ def _rotated(name: str, known: Known, debts: Iterable[Debt], asked: Asked, now: 
             why = f"rotated, but key {debt.key_id} lives: {debt.block.reason} To do: {debt.block.todo}"
             return Outcome(name, Coverage.WAITING, why, key_id)
     if left and asked.dead:
-        return Outcome(name, Coverage.WORKING, f"new key in service, revoking {left[0].key_id}", key_id)
+        met = f", looking again: {clause(left[0].why)}" if left[0].why else ""
+        return Outcome(name, Coverage.WORKING, f"new key in service, revoking {left[0].key_id}{met}", key_id)
     return Outcome(name, Coverage.ROTATED, _old_keys(replaced, left, asked, now), key_id)
 
 

@@ -208,7 +208,7 @@ def alarms() -> set[str]:
                 found |= {str(one.value) for one in said if isinstance(one, ast.Constant)}
         for word in re.findall(r'"(stuck)" if', path.read_text()):
             found.add(word)
-    return found | {f"{thing}-failed" for thing in ("policies", "pass", "reconcile")}
+    return found | {f"{thing}-failed" for thing in ("policies", "pass", "reconcile", "drill")}
 
 
 def test_every_alarm_is_told() -> None:

@@ -1,12 +1,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from rotator.incident.coverage import Asked, Coverage, outcome
 from rotator.model import Back, Block, Debt, DebtPhase, DebtReason, Order, Phase, Provenance, Rotation
-from rotator.people import Known
+from rotator.people import Known, ProviderBlock
 from tests.unit.cli.records import NOW, debt, known, policy, rotation
 
 POLICY = policy()
@@ -92,3 +93,41 @@ def test_a_leaked_key_of_another_order_covers_nothing() -> None:
     assert outcome(*given, asked=serving, now=NOW).state is Coverage.UNCOVERED
     about = Asked(BEFORE, dead=False, leaked="v0")
     assert outcome(*given, asked=about, now=NOW).state is Coverage.ROTATED
+
+
+def told(given: Known, last: Rotation | None, *debts: Debt, dead: bool = True) -> str:
+    """What is said of an order."""
+    return outcome(POLICY, given, last, debts, asked=Asked(BEFORE, dead=dead), now=NOW).why
+
+
+def test_what_an_order_met_is_said_in_words() -> None:
+    """While it is tried again, where an old key will not die, and where it failed, with what to do."""
+    met: dict[str, Any] = {"error": "http-503", "why": "the server answered 503."}
+    going = replace(known(POLICY), rotation=rotation(POLICY, Phase.PLANNED, **met))
+    assert told(going, OLD) == "planned, looking again: the server answered 503"
+    lives = debt(POLICY, why="the server answered 500.")
+    assert told(known(POLICY), PROMOTED, lives).endswith(
+        "revoking key-0, looking again: the server answered 500"
+    )
+    failed = replace(FAILED, **met, todo="rotator run-now orders")
+    said = told(known(POLICY), failed)
+    assert said == "the old key stays: the server answered 503. To do: rotator run-now orders"
+
+
+def test_a_dead_key_in_service_is_said_first() -> None:
+    """Proven dead, or only refused since: whatever else there is to say of the order."""
+    current = known(POLICY).state.current
+    assert current is not None
+    out = replace(
+        known(POLICY, current=replace(current, contained=True)), rotation=rotation(POLICY, Phase.STAGED)
+    )
+    assert told(out, OLD) == "the old key is dead, and no other is in service: verifying"
+    refused = debt(POLICY, key_id=current.key_id, contain=True, refused_at=NOW)
+    assert told(known(POLICY, block=BLOCK, debts=(refused,)), OLD).startswith("the old key is dead")
+
+
+def test_what_was_not_begun_says_what_holds_its_provider() -> None:
+    """A report that is made later says why, as the command did."""
+    pause = ProviderBlock("p", "build", "provider-fails", "it fails there (http-503).", "see to it", "")
+    assert "it fails there (http-503)" in told(replace(known(POLICY), provider_pause=pause), OLD)
+    assert "the same command" in told(known(POLICY), OLD)
