@@ -7,6 +7,7 @@ _TOKENS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 _REMINDERS = (timedelta(days=1), timedelta(days=2), timedelta(days=4), timedelta(days=7))
 _FIRST = timedelta(seconds=2)
 _PATIENT = timedelta(minutes=10)
+_UNANSWERED = (timedelta(minutes=1), timedelta(minutes=5))
 _VERIFYING = timedelta(seconds=15)
 _PERSON = (timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 _ASKED = (timedelta(seconds=10), timedelta(hours=1))
@@ -39,6 +40,11 @@ def after_token_failures(failures: int) -> timedelta:
 def after_looks(looks: int) -> timedelta:
     """How long after an error the same step is tried again: doubling from 2 seconds to 10 minutes."""
     return min(_FIRST * (1 << min(looks, 16)), _PATIENT)
+
+
+def after_no_answer(looks: int) -> timedelta:
+    """How long until a message that may have come is sent once more: 1, 5, then 10 minutes."""
+    return _UNANSWERED[looks] if looks < len(_UNANSWERED) else _PATIENT
 
 
 def while_verifying(looks: int) -> timedelta:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Ask = Callable[["Service", Channel], str]
 
 _SIDE_BY_SIDE = 8
-_AGAIN = "See that its service is up, then ask again."
+_AGAIN = "See that its address is right and its service up, then ask again."
 
 
 def tried(world: "Wiring", channels: Sequence[Channel]) -> list[Finding]:

@@ -11,7 +11,7 @@ from rotator.interfaces import Clock
 from rotator.notices import together
 from rotator.telemetry.logs import error_text
 from rotator.telemetry.outbox import Failing, Outbox
-from rotator.telemetry.services import Service
+from rotator.telemetry.services import LATE, Service
 
 log = logging.getLogger("rotator.alarms")
 
@@ -103,14 +103,18 @@ class Courier:
         if not waiting:  # another process was faster
             return
         message, count = together([one.message for one in waiting])
+        batch = waiting[:count]
+        self.outbox.sent(batch)
         try:
             self._service.send(message)
         except (EffectError, NeedsPerson) as error:
             if not self._ended:
+                if error.kind != LATE:
+                    self.outbox.sent(batch, copies=0)
                 self._failed(error)
             return
         if not self._ended:  # else the ledger may be closed: these are told once more
-            self.outbox.remove(one.key for one in waiting[:count])
+            self.outbox.remove(one.key for one in batch)
             self._works()
 
     def _recall(self) -> None:
@@ -131,7 +135,8 @@ class Courier:
     def _failed(self, error: EffectError | NeedsPerson) -> None:
         """Try later; people hear by other ways: at once where one of them must act, else after a while."""
         now, person = self._clock.now(), isinstance(error, NeedsPerson)
-        failing = (self._failing or Failing(now, error.kind)).once_more(error.kind, now)
+        before, late = self._failing or Failing(now, error.kind), error.kind == LATE
+        failing = before.once_more(error.kind, now, may_have_come=late)
         log.warning("%s takes no alarms: %s", self.outbox.channel, error.message, extra={"error": error.kind})
         if failing.must_be_told(now, person=person):
             failing = replace(failing, told=failing.told + 1, told_at=now)

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 MOST = 500  # messages that wait for one channel; then the oldest goes
 OLDEST = timedelta(days=1)  # after which a message is given up: the alarm is still in the history
 PATIENCE = timedelta(minutes=10)  # of failing, until people are told by other ways
+COPIES = 6  # sent of a message while nobody answers, which takes an hour: then it is given up, as read by now
 _SENDING = timedelta(minutes=1)  # longer than one message may take
 
 
@@ -38,9 +39,10 @@ class Failing:
     told: int = 0
     told_at: datetime | None = None
 
-    def once_more(self, why: str, now: datetime) -> Self:
-        """After one more try that failed."""
-        return replace(self, why=why, tries=self.tries + 1, look_at=now + backoff.after_looks(self.tries))
+    def once_more(self, why: str, now: datetime, *, may_have_come: bool = False) -> Self:
+        """After one more try that failed; one that may have come all the same is repeated later."""
+        wait = backoff.after_no_answer if may_have_come else backoff.after_looks
+        return replace(self, why=why, tries=self.tries + 1, look_at=now + wait(self.tries))
 
     def must_be_told(self, now: datetime, *, person: bool) -> bool:
         """Whether people are to hear of it: after PATIENCE, or at once where a ``person`` must act; then
@@ -53,17 +55,18 @@ class Failing:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A message as it is kept."""
+    """A message as it is kept; ``copies`` went out that nobody answered, so that they may have come."""
 
     message: Message
     since: datetime
+    copies: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting(Kept):
     """The same with its place in the outbox."""
 
-    key: str
+    key: str = ""
 
 
 _FAILING = Codec("failing channel", TypeAdapter(Failing))
@@ -105,9 +108,10 @@ class Outbox:
         """Remove what is too old or too much; what is left. Raises as :meth:`waiting`."""
         found = self._all()
         fresh = _fresh(found, now)
-        lost = found[: len(found) - len(fresh)]
+        lost = [one for one in found if one not in fresh]
         if lost:
-            log.error("%d alarms were given up: %s does not take them", len(lost), self.channel)
+            said = "%d alarms were given up: %s does not take them, or never says so"
+            log.error(said, len(lost), self.channel)
             self.remove(one.key for one in lost)
         return fresh
 
@@ -122,8 +126,28 @@ class Outbox:
             texts = memory
         found = [(key, _KEPT.decode(text)) for key, text in texts.items()]
         return sorted(
-            (Waiting(one.message, one.since, key) for key, one in found), key=lambda one: (one.since, one.key)
+            (Waiting(one.message, one.since, one.copies, key=key) for key, one in found),
+            key=lambda one: (one.since, one.key),
         )
+
+    def sent(self, batch: Iterable[Waiting], copies: int = 1) -> None:
+        """So many more copies of each went out, or are about to: noted before, since whoever sends may be
+        killed. None where it is known that nothing came.
+        """
+        for one in batch:
+            self._keep(one.key, Kept(one.message, one.since, one.copies + copies))
+
+    def _keep(self, key: str, kept: Kept) -> None:
+        """Write what waits anew; nothing, where another process is done with it."""
+        text = _KEPT.encode(kept)
+        with self._state:
+            if key in self._memory:
+                self._memory[key] = text
+                return
+        with suppress(LedgerUnusable):
+            before = self._ledger.fact(key)
+            if before is not None:
+                self._ledger.swap(key, before, text)
 
     def remove(self, keys: Iterable[str]) -> None:
         """These are sent, or given up."""
@@ -161,4 +185,4 @@ class Outbox:
 
 
 def _fresh(oldest_first: list[Waiting], now: datetime) -> list[Waiting]:
-    return [one for one in oldest_first if now - one.since < OLDEST][-MOST:]
+    return [one for one in oldest_first if now - one.since < OLDEST and one.copies < COPIES][-MOST:]

@@ -2,7 +2,8 @@
 
 An address is an Apprise URL, and most hold a credential. It is read from its store when something is sent,
 and held until nothing more waits; its parts are scrubbed from whatever leaves meanwhile. What Apprise logs
-repeats addresses and answers, and is never written: only the number of an HTTP error is taken from it.
+repeats addresses and answers, and is never written: only the number of an HTTP error, or what became of the
+connection, is taken from it.
 """
 
 import importlib.util
@@ -15,7 +16,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from rotator.errors import NeedsPerson, Unknown
+from rotator.errors import NeedsPerson, NotSent, Unknown
 from rotator.model import Credential
 from rotator.notices import Channel, Message, Severity
 
@@ -24,7 +25,16 @@ INSTALL = "install it: pip install 'rotator[notify]'"
 _URL = "url"  # the field of the secret
 _UNDER_WAY = 2  # tries past their deadline that may still run; then no further one begins
 _LONG, _LETTERED = 16, 8  # characters of a part of an address from which on it may be a credential
+LATE = "timeout"  # the kind of a message that went out, and that nobody answered: it may have come
 _STATUS = re.compile(r"\berror=([1-5][0-9]{2})\b")
+_SOCKET = re.compile(r"Socket Exception")
+_BROKEN = (  # what a library says of a connection, the kind of error that it is, and how people are told
+    (re.compile(r"connect ?timeout"), "connect", "no connection came about in time"),
+    (re.compile(r"timed? ?out"), LATE, "no answer came in time, so that it may have come"),
+    (re.compile(r"refused"), "refused", "the connection is refused"),
+    (re.compile(r"resol|not known|getaddrinfo"), "unknown-host", "its host is not known"),
+    (re.compile(r"ssl|certificate"), "tls", "its certificate or TLS handshake is not acceptable"),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -53,7 +63,7 @@ class Service:
         where the store or the service did not do its part.
         """
         address = self._address()
-        self._bounded(lambda: _deliver(self.name, address, message))
+        self._bounded(lambda: _deliver(self.name, address, message, DEADLINE))
 
     def forget(self) -> None:
         """Hold the address no longer: it is read anew at its next use."""
@@ -72,7 +82,7 @@ class Service:
         """Call in a thread, waited for until the deadline: Apprise bounds silence alone."""
         self._late = [thread for thread in self._late if thread.is_alive()]
         if len(self._late) >= _UNDER_WAY:
-            raise Unknown("timeout", f"Earlier messages to {self.name} are still on their way.")
+            raise NotSent("busy", f"Earlier messages to {self.name} are still on their way.")
         raised: list[Exception] = []
 
         def run() -> None:
@@ -86,7 +96,7 @@ class Service:
         thread.join(DEADLINE)
         if thread.is_alive():
             self._late.append(thread)
-            raise Unknown("timeout", f"The service of {self.name} did not answer in {DEADLINE:.0f} seconds.")
+            raise Unknown(LATE, f"The service of {self.name} did not answer in {DEADLINE:.0f} seconds.")
         if raised:
             raise raised[0]
 
@@ -137,21 +147,43 @@ def _may_be_secret(part: str) -> bool:
 # --- Apprise ---------------------------------------------------------------------------------------------
 
 
-class _Statuses(logging.Handler):
-    """Takes what Apprise logs, and keeps the number of an HTTP error, for each thread its own."""
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a message was not taken: a kind, and words that follow "did not take a message:"."""
+
+    kind: str
+    why: str
+
+
+_UNTOLD = _Failure("not-taken", "it does not say why")
+
+
+class _Failures(logging.Handler):
+    """Takes what Apprise logs, and keeps what became of a request, for each thread its own."""
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.DEBUG)
         self.of_thread = threading.local()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the number, and nothing else."""
-        found = _STATUS.search(record.getMessage())
-        if found:
-            self.of_thread.status = found[1]
+        """Keep the number of an HTTP error, or what befell a connection in words of ours; nothing else."""
+        found = _failure(record.getMessage())
+        if found is not None:
+            self.of_thread.failure = found
 
 
-_STATUSES = _Statuses()
+def _failure(said: str) -> _Failure | None:
+    status = _STATUS.search(said)
+    if status:
+        redirects = ", a redirect, which is never followed" if status[1].startswith("3") else ""
+        return _Failure(f"http-{status[1]}", f"it answered {status[1]}{redirects}")
+    if not _SOCKET.match(said):
+        return None
+    words = said.lower()
+    return next((_Failure(kind, why) for known, kind, why in _BROKEN if known.search(words)), None)
+
+
+_FAILURES = _Failures()
 
 
 @cache
@@ -162,7 +194,7 @@ def _apprise() -> Any:
     import apprise  # noqa: PLC0415 - only where there is a channel
 
     logger = logging.getLogger("apprise")
-    logger.handlers, logger.propagate = [_STATUSES], False
+    logger.handlers, logger.propagate = [_FAILURES], False
     return apprise
 
 
@@ -206,16 +238,25 @@ def _correct(name: str) -> str:
     return f"write an Apprise URL into the field {_URL} of its secret; then: {again}"
 
 
-def _deliver(name: str, address: _Address, message: Message) -> None:
+def _patient(service: Any, seconds: float) -> Any:
+    """The service, with ``seconds`` to answer where its address names no time: Apprise's own is four."""
+    for limit in ("socket_connect_timeout", "socket_read_timeout"):
+        if getattr(service, limit) == getattr(type(service), limit):
+            setattr(service, limit, seconds)
+    return service
+
+
+def _deliver(name: str, address: _Address, message: Message, seconds: float) -> None:
     """Send, in the thread that calls; what Apprise raises never leaves, since it may quote the address."""
     apprise = _apprise()
-    service = _understood(name, address)
+    logging.getLogger("apprise").setLevel(logging.DEBUG)  # what befell a connection is said there alone
+    service = _patient(_understood(name, address), seconds)
     kinds = {
         Severity.INFO: apprise.NotifyType.INFO,
         Severity.WARNING: apprise.NotifyType.WARNING,
         Severity.CRITICAL: apprise.NotifyType.FAILURE,
     }
-    _STATUSES.of_thread.status = None
+    _FAILURES.of_thread.failure = _UNTOLD
     try:
         taken = service.notify(
             title=message.title,
@@ -229,7 +270,6 @@ def _deliver(name: str, address: _Address, message: Message) -> None:
     else:
         if taken:
             return
-        status = _STATUSES.of_thread.status
-        kind = f"http-{status}" if status else "not-taken"
-        failed = Unknown(kind, f"The service of {name} did not take a message.")
+        failure: _Failure = _FAILURES.of_thread.failure
+        failed = Unknown(failure.kind, f"The service of {name} did not take a message: {failure.why}.")
     raise failed

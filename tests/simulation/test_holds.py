@@ -371,7 +371,7 @@ FORBIDDEN = NeedsPerson(
 )
 
 
-def ordered(fleet: Fleet) -> None:
+def one_by_one(fleet: Fleet) -> None:
     """A person has each secret rotated now, one after the other, as an incident does."""
     for policy in fleet.policies:
         blocks.lift(fleet.ledger, policy)
@@ -388,7 +388,7 @@ def test_a_right_that_an_account_lacks_is_told_once_though_its_keys_can_be_liste
     """
     fleet.provider.fails = FORBIDDEN
     fleet.run(timedelta(hours=2))
-    ordered(fleet)
+    one_by_one(fleet)
     assert len(fleet.kinds("blocked")) == 1
     fleet.run(DAY)
     assert len(fleet.kinds("blocked")) == 2

@@ -74,7 +74,7 @@ def test_a_test_message_is_sent_when_asked_for(told: Rig, hook: Ingest) -> None:
     hook.status = 404
     code, ((_, level, text),) = said(told, "--notify", "--channel", "desk")
     assert (code, level) == (1, "error")
-    assert text == "The service of desk did not take a message."
+    assert text == "The service of desk did not take a message: it answered 404."
 
 
 def test_what_cannot_be_asked_is_said(told: Rig, rig: Rig) -> None:

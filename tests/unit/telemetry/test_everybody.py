@@ -209,6 +209,38 @@ def test_a_channel_is_tried_later_each_time(hall: Hall) -> None:
     assert [bodies(hall.desk)[1].count(f"alarm {seq}\n") for seq in range(1, 6)] == [1] * 5
 
 
+def test_what_may_have_come_is_not_sent_for_ever(hall: Hall) -> None:
+    """A service that takes all and never answers in time gets a message so often and no more, later each
+    time, whichever process sends it; the next alarm goes out all the same.
+    """
+    hall.urls["desk"] += "?rto=0.05"
+    hall.desk.go_on.clear()
+    hall.begin().tell(alarm(1, "First."))
+    for _ in range(20):
+        everybody = hall.begin()
+        settled(everybody)
+        hall.clock.advance(timedelta(minutes=5))
+        everybody.close()
+    hall.desk.go_on.set()
+    hall.desk.wait(lambda: len(hall.desk.raw) == outboxes.COPIES)
+    assert hall.outbox("desk").waiting(hall.clock.now()) == []
+    hall.urls["desk"] = hall.urls["desk"].partition("?")[0]
+    everybody = hall.begin()
+    everybody.tell(alarm(2, "Second."))
+    settled(everybody)
+    assert [body.partition("\n")[0] for body in bodies(hall.desk)[outboxes.COPIES :]] == ["Second."]
+
+
+def test_what_surely_did_not_come_is_sent_until_it_does(hall: Hall) -> None:
+    """A message that was refused is not counted: it goes on waiting, however often it was tried."""
+    hall.desk.status = 500
+    everybody = hall.begin()
+    everybody.tell(alarm())
+    failed_for(hall, everybody, timedelta(hours=3))
+    (waits,) = hall.outbox("desk").waiting(hall.clock.now())
+    assert (waits.copies, len(hall.desk.raw) > outboxes.COPIES) == (0, True)
+
+
 def failed_for(hall: Hall, everybody: Everybody, last: timedelta) -> None:
     """Let the channel be tried, and fail, again and again for so long."""
     end = hall.clock.now() + last

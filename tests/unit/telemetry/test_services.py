@@ -72,7 +72,9 @@ def test_what_is_not_taken_is_told_by_its_number(hook: Ingest, spoken: list[str]
     with pytest.raises(Unknown) as raised:
         service(address(hook.port)).send(TOLD)
     assert raised.value.kind == f"http-{status}"
-    assert str(raised.value) == f"The service of desk did not take a message. [http-{status}]"
+    said = f"The service of desk did not take a message: it answered {status}"
+    assert str(raised.value).startswith(said)
+    assert ("redirect" in str(raised.value)) is (status == 301)
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__ or raised.value.__context__ is None
     assert not [text for text in spoken if PASSWORD in text]
@@ -92,8 +94,9 @@ def test_a_dead_host_is_told(spoken: list[str]) -> None:
     """Nobody listens: an error, and no word of Apprise's in the log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        with pytest.raises(Unknown, match="not-taken"):
+        with pytest.raises(Unknown, match="the connection is refused") as raised:
             service(address(free.getsockname()[1])).send(TOLD)
+    assert raised.value.kind == "refused"
     assert not [text for text in spoken if PASSWORD in text or TOKEN in text or "JSON" in text]
 
 
@@ -141,11 +144,44 @@ def test_what_apprise_raises_stays_there(hook: Ingest, monkeypatch: pytest.Monke
     assert PASSWORD not in str(raised.value)
 
 
+def test_a_service_has_the_documented_time(hook: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apprise waits as long as one message may take, not its own four seconds, unless the address says how
+    long; what nobody answered in that time may have come.
+    """
+    plugin = services._understood("desk", services._address_in("desk", Credential({"url": "json://h"})))
+    assert services._patient(plugin, services.DEADLINE).request_timeout == (20.0, 20.0)
+    hasty = services._address_in("desk", Credential({"url": "json://h?rto=3.5"}))
+    assert services._patient(services._understood("desk", hasty), 20.0).request_timeout == (20.0, 3.5)
+    hook.go_on.clear()
+    with pytest.raises(Unknown, match="it may have come") as raised:
+        service(address(hook.port, "?rto=0.2")).send(TOLD)
+    assert raised.value.kind == services.LATE
+    hook.go_on.set()
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("HTTPSConnectionPool(...): Max retries exceeded (Caused by ConnectTimeoutError(...))", "connect"),
+        ("HTTPSConnectionPool(host=...): Read timed out. (read timeout=20.0)", "timeout"),
+        ("[Errno 111] Connection refused", "refused"),
+        ("NameResolutionError(\"Failed to resolve 'chat.example'\")", "unknown-host"),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", "tls"),
+    ],
+)
+def test_what_befell_a_connection_is_told_in_words_of_ours(said: str, kind: str) -> None:
+    """Nothing of what a library says goes on: it may quote the address."""
+    found = services._failure(f"Socket Exception: {said}")
+    assert found is not None
+    assert found.kind == kind
+    assert services._failure(said) is None
+
+
 def test_a_service_that_hangs_is_left_alone(hook: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the deadline nobody waits; with two tries under way no further one begins."""
     monkeypatch.setattr(services, "DEADLINE", 0.2)
     hook.go_on.clear()
-    desk = service(address(hook.port))
+    desk = service(address(hook.port, "?rto=60"))
     for said in ("did not answer", "did not answer", "still on their way"):
         with pytest.raises(EffectError, match=said):
             desk.send(TOLD)
