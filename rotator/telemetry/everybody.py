@@ -89,11 +89,11 @@ class Everybody:
             self._handed.add(event.seq)
 
     def _warn(self, channel: str, kind: str, text: str) -> None:
-        """Tell by all other ways that a channel fails."""
+        """Tell by all other ways that a channel fails: no route may lead to that channel alone."""
         data = {"step": "notify", "error": kind}
         event = Event(secret="", kind="channel-fails", text=text, level=Level.ALARM, data=data)
         self._first.tell(event)
-        others = self._notices.channels_of(event, None)
+        others = dict.fromkeys((*self._notices.channels_of(event, None), *self._notices.otherwise))
         self._hand(event, [name for name in others if name != channel])
 
     # what was taken

@@ -282,6 +282,19 @@ def test_a_wrong_address_is_told_at_once(hall: Hall) -> None:
     assert len(bodies(hall.rest)) == 1
 
 
+def test_no_route_keeps_the_others_from_hearing_of_a_channel_that_fails(hall: Hall) -> None:
+    """Where every alarm goes to the channel that fails, those of ``otherwise`` are told of it all the same."""
+    hall.urls["desk"] = "nothing://here"
+    everybody = hall.begin()
+    channels = {name: Channel(name, STORE, name) for name in ("desk", "rest")}
+    everybody.use(Notices(channels, (Route(("desk",)),), ("rest",)), [DESK])
+    everybody.tell(alarm())
+    settled(everybody)
+    settled(everybody)
+    (said,) = bodies(hall.rest)
+    assert "The channel desk has taken no alarm" in said
+
+
 def test_what_is_a_day_old_is_given_up(hall: Hall, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody acts on it any more; the log says how many, and what is younger is still brought."""
     hall.desk.status = 500
