@@ -283,7 +283,7 @@ def test_a_wrong_address_is_told_at_once(hall: Hall) -> None:
 
 
 def test_no_route_keeps_the_others_from_hearing_of_a_channel_that_fails(hall: Hall) -> None:
-    """Where every alarm goes to the channel that fails, those of ``otherwise`` are told of it all the same."""
+    """Where every alarm goes to the channel that fails, those of ``otherwise`` are told all the same."""
     hall.urls["desk"] = "nothing://here"
     everybody = hall.begin()
     channels = {name: Channel(name, STORE, name) for name in ("desk", "rest")}
