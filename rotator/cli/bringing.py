@@ -244,7 +244,7 @@ def told(brought: Brought, policy: Policy, *, as_json: bool) -> int:
     else:
         click.echo(output.printable(_sentence(found, policy)))
         if after:
-            click.echo(f"What comes next: after the grace a person revokes the old one. {after}")
+            click.echo(f"What comes next: once its grace is over a person revokes the old one. {after}")
     return 0 if brought.done else 1
 
 

@@ -156,6 +156,7 @@ class _Going:
         self._by_id = {policy.target.id: policy for policy in wish.policies}
         self._outcomes: dict[str, Outcome] = {}  # by secret, of those that ended
         self._since: dict[str, float] = {}  # by secret, when it was ordered here
+        self._begun: set[str] = set()  # all that was ordered: what came of one may make another due again
         self._seen: dict[str, Outcome] = {}  # of those under way, as they were seen last
         self._tells = Tells(worker, world.clock)
         if incident.at < world.ledger.now():
@@ -171,7 +172,7 @@ class _Going:
         end = clock.monotonic() + self._wish.wait.total_seconds()
         while not self._world.stopping() and clock.monotonic() < end and not stop_of(self._world.ledger):
             self._order()
-            self._worker.run_pass(only=frozenset(self._since))
+            self._worker.run_pass(only=self._begun)
             self._tells.now_and_then()
             self._look()
             progress.show([*self._outcomes.values(), *self._seen.values()])
@@ -190,6 +191,7 @@ class _Going:
                 self._outcomes[policy.target.id] = refused
             else:
                 self._since[policy.target.id] = self._world.clock.monotonic()
+                self._begun.add(policy.target.id)
         for account, policies in now.given_up.items():
             why = f"not begun: {failing[account].reason} To do: once it works, give the same command again"
             for policy in policies:
@@ -218,6 +220,7 @@ class _Going:
         waits for.
         """
         for key, found in in_use_before(self._world.ledger, self._wish.policies, self._incident).items():
+            self._begun.add(key)
             if found.ended:
                 self._outcomes[key] = found
             else:

@@ -158,9 +158,16 @@ def _rotated(name: str, known: Known, debts: Iterable[Debt], asked: Asked, now: 
             why = f"rotated, but key {debt.key_id} lives: {debt.block.reason} To do: {debt.block.todo}"
             return Outcome(name, Coverage.WAITING, why, key_id)
     if left and asked.dead:
-        met = f", looking again: {clause(left[0].why)}" if left[0].why else ""
-        return Outcome(name, Coverage.WORKING, f"new key in service, revoking {left[0].key_id}{met}", key_id)
+        return Outcome(name, Coverage.WORKING, f"new key in service, {_dying(left[0])}", key_id)
     return Outcome(name, Coverage.ROTATED, _old_keys(replaced, left, asked, now), key_id)
+
+
+def _dying(debt: Debt) -> str:
+    """Who revokes an old key, and what was met."""
+    met = f", looking again: {clause(debt.why)}" if debt.why else ""
+    if is_ours_to_revoke(debt.policy):
+        return f"revoking {debt.key_id}{met}"
+    return f"a person revokes {debt.key_id}{met}"
 
 
 def _untold(name: str, known: Known, key_id: str | None) -> Outcome | None:
