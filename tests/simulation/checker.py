@@ -18,6 +18,7 @@ Rule = Callable[[Case], Iterator[str]]
 RULES: tuple[Rule, ...] = (
     rules_keys.the_current_key_lives,
     rules_keys.a_revoke_is_rechecked,
+    rules_keys.no_candidate_is_revoked,
     rules_keys.grace_is_kept,
     rules_keys.consumers_are_told_first,
     rules_keys.every_key_of_ours_is_named,

@@ -63,6 +63,19 @@ def a_revoke_is_rechecked(case: Case) -> Iterator[str]:
             yield f"{revoke.data['key']} is revoked though the secret holds it [{revoke.seq}]"
 
 
+def no_candidate_is_revoked(case: Case) -> Iterator[str]:
+    """While a rotation is under way nobody sends a revoke of its key: neither of one that is new, nor of one
+    that comes back.
+    """
+    rotations: dict[str, tuple[str, str | None]] = {}
+    for act in case.acts:
+        if act.did is Did.LEDGER and act.name == "commit" and "error" not in act.data:
+            _follow(act, rotations, {})
+        _, candidate = rotations.get(act.secret or "", ("", None))
+        if act.did is Did.SENT and act.name == "provider.revoke" and act.data["key"] == candidate:
+            yield f"{candidate} is revoked while it is to come into service [{act.seq}]"
+
+
 def _unseen(held: Act, left: Mapping[str, Act], looked: Mapping[str, int]) -> bool:
     """Whether somebody else put a key that was replaced back for a while, and nobody looked meanwhile."""
     again = held.by == "outside" and held.data["key"] in left

@@ -85,6 +85,9 @@ def read_again() -> Act:
 CHANGED: dict[str, Callable[[], Acts]] = {
     "the_current_key_lives": lambda: instead(found("died", Did.TRUTH), key="alpha-key-3"),
     "a_revoke_is_rechecked": lambda: instead(read_again(), version="v0"),
+    "no_candidate_is_revoked": lambda: moved(
+        replace(revoke(), effect=1000, data={"key": "alpha-key-3"}), commit(phase="promoting")
+    ),
     "grace_is_kept": lambda: at_once(revoke()),
     "consumers_are_told_first": lambda: without(found("consumer.tell", Did.APPLIED)),
     "every_key_of_ours_is_named": lambda: [
