@@ -6,6 +6,7 @@ from pathlib import Path
 from rotator.errors import Unknown
 from rotator.model import Phase
 from rotator.native import DONE, Step
+from tests.simulation.native import NativeSim
 from tests.simulation.sim import TARGET, Sim
 from tests.simulation.test_holds import pause
 from tests.simulation.test_native import begun
@@ -28,9 +29,9 @@ def put_right(sim: Sim) -> str:
     return candidate
 
 
-def test_a_key_that_a_wrong_clock_saw_verified_is_verified_anew(tmp_path: Path) -> None:
-    """Nobody knows how long ago that was: one that died meanwhile never comes into service."""
-    sim = Sim(tmp_path)
+def verified_by_a_wrong_clock(folder: Path) -> tuple[Sim, str]:
+    """A key is verified while the clock is ahead, and its promotion held until it is dead. Its id."""
+    sim = Sim(folder)
 
     def outside(sim: Sim, name: str) -> None:
         if name == "provider.probe" and not sim.ledger.orders(TARGET.id):
@@ -44,19 +45,31 @@ def test_a_key_that_a_wrong_clock_saw_verified_is_verified_anew(tmp_path: Path) 
     candidate = put_right(sim)
     sim.ledger.withdraw(TARGET.id, "pause")
     sim.run()
-    assert "clock-was-ahead" in alarms(sim)
-    assert sim.store.value("prod/one")["key_id"] != candidate
+    return sim, candidate
 
 
-def test_a_step_of_the_stores_own_rotation_does_not_trust_it_either(tmp_path: Path) -> None:
-    """What testSecret wrote by such a clock is put right by finishSecret, before it goes by it."""
-    sim = begun(tmp_path)
+def stepped_by_a_wrong_clock(folder: Path) -> tuple[NativeSim, str]:
+    """The same where Secrets Manager asks for each step."""
+    sim = begun(folder)
     sim.clock.advance(DAY)
     assert sim.invoke(Step.CREATE) == DONE
     assert sim.invoke(Step.TEST) == DONE
     candidate = put_right(sim)
     assert not sim.invoke(Step.FINISH).done
     sim.passes()
+    return sim, candidate
+
+
+def test_a_key_that_a_wrong_clock_saw_verified_is_verified_anew(tmp_path: Path) -> None:
+    """Nobody knows how long ago that was: one that died meanwhile never comes into service."""
+    sim, candidate = verified_by_a_wrong_clock(tmp_path)
+    assert "clock-was-ahead" in alarms(sim)
+    assert sim.store.value("prod/one")["key_id"] != candidate
+
+
+def test_a_step_of_the_stores_own_rotation_does_not_trust_it_either(tmp_path: Path) -> None:
+    """What testSecret wrote by such a clock is put right by finishSecret, before it goes by it."""
+    sim, candidate = stepped_by_a_wrong_clock(tmp_path)
     assert sim.store.value("prod/one")["key_id"] != candidate
 
 

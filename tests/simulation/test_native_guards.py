@@ -13,7 +13,8 @@ from rotator.model import Phase, Policy, Rotation
 from rotator.native import Answer, Step
 from tests.simulation.native import NativeSim
 from tests.simulation.sim import SECRET, TARGET, Sim, Violation
-from tests.simulation.test_guards import Guard, Patch, gone, noticed
+from tests.simulation.test_clock_ahead import stepped_by_a_wrong_clock
+from tests.simulation.test_guards import Guard, Patch, gone, nothing, noticed
 
 # --- scenarios --------------------------------------------------------------------------------------------
 
@@ -127,9 +128,18 @@ def every_reason(patch: Patch) -> None:
     )
 
 
+def _played(_: object) -> None:
+    """The simulation itself has judged it."""
+
+
 NATIVE_GUARDS = [
     Guard("4 a version is Secrets Manager's to name", any_name, unnamed),
     Guard("4 what another token began gives way", any_token, begun_anew),
+    Guard(
+        "5 a step puts right what a wrong clock wrote",
+        gone(native, "put_right", nothing),
+        lambda folder: _played(stepped_by_a_wrong_clock(folder)),
+    ),
     Guard(
         "6 a step goes no further than Secrets Manager asked",
         gone(setbacks, "unasked", lambda *_: None),

@@ -15,7 +15,7 @@ from sqlalchemy import update
 
 from jobs import lambda_time
 from jobs.lambda_time import Context, Until
-from rotator import due, revocation, rollback
+from rotator import caseload, due, revocation, rollback, setbacks
 from rotator.desk import Desk
 from rotator.errors import Conflict, Unknown
 from rotator.interfaces import Ledger, SecretStore
@@ -29,6 +29,7 @@ from rotator.model import (
     Claim,
     Credential,
     CurrentKey,
+    Debt,
     Issued,
     Order,
     Phase,
@@ -58,12 +59,48 @@ from tests.simulation.fleet import Fleet
 from tests.simulation.outcomes import Outcome, Strikes
 from tests.simulation.runs import settle, storm_calls
 from tests.simulation.seeds import LONGEST
-from tests.simulation.sim import POLICY, PROVIDER, SECRET, STORE, TARGET, Sim, Violation
+from tests.simulation.sim import GRACE, POLICY, PROVIDER, SECRET, STORE, TARGET, Sim, Violation
+from tests.simulation.test_clock_ahead import verified_by_a_wrong_clock
+from tests.simulation.test_found import landed_unseen
 from tests.simulation.test_guards import Guard, Patch, bend, gone, nothing, noticed
 from tests.simulation.test_rollback import back, rotated
-from tests.simulation.test_stories import alarms, until
+from tests.simulation.test_stories import alarms, live, until
 
 HOUR = timedelta(hours=1)
+
+
+# --- 5 and 7: what nobody knows ----------------------------------------------------------------------------
+
+
+def verified_then_dead(folder: Path) -> None:
+    """A clock that was ahead saw a key verified, which is dead when it may be promoted."""
+    verified_by_a_wrong_clock(folder)
+
+
+def back_unseen(folder: Path) -> None:
+    """An old key comes back late in its grace, unseen, and is replaced by hand twice."""
+    sim = Sim(folder, policy=replace(POLICY, consumers=()))
+    sim.excused = True
+    rotated(sim)
+    sim.clock.advance(GRACE - timedelta(minutes=5))
+    landed_unseen(sim, "theirs", "theirs too")
+    back(sim)
+    until(sim, lambda: live(sim) is Phase.CONFLICT)
+    left_at = sim.clock.now()
+    sim.order()
+    until(sim, lambda: not sim.old.live)
+    if sim.clock.now() < left_at + GRACE:
+        raise Violation("a key that was in service again a moment ago is revoked")
+
+
+def known_whatever_was_sent(patch: Patch) -> None:
+    """Take a promote that nobody heard of for one that did nothing."""
+    abandoned = setbacks._abandoned
+
+    def sure(desk: Desk, one: Rotation, **more: Any) -> list[Debt]:
+        return abandoned(desk, replace(one, attempt=replace(one.attempt, doubted=False)), **more)
+
+    patch.setattr(setbacks, "_abandoned", sure)
 
 
 # --- 9: the admin credential -------------------------------------------------------------------------------
@@ -358,6 +395,8 @@ def short_of_time(folder: Path) -> None:
 
 
 OUTER_GUARDS = [
+    Guard("5 a wrong clock verifies nothing", gone(caseload, "put_right", nothing), verified_then_dead),
+    Guard("7 what may have served has a grace", known_whatever_was_sent, back_unseen),
     Guard(
         "9 no key is revoked with itself",
         gone(revocation, "keeps_admin", lambda *_: False),
