@@ -1,8 +1,8 @@
 """The section ``notify``: channels, whose addresses are kept in a store, and the routes to them."""
 
 import re
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
@@ -28,6 +28,9 @@ def _template(text: str) -> str:
 class ChannelSection(Section):
     """Where people read."""
 
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "url": "An address is a credential: it goes into the secret that `secret` names, as its field `url`."
+    }
     secret: AdminSection = Field(description="Where its address is kept: an Apprise URL, in the field `url`.")
     template: Annotated[str, AfterValidator(_template)] | None = Field(
         default=None,

@@ -5,8 +5,9 @@ said by :func:`wrong`, in a sentence and its remedy.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import time, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -181,8 +182,11 @@ Tags = dict[Annotated[str, AfterValidator(_tag)], str]
 
 
 class Section(BaseModel):
-    """What all sections share: no unknown key, and no input in an error."""
+    """What all sections share: no unknown key, and no input in an error. ``elsewhere`` says where keys belong
+    that people write here.
+    """
 
+    elsewhere: ClassVar[Mapping[str, str]] = {}
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True, frozen=True)
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from rotator.policies.problems import Finding, Path, meant, shown
-from rotator.policies.sections import WRONG
+from rotator.policies.sections import WRONG, Section
 
 M = TypeVar("M", bound=BaseModel)
 _Words = tuple[str, str]
@@ -143,8 +143,12 @@ def _missing(place: Path) -> _Words:
 
 def _extra(model: type[BaseModel], place: Path, _error: dict[str, Any], known: Sequence[str]) -> _Words:
     key = str(place[-1]) if place else ""
-    names = [*keys_of(model, place[:-1]), *(known if len(place) == 1 else ())]
-    return f"unknown key {shown(key)}.", meant(key, names)
+    inside = _model_at(model, place[:-1])
+    names = [*_keys(inside), *(known if len(place) == 1 else ())]
+    elsewhere = inside.elsewhere.get(key) if inside is not None and issubclass(inside, Section) else None
+    return f"unknown key {shown(key)}.", f"{elsewhere} {meant(key, names)}" if elsewhere else meant(
+        key, names
+    )
 
 
 def _choice(_model: type[BaseModel], _place: Path, error: dict[str, Any], _known: Sequence[str]) -> _Words:
@@ -168,14 +172,24 @@ _SPECIAL: Mapping[str, Callable[[type[BaseModel], Path, dict[str, Any], Sequence
 # --- which keys there are --------------------------------------------------------------------------------
 
 
-def keys_of(model: type[BaseModel], place: Path) -> list[str]:
-    """The keys that a model, or the one inside it at ``place``, knows."""
-    found: type[BaseModel] | None = model
+def _model_at(model: type[BaseModel], place: Path) -> type[BaseModel] | None:
+    """The model inside another one at ``place``."""
+    found, named = model, False
     for part in place:
-        if found is not None and isinstance(part, str):
-            fields = {_key(found, name): field.annotation for name, field in found.model_fields.items()}
-            found = _model_in(fields.get(part))
-    return [_key(found, name) for name in found.model_fields] if found else []
+        if not isinstance(part, str) or named:  # the place in a list, or somebody's own name in a mapping
+            named = False
+            continue
+        fields = {_key(found, name): field.annotation for name, field in found.model_fields.items()}
+        inside, named = _model_in(fields.get(part)), get_origin(fields.get(part)) is dict
+        if inside is None:
+            return None
+        found = inside
+    return found
+
+
+def _keys(model: type[BaseModel] | None) -> list[str]:
+    """The keys that a model knows."""
+    return [_key(model, name) for name in model.model_fields] if model else []
 
 
 def _key(model: type[BaseModel], name: str) -> str:

@@ -43,7 +43,13 @@ def test_nobody_need_be_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "line", "said"),
     [
-        ("secret: {store: aws, secret: url/pager}", "url: slack://T/o/ken", 3, "unknown key 'url'"),
+        (
+            "secret: {store: aws, secret: url/pager}",
+            "url: slack://T/o/ken",
+            3,
+            "it goes into the secret that `secret` names, as its field `url`. Known here: secret, template.",
+        ),
+        ("template:", "templat:", 2, "unknown key 'templat'. Did you mean 'template'?"),
         ("{store: aws, secret: url/pager}", "{store: nowhere, secret: s}", 3, "no store 'nowhere'"),
         ("{policy}: {text}", "{policy}: {value}", 2, "{value} is nothing that may be said of an alarm"),
         ("{policy}: {text}", "{policy.name}", 2, "a place in braces is nothing that may be said"),
