@@ -1,25 +1,51 @@
 """``drill``: try the path with a key that nobody uses; any worker carries the orders out."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import click
 
 from rotator.cli import output, session
 from rotator.cli.options import Options, Wrong, duration, json_option, tags
-from rotator.cli.ordering import GOES_ON, LOOK, final, stopped_by_signal
+from rotator.cli.ordering import GOES_ON, LOOK, stopped_by_signal
 from rotator.cli.overall import must_not_be_stopped
-from rotator.cli.progress import Progress
+from rotator.cli.progress import MOST
 from rotator.cli.reading import read_one
 from rotator.cli.select import Choice, select
-from rotator.incident.coverage import Coverage, Outcome
 from rotator.interfaces import Ledger
 from rotator.model import Order, Policy
 from rotator.people import drilled, paused_until
 
 if TYPE_CHECKING:
     from rotator.policies import Book
+
+
+class Stands(StrEnum):
+    """How a drill stands; all but UNDER_WAY are final for the command that asked for it."""
+
+    UNDER_WAY = "under way"
+    WELL = "well"
+    NOT_DRILLABLE = "not drillable"
+    FAILED = "failed"
+    WAITING = "waiting for a person"
+    NOT_DONE = "not done"
+
+
+@dataclass(frozen=True, slots=True)
+class Drilled:
+    """One policy's drill, with the step or the reason, for people."""
+
+    policy: str
+    state: Stands
+    why: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        return self.state is not Stands.UNDER_WAY
 
 
 @click.command(
@@ -64,15 +90,25 @@ def drill(
     if as_json:
         output.document({"drills": found})
     else:
-        output.table(("policy", "drill", "what"), [(one.policy, _word(one), one.why) for one in found])
-    return 0 if all(one.state is Coverage.ROTATED for one in found) else 1
+        output.table(("policy", "drill", "what"), [(one.policy, str(one.state), one.why) for one in found])
+    return 0 if all(one.state in (Stands.WELL, Stands.NOT_DRILLABLE) for one in found) else 1
 
 
-def _word(one: Outcome) -> str:
-    return "done" if one.state is Coverage.ROTATED else str(one.state)
+class _Lines:
+    """Tells on standard error what has changed; of many drills only how each ended."""
+
+    def __init__(self, whole: int) -> None:
+        self._few = whole <= MOST
+        self._seen: dict[str, Drilled] = {}
+
+    def show(self, found: Sequence[Drilled]) -> None:
+        for one in found:
+            if self._seen.get(one.policy) != one and (self._few or one.ended):
+                self._seen[one.policy] = one
+                click.echo(output.printable(f"{one.policy}: {one.state}: {one.why}"), err=True)
 
 
-def _carried_out(options: Options, book: "Book", chosen: Sequence[Policy], wait: timedelta) -> list[Outcome]:
+def _carried_out(options: Options, book: "Book", chosen: Sequence[Policy], wait: timedelta) -> list[Drilled]:
     """Give the orders, and work until each has an outcome, a person stops us, or the wait is over."""
     from rotator.run_pass import Worker  # noqa: PLC0415 - the whole machine
     from rotator.wiring import holder  # noqa: PLC0415
@@ -87,7 +123,8 @@ def _carried_out(options: Options, book: "Book", chosen: Sequence[Policy], wait:
         only, end = {policy.target.id for policy in chosen}, world.clock.monotonic() + wait.total_seconds()
         found = [look(ledger, policy, order) for policy in chosen]
         try:
-            with stopped_by_signal(world), Progress(len(chosen)) as progress:
+            lines = _Lines(len(chosen))
+            with stopped_by_signal(world):
                 while (
                     not (world.stopping() or all(one.ended for one in found))
                     and world.clock.monotonic() < end
@@ -95,7 +132,7 @@ def _carried_out(options: Options, book: "Book", chosen: Sequence[Policy], wait:
                     worker.run_pass(only=only)
                     world.clock.sleep(LOOK)
                     found = [look(ledger, policy, order) for policy in chosen]
-                    progress.show(found)
+                    lines.show(found)
                 stopped = world.stopping()
         finally:
             worker.stop()
@@ -103,10 +140,17 @@ def _carried_out(options: Options, book: "Book", chosen: Sequence[Policy], wait:
         worker.tell_alarms()
     if stopped:
         click.echo(GOES_ON, err=True)
-    return [final(one) for one in found]
+    return [_final(one) for one in found]
 
 
-def look(ledger: Ledger, policy: Policy, order: Order) -> Outcome:
+def _final(one: Drilled) -> Drilled:
+    """A drill when nobody watches any more."""
+    return (
+        one if one.ended else replace(one, state=Stands.NOT_DONE, why=f"not done yet ({one.why}); it goes on")
+    )
+
+
+def look(ledger: Ledger, policy: Policy, order: Order) -> Drilled:
     """How a drill stands, by the ledger: whoever holds it."""
     known = read_one(ledger, policy.target.id)
     assert known is not None, "the worker has enrolled it"
@@ -114,22 +158,23 @@ def look(ledger: Ledger, policy: Policy, order: Order) -> Outcome:
     if "drill" in known.orders:
         until = paused_until(known, ledger.now())
         if until is not None:
-            return Outcome(name, Coverage.UNCOVERED, f"paused by {known.orders['pause'].by}")
-        return Outcome(name, Coverage.WORKING, "waiting for its turn")
+            return Drilled(name, Stands.NOT_DONE, f"paused by {known.orders['pause'].by}")
+        return Drilled(name, Stands.UNDER_WAY, "waiting for its turn")
     if last is None or last.at < order.at:
-        return Outcome(name, Coverage.WORKING, "under way")
+        return Drilled(name, Stands.UNDER_WAY, "issuing and verifying a key")
     if last.ok is False:
-        return Outcome(name, Coverage.FAILED, last.why)
+        return Drilled(name, Stands.FAILED, last.why)
     if last.ok is None and last.debt is not None:
         return _dying(ledger, name, last.debt)
-    return Outcome(name, Coverage.ROTATED, drilled(last))
+    state = Stands.WELL if last.ok else Stands.NOT_DRILLABLE
+    return Drilled(name, state, drilled(last).removeprefix(f"{state}: "))
 
 
-def _dying(ledger: Ledger, name: str, debt_id: str) -> Outcome:
+def _dying(ledger: Ledger, name: str, debt_id: str) -> Drilled:
     """A key that was verified and must die."""
     debt = ledger.debt(debt_id)
     if debt is not None and debt.block is not None:
-        return Outcome(name, Coverage.WAITING, f"{debt.block.reason} To do: {debt.block.todo}")
+        return Drilled(name, Stands.WAITING, f"{debt.block.reason} To do: {debt.block.todo}")
     if debt is None or debt.phase.ended:
-        return Outcome(name, Coverage.FAILED, "its key was declared dead, not proven")
-    return Outcome(name, Coverage.WORKING, f"revoking key {debt.key_id}")
+        return Drilled(name, Stands.FAILED, "its key was declared dead, not proven")
+    return Drilled(name, Stands.UNDER_WAY, f"revoking key {debt.key_id}")

@@ -16,6 +16,9 @@ def test_a_drill_by_hand(rig: Rig) -> None:
     said = rig.say("drill", "quotes")
     assert said.code == 0
     assert "proven dead in" in said.out
+    lines = [line for line in said.err.splitlines() if line.startswith("quotes: ")]
+    assert lines[-1].startswith("quotes: well: issued in ")
+    assert not [line for line in lines if "rotated" in line]
     assert (rig.read("prod/quotes"), living(rig)) == (before, live)
     shown = rig.say("status", "quotes")
     assert "last drill" in shown.out
@@ -46,4 +49,7 @@ def test_where_a_person_issues_there_is_no_drill(people: PeopleRig) -> None:
     """It is said, and is no failure."""
     said = people.say("drill", "client")
     assert said.code == 0
-    assert "not drillable: a person issues" in said.out
+    assert "client: not drillable: a person issues" in said.err
+    assert people.say("drill", "client", "--json").json()["drills"] == [
+        {"policy": "client", "state": "not drillable", "why": "a person issues"}
+    ]
