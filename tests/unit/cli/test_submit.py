@@ -25,7 +25,10 @@ def test_what_a_person_brings_comes_into_service(people: PeopleRig) -> None:
     assert people.read("prod/client") == fresh
     assert people.figure.accepts(before)
     assert f"credential {fresh['client_id']} is in service; grace: the old key lives until" in said.out
-    assert "once its grace is over a person revokes the old one. Sign in to the Figure Markets web app" in said.out
+    assert (
+        "once its grace is over a person revokes the old one. Sign in to the Figure Markets web app"
+        in said.out
+    )
     (row,) = people.say("status", "client", "--json").json()["policies"]
     assert (row["state"], row["act"], row["asks_for"]) == ("in grace", [], None)
 
