@@ -80,7 +80,7 @@ def _latest(desk: Desk, debt: Debt) -> Debt:
 
 def _waits(desk: Desk, debt: Debt) -> Again | None:
     """What an owed key waits for: its successor, a person who says whose it is, its grace, its back-off, its
-    window.
+    window. Asked before anything is read, and until the revoke is sent: the clock may have been ahead.
     """
     now = desk.now()
     successor = containing.waits_for_next(desk, debt)
@@ -150,7 +150,7 @@ def _pay(desk: Desk, debt: Debt) -> Again | Ended:
     if keeps_admin(desk, debt.policy):
         desk.world.renewed(debt.policy.provider)  # the new one must manage, and kills the old one
     evidence = _recheck(desk, debt)
-    return _left_again(desk, debt) or permits.may_wait(desk, debt) or _revoke(desk, debt, evidence)
+    return _left_again(desk, debt) or _waits(desk, debt) or _revoke(desk, debt, evidence)
 
 
 def _left_again(desk: Desk, debt: Debt) -> Again | None:
@@ -173,7 +173,7 @@ def _revoke(desk: Desk, debt: Debt, evidence: Evidence) -> Again | Ended:
         if proof is not None:
             return _dead(desk, debt, proof)
     baseline = _baseline(desk, debt, evidence)
-    wait = permits.may_wait(desk, debt) or permits.take(desk, debt)
+    wait = _waits(desk, debt) or permits.take(desk, debt)
     return wait or _send(desk, _revoking(desk, debt, baseline), evidence)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rotator import breaker
+from rotator import blocks, breaker
 from rotator.cli import session
 from rotator.cli.reading import read_one
 from rotator.incident.coverage import Coverage, Outcome
@@ -55,7 +55,7 @@ def give(world: "Wiring", policy: Policy, wish: Wish) -> Outcome | None:
             why = f"paused by {known.orders['pause'].by}; --yes rotates it all the same"
             return Outcome(policy.name, Coverage.UNCOVERED, why)
         ledger.withdraw(policy.target.id, "pause")
-    ledger.forget(f"block:{policy.provider.principal}")
+    blocks.lift(ledger, policy)
     if policy.parent is not None:
         breaker.once_more(ledger, policy.parent, breaker.TOKEN)
     if known.state.block is not None:

@@ -107,7 +107,7 @@ def run_now(
     harden()
     _possible(revoke_first=revoke_first, revoke_now=revoke_now, grace=grace)
     least = timedelta(0) if revoke_now or revoke_first or (leaked and grace is None) else grace
-    how = _How(reasoned(reason, dry_run=dry_run), least, revoke_first, leaked, dry_run, yes, as_json)
+    how = _How(reason, least, revoke_first, leaked, dry_run, yes, as_json)
     choice = Choice(names, tag, provider, store, owner, issued_before, everything)
     return _asked(options, choice, how, wait, html)
 
@@ -116,13 +116,20 @@ def run_now(
 class _How:
     """How a person wants it done; ``grace`` is None for each policy's own."""
 
-    reason: str
+    text: str | None  # of the reason, as it was typed
     grace: timedelta | None
     revoke_first: bool
     leaked: bool
     dry_run: bool
     yes: bool
     as_json: bool
+
+    @property
+    def reason(self) -> str:
+        """Why, as it is kept. Raises Wrong where it is needed and not there: asked for once it is known whom
+        the order is about.
+        """
+        return reasoned(self.text, dry_run=self.dry_run)
 
 
 def _asked(options: Options, choice: Choice, how: _How, wait: timedelta, html: Path | None) -> int:
@@ -131,6 +138,7 @@ def _asked(options: Options, choice: Choice, how: _How, wait: timedelta, html: P
     can_be_written(html)
     if how.leaked:
         _can_be_asked(dry_run=how.dry_run, yes=how.yes)
+        reasoned(how.text, dry_run=how.dry_run)  # before a person types the key
         selected, found = _holders(options, book.policies, choice)
         if not selected:
             return _not_held(options, found, how, html)

@@ -98,20 +98,25 @@ def _contained(acts: Sequence[Act]) -> set[int]:
     """The revokes, by effect, of a key that its secret holds and a person ordered to die first.
 
     Each order is for one key, the first one that is revoked so; and only until a worker made another current.
+    What somebody else takes out of the secret in the moment before the revoke was in it by the last read.
     """
     holds: dict[str, str | None] = {}
+    taken: dict[str, str | None] = {}
     orders: dict[str, int] = defaultdict(int)
     chosen: dict[str, str] = {}
     found: set[int] = set()
     for act in acts:
         secret = act.secret or ""
         if act.did is Did.TRUTH and act.name == "current":
+            taken[secret] = holds.get(secret) if act.by == "outside" else None
             holds[secret] = act.data["key"]
             if act.by != "outside":
                 chosen.pop(secret, None)
         elif act.did is Did.OUTSIDE and act.name == "run-now" and act.data.get("contain"):
             orders[secret] += 1
-        elif act.did is Did.SENT and act.name == "provider.revoke" and holds.get(secret) == act.data["key"]:
+        elif act.did is Did.SENT and act.name == "provider.revoke":
+            if act.data["key"] not in (holds.get(secret), taken.get(secret)):
+                continue
             if chosen.get(secret) != act.data["key"] and orders[secret]:
                 orders[secret] -= 1
                 chosen[secret] = act.data["key"]

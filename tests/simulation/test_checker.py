@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 
 import pytest
@@ -121,7 +122,12 @@ CHANGED: dict[str, Callable[[], Acts]] = {
     "one_rotation_for_each_secret": lambda: instead(commit(phase="issued"), rotation="another"),
     "only_our_own_keys_die": lambda: without(found("adopted", Did.OUTSIDE)),
     "no_key_is_asked_for_beyond_the_limit": lambda: [
-        *(replace(good()[0], data={**good()[0].data, "key": f"more-{each}"}) for each in range(4)),
+        *(
+            replace(
+                good()[0], at=good()[0].at - timedelta(days=1), data={**good()[0].data, "key": f"more-{each}"}
+            )
+            for each in range(4)
+        ),
         *good(),
     ],
     "no_slot_is_held_for_nothing": lambda: instead(found("left", Did.LEDGER), slots=("t-nobody",)),
