@@ -140,6 +140,14 @@ def _first_look(case: _Case) -> Due | None:
     return _held(case, Due(case.now, "never looked at", "take-on"), holds)
 
 
+def _without_a_key(case: _Case) -> Due | None:
+    """Its key died before there was another one, so whoever reads it is locked out: no schedule counts."""
+    if case.state.current is None or not case.state.current.contained:
+        return None
+    found = Due(case.now, "the key in service is dead")
+    return _held(case, found, (_paused, _after_failures, _push_budget))
+
+
 def _changed(case: _Case) -> Due | None:
     before = case.state.settings
     if before is None or before == settings_digest(case.policy):
@@ -181,6 +189,7 @@ _REASONS: tuple[Callable[[_Case], Due | None], ...] = (
     _ordered,
     _first_look,
     _renewal,
+    _without_a_key,
     _changed,
     _scheduled,
 )

@@ -71,7 +71,7 @@ def begin(
         attempt=setbacks.fresh_attempt(desk, 1, push),
         asked=None if push is None else Phase.STAGED,
         grace=run.grace if run and run.grace is not None else policy.grace,
-        urgent=run is not None,
+        urgent=run is not None or desk.locked_out(),
         wanted=owed.wanted,
         back=back,
         drill=drill,

@@ -364,9 +364,15 @@ def no_slot(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> Step
         waiting = replace(rotation, look_at=look_at, error="no-slot", why=text)
         desk.write(rotation=waiting, events=[] if rotation.error == "no-slot" else [told])
         return Again(look_at)
-    names = ", ".join(f"{record.key_id} ({record.label})" for record in live[:_NAMED])
-    more = f" and {len(live) - _NAMED} more" if len(live) > _NAMED else ""
-    todo = f"revoke at the provider a key that nobody needs: {names}{more}"
+    needed = {state.current.key_id for state, _ in desk.world.ledger.secrets() if state.current}
+    free = [record for record in live if record.key_id not in needed]
+    names = ", ".join(f"{record.key_id} ({record.label})" for record in free[:_NAMED])
+    more = f" and {len(free) - _NAMED} more" if len(free) > _NAMED else ""
+    todo = (
+        f"revoke at the provider a key that nobody needs, one of: {names}{more}"
+        if free
+        else "have the provider raise the limit, or move policies to another account: each key is in service"
+    )
     return _blocked(desk, rotation, NeedsPerson("no-slot", f"{message}.", todo=todo))
 
 

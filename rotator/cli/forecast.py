@@ -38,6 +38,7 @@ class Forecast:
     now: datetime
     contained: Contained = containing.NOTHING
     done: Mapping[str, Outcome] = field(default_factory=dict)
+    over: Incident | None = None  # in which the very same was done: this is once more
 
     @property
     def left(self) -> int:
@@ -68,6 +69,7 @@ def forecast(
         )  # fmt: skip
         before = record.same(ledger, asked) if ledger else None
         done = in_use_before(ledger, chosen, before) if ledger and before else {}
+        over = record.covered_before(ledger, asked) if ledger and before is None else None
     left = tuple(one.policy for one in everybody([one for one in chosen if one.target.id not in done]))
     first = _dies_first(left, known, leaked) if revoke_first else containing.NOTHING
     rows, whole = _planned(left, known, grace, now, first, few=not revoke_first)
@@ -76,7 +78,7 @@ def forecast(
         for row, one in zip(rows, left, strict=True)
     ]
     finished = tuple(policy for policy in chosen if policy.target.id in done)
-    return Forecast((*left, *finished), rows, whole, holds, now, first, done)
+    return Forecast((*left, *finished), rows, whole, holds, now, first, done, over)
 
 
 def _planned(
@@ -129,6 +131,7 @@ def show_forecast(found: Forecast, leaked: Search, *, as_json: bool) -> None:
                 "policies": found.rows,
                 "plan": found.plan,
                 "done_before": list(found.done.values()),
+                "covered_before": found.over,
                 "dies_first": [policy.name for policy in found.contained.policies],
                 "refused": list(found.contained.refused.values()),
                 "leaked": leaked,
@@ -136,6 +139,11 @@ def show_forecast(found: Forecast, leaked: Search, *, as_json: bool) -> None:
         )
         return
     show(found.holds, found.now)
+    if found.over is not None:
+        over = (
+            f"The same was asked for at {found.over.at:%Y-%m-%d %H:%M}Z, and all of it is covered (incident "
+        )
+        click.echo(output.printable(f"{over}{found.over.id}): this does it once more."))
     for one in found.done.values():
         click.echo(output.printable(f"{one.policy} has its new key already: {one.why}"))
     if found.rows:

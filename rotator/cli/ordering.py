@@ -62,7 +62,7 @@ def carry_out(options: Options, book: "Book", wish: Wish) -> tuple[Report, str]:
             worker.stop()
             worker.close()
         told = reported(world.ledger, incident, wish.policies, going.ended())
-        if told.covered:
+        if told.covered and set(incident.secrets) <= {policy.target.id for policy in wish.policies}:
             told = replace(told, incident=record.covered(world.ledger, incident))
         worker.tell_alarms()
     return told, _halted(halt) if halt else GOES_ON if stopped else ""
@@ -193,7 +193,9 @@ class _Going:
                 self._since[policy.target.id] = self._world.clock.monotonic()
                 self._begun.add(policy.target.id)
         for account, policies in now.given_up.items():
-            why = f"not begun: {failing[account].reason} To do: once it works, give the same command again"
+            first = failing.get(account)
+            cause = first.reason if first else "the first key that died there has no successor yet."
+            why = f"not begun: {cause} To do: once that is mended, give the same command again"
             for policy in policies:
                 self._outcomes[policy.target.id] = Outcome(policy.name, Coverage.UNCOVERED, why)
 
@@ -203,7 +205,8 @@ class _Going:
         in_use = {key for key, one in known.items() if one.key_id is not None}
         waits = self._since.keys() - in_use  # an old key that will not die holds up no other secret
         under_way = {key: timedelta(seconds=now - self._since[key]) for key in waits}
-        return Standing(in_use, self._outcomes.keys() - in_use, under_way, failing)
+        missed = self._outcomes.keys() - in_use
+        return Standing(in_use, missed, under_way, failing, missed & self._begun)
 
     def _look(self) -> None:
         """How those under way stand, by the ledger: whoever carries them out."""

@@ -103,9 +103,9 @@ def issued_before(
     choice: Choice,
     going_on: Collection[str] = (),
 ) -> tuple[Policy, ...]:
-    """Those whose key is older than the time that was chosen by. A key whose age nobody knows may be, and is
-    among them, and so is a secret of an incident that goes on: its old key may live, though its new one is
-    young. Raises Wrong where there is none.
+    """Those whose key is older than the time that was chosen by, or that owe an older one its death. A key
+    whose age nobody knows may be, and is among them, and so is a secret of an incident that goes on. Raises
+    Wrong where there is none.
     """
     before = choice.issued_before
     if before is None:
@@ -121,8 +121,11 @@ def issued_before(
 
 
 def _older(known: Known | None, before: datetime) -> bool:
+    """Whether the key in service may be older, or one that was replaced and lives."""
     issued = known.state.rotated_at if known else None
-    return issued is None or issued < before
+    replaced = (debt for debt in known.debts if debt.reason.of_service) if known else ()
+    lives = any((debt.served or debt.since) < before for debt in replaced)
+    return issued is None or issued < before or lives
 
 
 def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:

@@ -33,19 +33,21 @@ class Incident:
     besides: tuple[str, ...] = ()
 
     def means(self, other: "Incident") -> bool:
-        """Whether both ask for the same, whoever gives the command. Fewer secrets hold a leaked key later."""
+        """Whether both ask for the same, whoever gives the command. Policies come and go meanwhile, and fewer
+        secrets hold a leaked key later: what they have in common is not rotated twice.
+        """
         mine = (self.reason, self.grace, self.revoke_first, bool(self.leaked))
         alike = mine == (other.reason, other.grace, other.revoke_first, bool(other.leaked))
-        ours, theirs = frozenset(self.secrets), frozenset(other.secrets)
-        same_key = all(self.leaked.get(secret) == version for secret, version in other.leaked.items())
-        return alike and same_key and (ours >= theirs if self.leaked else ours == theirs)
+        if self.leaked:
+            return alike and bool(self.leaked.items() & other.leaked.items())
+        return alike and not frozenset(self.secrets).isdisjoint(other.secrets)
 
 
 def begin(ledger: Ledger, asked: Incident) -> Incident:
     """The one that goes on, where the same was asked for within a day and is not covered; else this one."""
     known = same(ledger, asked)
     if known is not None:
-        return _besides(ledger, known, asked.besides)
+        return _with(ledger, known, asked)
     ledger.remember(f"{_PREFIX}{asked.id}", _text(asked))
     return asked
 
@@ -56,9 +58,17 @@ def same(ledger: Ledger, asked: Incident) -> Incident | None:
     return next((one for one in recent if one.means(asked)), None)
 
 
-def _besides(ledger: Ledger, known: Incident, besides: tuple[str, ...]) -> Incident:
-    """The one that goes on, with what a person must see to now."""
-    now = replace(known, besides=besides)
+def covered_before(ledger: Ledger, asked: Incident) -> Incident | None:
+    """The newest incident of a day at most in which the very same was asked for, and covered; None: none."""
+    recent = (one for one in incidents(ledger) if one.ended_at is not None and ledger.now() - one.at < SAME)
+    return next((one for one in recent if one.means(asked)), None)
+
+
+def _with(ledger: Ledger, known: Incident, asked: Incident) -> Incident:
+    """The one that goes on, with the secrets that were added, and what a person must see to now."""
+    secrets = tuple(dict.fromkeys((*known.secrets, *asked.secrets)))
+    leaked = {**asked.leaked, **known.leaked}
+    now = replace(known, secrets=secrets, leaked=leaked, besides=asked.besides)
     if now != known and ledger.swap(f"{_PREFIX}{known.id}", _text(known), _text(now)):
         return now
     return known

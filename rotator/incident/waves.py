@@ -43,13 +43,14 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How an incident stands: secrets whose new key is in use, that ended otherwise, that are under way, with
-    how long ago they were ordered; and the accounts that fail.
+    how long ago they were ordered; the accounts that fail; and what was begun and ended without a new key.
     """
 
     in_use: Collection[str] = ()
     missed: Collection[str] = ()
     under_way: Mapping[str, timedelta] = field(default_factory=dict)
     failing: Collection[str] = ()
+    failed: Collection[str] = ()
 
     @property
     def ended(self) -> set[str]:
@@ -95,8 +96,9 @@ def members(policies: Sequence[Policy], widths: Mapping[str, int]) -> tuple[Memb
 
 
 def turn(everybody: Sequence[Member], standing: Standing, *, few: bool = True, at_once: bool = False) -> Turn:
-    """What is ordered now. Without ``few`` all of an account follow as soon as its first one is in use;
-    ``at_once`` none is waited for: those that hold one leaked key, which dies when none of them does.
+    """What is ordered now. Without ``few``, where keys die first, all of an account follow as soon as its
+    first one has a new key in use, and none where it has not; ``at_once`` none is waited for: those that hold
+    one leaked key, which dies when none of them does.
     """
     lanes: dict[str, list[Member]] = {}
     for one in everybody:
@@ -105,7 +107,8 @@ def turn(everybody: Sequence[Member], standing: Standing, *, few: bool = True, a
     given_up = {}
     for account, lane in lanes.items():
         waiting = [one for one in lane if one.id not in standing.ended and one.id not in standing.under_way]
-        if account in standing.failing and _tried(lane, standing):
+        alone = not (few or at_once) and _missed_alone(lane, standing)
+        if alone or (account in standing.failing and _tried(lane, standing)):
             given_up[account] = tuple(one.policy for one in waiting)
             continue
         allowed = len(lane) if at_once else _allowed(lane, standing, few=few)
@@ -113,6 +116,12 @@ def turn(everybody: Sequence[Member], standing: Standing, *, few: bool = True, a
         ready = [one.policy for one in waiting if _ready(one, standing)]
         orders += ready[: max(0, free)]
     return Turn(tuple(orders), {account: left for account, left in given_up.items() if left})
+
+
+def _missed_alone(lane: Sequence[Member], standing: Standing) -> bool:
+    """Whether the first one has no new key, so that no other is to lose its own."""
+    failed = any(one.id in standing.failed for one in lane)
+    return failed and not any(one.id in standing.in_use for one in lane)
 
 
 def _tried(lane: Sequence[Member], standing: Standing) -> bool:
@@ -133,5 +142,7 @@ def _allowed(lane: Sequence[Member], standing: Standing, *, few: bool) -> int:
         return lane[0].width
     if worked:
         return min(FEW, lane[0].width)
+    if not few:
+        return 1
     longest = max((standing.under_way.get(one.id, timedelta(0)) for one in lane), default=timedelta(0))
     return 1 + min(2, longest // STUCK)

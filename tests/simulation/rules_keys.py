@@ -127,7 +127,8 @@ def consumers_are_told_first(case: Case) -> Iterator[str]:
             grace[act.secret] = min(grace[act.secret], act.data["grace"])
         elif act.did is Did.SENT and act.name == "provider.revoke" and act.data["key"] in left:
             now, key = current.get(act.secret or ""), act.data["key"]
-            if now is None or now.by == "outside" or act.secret in excused:
+            ordered = act.effect in case.contained  # to die though it is in service
+            if now is None or now.by == "outside" or act.secret in excused or ordered:
                 continue
             since = [(of, one) for of, one in told.get(act.secret, []) if one.seq > left[key].seq]
             if now.data["key"] not in {of for of, _ in since}:

@@ -284,6 +284,22 @@ def test_people_hear_at_once_that_nothing_is_issued_after_a_key_was_contained(si
     assert sim.ledger.now() - ordered < timedelta(minutes=3)
 
 
+def test_a_secret_without_a_living_key_is_tried_again_by_itself(sim: Sim) -> None:
+    """What failed after its key was contained begins anew within minutes, not at its next time."""
+    sim.order(NONE, contain=True)
+    until(sim, lambda: phase(sim) is Phase.STAGED)
+    setattr(sim.provider, "accepts", lambda _: False)  # noqa: B010
+    vars(sim.store)["value"] = lambda _: {}  # the checker's own look is not asked here
+    until(sim, lambda: "failed" in kinds(sim), steps=2000)
+    del vars(sim.provider)["accepts"]
+    failed = sim.ledger.now()
+    until(sim, lambda: "promoted" in kinds(sim), steps=2000)
+    assert sim.ledger.now() - failed < timedelta(minutes=20)
+    del vars(sim.store)["value"]
+    sim.run()
+    sim.ended_well()
+
+
 def test_a_stop_holds_what_was_ordered_to_die(sim: Sim) -> None:
     """Nothing is revoked and nothing is issued; taken back, both go on, the death first."""
     sim.order(NONE, contain=True)

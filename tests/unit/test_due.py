@@ -4,7 +4,18 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from rotator.due import Due, due, first_spread, next_rotation, settings_digest
-from rotator.model import AdminRef, Order, Policy, ProviderRef, SecretState, StoreRef, Target, Window
+from rotator.model import (
+    AdminRef,
+    CurrentKey,
+    Order,
+    Policy,
+    Provenance,
+    ProviderRef,
+    SecretState,
+    StoreRef,
+    Target,
+    Window,
+)
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)  # a Monday
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -33,7 +44,18 @@ def at(found: Due | None) -> datetime:
 
 LATE = replace(STATE, rotated_at=NOW - 31 * DAY)
 Case = tuple[str, Policy, SecretState, dict[str, Order], datetime | None, str, str]
+OUT = replace(STATE, current=CurrentKey("v", "k", Provenance.ISSUED, NOW, contained=True))
 CASES: list[Case] = [
+    ("its key is dead", POLICY, OUT, {}, NOW, "rotate", "the key in service is dead"),
+    (
+        "its key is dead, and no other could be issued",
+        POLICY,
+        replace(OUT, failures=1, failed_at=NOW),
+        {},
+        NOW + 15 * MINUTE,
+        "rotate",
+        "failed once",
+    ),
     (
         "on schedule",
         POLICY,

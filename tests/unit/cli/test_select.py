@@ -6,7 +6,7 @@ import pytest
 from rotator.cli.options import Wrong
 from rotator.cli.select import Choice, issued_before, moment, select
 from rotator.model import Policy
-from tests.unit.cli.records import NOW, known, policy
+from tests.unit.cli.records import NOW, debt, known, policy
 
 A = policy("orders", tags={"team": "a", "tier": "prod"}, owner="desk-a")
 B = policy("orders-eu", tags={"team": "b", "tier": "prod"}, owner="desk-b")
@@ -44,6 +44,13 @@ def test_keys_are_chosen_by_their_age_and_unknown_ages_are_not_left_out() -> Non
     assert issued_before(ALL, given, choice, {A.target.id}) == (A, B, C)
     with pytest.raises(Wrong, match="younger"):
         issued_before((A,), {A.target.id: young}, choice)
+
+
+def test_an_older_key_that_still_lives_is_chosen_though_a_younger_one_took_its_place() -> None:
+    """It is what the time is about: its grace ends with the order."""
+    lives = debt(A, served=NOW - timedelta(days=9))
+    choice = Choice(issued_before=NOW - timedelta(days=1))
+    assert issued_before((A,), {A.target.id: known(A, rotated_at=NOW, debts=(lives,))}, choice) == (A,)
 
 
 def test_a_time_is_a_day_an_instant_or_how_long_ago() -> None:

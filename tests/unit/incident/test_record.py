@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.incident.record import Incident, begin, covered, going_on, incidents
+from rotator.incident.record import Incident, begin, covered, covered_before, going_on, incidents
 from rotator.interfaces import Ledger
 from rotator.ledger import open_ledger
 from rotator.testing.clock import ManualClock
@@ -44,7 +44,7 @@ def test_the_same_command_goes_on_until_all_is_covered(ledger: Ledger, clock: Ma
 
 @pytest.mark.parametrize(
     "other",
-    [{"reason": "another"}, {"secrets": ("a",)}, {"grace": timedelta(0)}, {"revoke_first": True}],
+    [{"reason": "another"}, {"secrets": ("c",)}, {"grace": timedelta(0)}, {"revoke_first": True}],
     ids=["reason", "secrets", "grace", "revoke-first"],
 )
 def test_another_command_is_another_incident(ledger: Ledger, other: dict[str, object]) -> None:
@@ -53,12 +53,33 @@ def test_another_command_is_another_incident(ledger: Ledger, other: dict[str, ob
     assert begin(ledger, asked(ledger, "2", **other)).id == "2"
 
 
+def test_policies_that_came_or_went_meanwhile_make_no_other_incident(ledger: Ledger) -> None:
+    """What both ask for is not rotated twice; the incident keeps what is gone, and takes in what is new."""
+    first = begin(ledger, asked(ledger, "1"))
+    fewer = begin(ledger, asked(ledger, "2", secrets=("b",)))
+    assert (fewer.id, fewer.secrets) == (first.id, ("a", "b"))
+    more = begin(ledger, asked(ledger, "3", secrets=("b", "c")))
+    assert (more.id, more.secrets) == (first.id, ("a", "b", "c"))
+
+
+def test_one_that_is_covered_is_remembered_for_a_day(ledger: Ledger, clock: ManualClock) -> None:
+    """Whoever orders the very same again begins anew, and may be told."""
+    again = asked(ledger, "2")
+    first = covered(ledger, begin(ledger, asked(ledger, "1")))
+    assert covered_before(ledger, again) == first
+    assert covered_before(ledger, asked(ledger, "3", reason="another")) is None
+    clock.advance(timedelta(days=1))
+    assert covered_before(ledger, again) is None
+
+
 def test_fewer_secrets_hold_a_leaked_key_when_the_command_is_given_again(ledger: Ledger) -> None:
     """It is the same incident, with what a person must see to now."""
     first = begin(ledger, asked(ledger, "1", leaked={"a": "v1"}, besides=("not looked at: a",)))
     again = begin(ledger, asked(ledger, "2", leaked={"a": "v1"}, secrets=("a",)))
     assert (again.id, again.secrets, again.besides) == (first.id, first.secrets, ())
-    assert begin(ledger, asked(ledger, "3", leaked={"c": "v1"}, secrets=("c",))).id == "3"
+    token = {"a": "v1", "token": "t2"}  # holds a part of it, and was renewed since
+    assert begin(ledger, asked(ledger, "3", leaked=token, secrets=("a", "token"))).id == first.id
+    assert begin(ledger, asked(ledger, "4", leaked={"c": "v1"}, secrets=("c",))).id == "4"
 
 
 def test_an_incident_of_another_day_is_another_one(ledger: Ledger, clock: ManualClock) -> None:

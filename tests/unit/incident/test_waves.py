@@ -70,6 +70,19 @@ def test_an_account_that_fails_gets_no_more_orders_and_the_others_go_on() -> Non
     assert ordered(everybody, Standing(missed=ids(MANY[:3]))) == ["p3", "q"]
 
 
+def test_where_keys_die_first_none_dies_while_the_first_has_no_successor() -> None:
+    """Neither beside a first one that takes long, nor after one that failed; one that was refused is none."""
+    everybody, account = lane(MANY), MANY[0].provider.principal
+    slow = Standing(under_way={MANY[0].target.id: timedelta(minutes=9)})
+    assert turn(everybody, slow, few=False).orders == ()
+    failed = Standing(missed=ids(MANY[:1]), failed=ids(MANY[:1]))
+    assert turn(everybody, failed, few=False).orders == ()
+    assert len(turn(everybody, failed, few=False).given_up[account]) == len(MANY) - 1
+    refused = Standing(missed=ids(MANY[:1]))
+    assert [one.name for one in turn(everybody, refused, few=False).orders] == ["p1"]
+    assert ordered(everybody, failed) == ["p1"]
+
+
 def managed(name: str, admin: str) -> Policy:
     """A policy of an account whose admin secret has this canonical id."""
     ref = ProviderRef("b", "buildmarkets", "https://b.example.com", AdminRef(STORE, "admin"), account=admin)
