@@ -279,7 +279,7 @@ def _rotate(desk: Desk, policy: Policy, found: Due, orders: Mapping[str, Order])
     if renew is not None and run is None and up_to_date(desk, policy):
         desk.write(orders_done=[renew])
         return Ended()
-    if keeps_admin(desk, policy) and others_are_due(desk, policy):
+    if keeps_admin(desk, policy) and others_are_due(desk, policy, ordered=run is not None):
         return Again(desk.now() + _LAST)
     reason = f"{run.by}: {run.reason}" if run else found.why
     owed = containing.owed(desk, policy, run) if run else containing.NOTHING_OWED

@@ -10,6 +10,7 @@ from rotator.desk import Desk
 from rotator.model import Debt, Order, Phase, Policy, SecretState
 
 _ON_ITS_WAY = timedelta(seconds=30)  # longer than the pause between two probes of a new key
+_TAKEN_UP = timedelta(minutes=2)  # after it is due, where any worker has room for it
 
 
 def minted_with(desk: Desk, policy: Policy) -> str | None:
@@ -111,13 +112,20 @@ def keeps_admin(desk: Desk, policy: Policy) -> bool:
     return desk.store(policy).canonical(admin.store.settings, admin.secret) == policy.target.id
 
 
-def others_are_due(desk: Desk, policy: Policy) -> bool:
+def others_are_due(desk: Desk, policy: Policy, *, ordered: bool = False) -> bool:
     """Whether other secrets of the principal are due, or on their way: an admin credential goes last in a
-    pass. One that is blocked, and looked at now and then, does not count.
+    pass. One that is blocked, and looked at now and then, does not count, nor one that nobody takes up; where
+    a person ``ordered`` it, only what was ordered as well, or is under way.
     """
-    soon = desk.now() + _ON_ITS_WAY
+    ledger, now = desk.world.ledger, desk.now()
+    others = (
+        state.id
+        for state, at in ledger.secrets()
+        if at is not None
+        and now - _TAKEN_UP <= at <= now + _ON_ITS_WAY
+        and state.principal == policy.provider.principal
+        and state.id != desk.state.id
+    )
     return any(
-        at is not None and at <= soon and state.principal == policy.provider.principal
-        for state, at in desk.world.ledger.secrets()
-        if state.id != desk.state.id
+        not ordered or "run" in ledger.orders(other) or ledger.rotation(other) is not None for other in others
     )

@@ -132,3 +132,17 @@ def test_the_new_admin_credential_manages_from_then_on(desk: Desk) -> None:
     desk.work(3)
     assert desk.read("worker") != before
     assert desk.provider.accepts(desk.read("worker"))
+
+
+def test_an_order_for_the_admin_credential_waits_for_nobody_who_is_not_worked(desk: Desk) -> None:
+    """A rotation that is under way, and that no process goes on with, holds it up for two minutes at most."""
+    desk.work(0.1)
+    desk.adopt()
+    admin, worker = (desk.book.by_name[name].target.id for name in ("admin", "worker"))
+    desk.world.ledger.nudge([worker])
+    desk.world.ledger.give(admin, Order("run", "a person", "now", desk.clock.now()))
+    for _ in range(180):
+        desk.worker.work(admin)
+        desk.clock.advance(timedelta(seconds=1))
+    kinds = [event.kind for event in desk.world.ledger.events(admin)]
+    assert "promoted" in kinds
