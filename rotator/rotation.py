@@ -122,8 +122,12 @@ def _plan(desk: Desk, rotation: Rotation) -> Step:
     if not traits.issues:
         why = f"{policy.provider.name} has no key API: a person issues the new key."
         known = " and ".join(leaked_fields(desk))
-        also = f" Others know its {known}, which leaked: have that changed first." if known else ""
-        todo = f"{traits.todo_issue}{also} Then: rotator submit {policy.name}"
+        also = (
+            f"Others know its {known}, which leaked: whatever else is said, have that changed. "
+            if known
+            else ""
+        )
+        todo = f"{also}{traits.todo_issue} Then: rotator submit {policy.name}"
         raise NeedsPerson("a-person-must-issue", why, todo=todo)
     seen = look(desk, rotation)
     if seen is None and rotation.drill:

@@ -152,7 +152,7 @@ def show_forecast(found: Forecast, leaked: Search, *, as_json: bool) -> None:
         *_in_words(found.plan, at_once=bool(leaked.held)),
         *containing.words(found.contained, found.plan, found.now),
     )
-    for line in lines if found.rows else ("Nothing is left to be rotated.",):
+    for line in lines if found.rows else ("Nothing is left to be rotated. Another --reason begins anew.",):
         click.echo(output.printable(line))
 
 

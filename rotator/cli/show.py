@@ -175,13 +175,13 @@ def _details(row: StatusRow, now: datetime) -> None:
             f"not before {output.moment(debt.not_before, now)}, debt {debt.debt}"
         )
     for one in row.untold:
-        click.echo(output.printable(f"{'to be told':<13} {_of_untold(one, now)}"))
+        click.echo(output.printable(f"{'to be told':<13} {_of_untold(one, now, owed=bool(row.debts))}"))
     _acts([row])
 
 
-def _of_untold(one: UntoldRow, now: datetime) -> str:
+def _of_untold(one: UntoldRow, now: datetime, *, owed: bool) -> str:
     """Since when a consumer should know, and what came of telling it."""
-    lives = "; replaced keys live until then" if one.holds else ""
+    lives = "; replaced keys live until then" if one.holds and owed else ""
     tries = f"{one.tries} {'try' if one.tries == 1 else 'tries'}"
     again = f", again {output.moment(one.next_try, now)}" if one.next_try else ""
     said = f": {one.error}" if one.error else ""

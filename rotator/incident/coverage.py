@@ -180,7 +180,8 @@ def _untold(name: str, known: Known, key_id: str | None) -> Outcome | None:
     if not waiting:
         return None
     names = ", ".join(one.consumer.name for one in waiting)
-    first = "; until then no old key dies" if any(one.holds for one in waiting) else ""
+    owed = any(debt.reason.of_service for debt in known.debts)
+    first = "; until then no old key dies" if owed and any(one.holds for one in waiting) else ""
     return Outcome(name, Coverage.WORKING, f"new key in service, telling {names}{first}", key_id)
 
 

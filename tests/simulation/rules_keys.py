@@ -127,8 +127,10 @@ def consumers_are_told_first(case: Case) -> Iterator[str]:
             grace[act.secret] = min(grace[act.secret], act.data["grace"])
         elif act.did is Did.SENT and act.name == "provider.revoke" and act.data["key"] in left:
             now, key = current.get(act.secret or ""), act.data["key"]
+            died = case.keys[key].died
+            over = died is not None and died.seq < act.seq  # sent once more, since it was not proven
             ordered = act.effect in case.contained  # to die though it is in service
-            if now is None or now.by == "outside" or act.secret in excused or ordered:
+            if now is None or now.by == "outside" or act.secret in excused or ordered or over:
                 continue
             since = [(of, one) for of, one in told.get(act.secret, []) if one.seq > left[key].seq]
             if now.data["key"] not in {of for of, _ in since}:

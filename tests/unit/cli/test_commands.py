@@ -41,7 +41,7 @@ def test_run_now_rotates_and_tells_what_is_covered(rig: Rig) -> None:
     assert said.code == 1
     assert rig.provider.accepts(rig.read("prod/orders"))
 
-    again = rig.say("run-now", "quotes", "--reason", "leak", "--revoke-now", "--yes")
+    again = rig.say("run-now", "quotes", "--reason", "once more", "--revoke-now", "--yes")
     assert again.code == 0
     assert "proven dead" in again.out
     assert [key.live for key in keys(rig) if key.label.startswith("quotes")] == [False, True]

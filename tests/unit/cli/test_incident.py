@@ -20,7 +20,7 @@ def test_what_the_same_command_rotated_before_is_not_planned_again(rig: Rig) -> 
     assert {one["policy"] for one in planned["done_before"]} == {"orders", "quotes"}
     said = rig.say(*ORDER)
     assert "orders has its new key already: rotated, but the old key lives on until" in said.out
-    assert "Nothing is left to be rotated." in said.out
+    assert "Nothing is left to be rotated. Another --reason begins anew." in said.out
     assert "Going on with incident" in said.err
     assert said.code == 1
     assert not any("POST" in str(call) for call in rig.provider.calls[issued:])
