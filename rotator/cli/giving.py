@@ -40,7 +40,7 @@ class Wish:
 
 
 def give(world: "Wiring", policy: Policy, wish: Wish) -> Outcome | None:
-    """Give one order, so that it is tried now: a pause ends, a block is forgotten. None, or why not."""
+    """Give one order, so that it is tried now: a pause ends, a block holds nothing. None, or why not."""
     refused = wish.refused.get(policy.target.id)
     if refused is not None:
         return refused
