@@ -175,8 +175,7 @@ def _joined(desk: Desk, live: Rotation, run: Order) -> Rotation | Again | Ended:
     """
     if containing.is_candidate(live, run):
         if containing.may_be_given_up(live):
-            grace = live.grace if run.grace is None else run.grace
-            leaving = replace(live, urgent=True, grace=grace)
+            leaving = replace(live, urgent=True, grace=_grace(live, run))
             setbacks.give_up(desk, leaving, "leaked", f"its key leaked: {run.reason}")
             desk.write(orders_done=[run])
             return Ended()
@@ -185,13 +184,19 @@ def _joined(desk: Desk, live: Rotation, run: Order) -> Rotation | Again | Ended:
         owed = containing.owed(desk, live.policy, run, live)
     except (EffectError, NeedsPerson):
         return _on_without(desk, live)
-    grace = live.grace if run.grace is None else run.grace
     wanted = owed.wanted if live.phase is Phase.PLANNED and owed.wanted else live.wanted
-    live = replace(live, urgent=True, grace=grace, look_at=None, wanted=wanted)
+    live = replace(live, urgent=True, grace=_grace(live, run), look_at=None, wanted=wanted)
     told = desk.event("joined", f"{run.by} asked to rotate now: {run.reason}", rotation=live)
     events = [told, *events_of(desk, owed.debts)]
     desk.write(rotation=live, debts=owed.debts, events=events, orders_done=[run])
     return Ended() if owed.debts else live
+
+
+def _grace(live: Rotation, run: Order) -> timedelta:
+    """The grace of a rotation that an order joins; of two people's orders the harder one counts."""
+    if run.grace is None:
+        return live.grace
+    return min(run.grace, live.grace) if live.urgent else run.grace
 
 
 def _on_without(desk: Desk, live: Rotation) -> Again | Ended:

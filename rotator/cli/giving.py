@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rotator import blocks, breaker
@@ -60,19 +60,26 @@ def give(world: "Wiring", policy: Policy, wish: Wish) -> Outcome | None:
         breaker.once_more(ledger, policy.parent, breaker.TOKEN)
     if known.state.block is not None:
         _unblocked(world, policy, by)
-    grace = None if policy.renew is not None else wish.grace  # a token dies when it expires
-    order = Order(
-        kind="run",
-        by=by,
-        reason=wish.reason,
-        at=ledger.now(),
-        grace=grace,
-        leaked=wish.leaked.get(policy.target.id),
-        leaked_fields=wish.leaked_fields.get(policy.target.id, ()),
-        contain=policy.target.id in wish.contain,
-    )
-    ledger.give(policy.target.id, order)
+    ledger.give(policy.target.id, _order(policy, wish, known.orders.get("run"), by, ledger.now()))
     return None
+
+
+def _order(policy: Policy, wish: Wish, before: Order | None, by: str, now: datetime) -> Order:
+    """The order for one secret. One that was given ``before``, and not taken up yet, loses nothing by it: of
+    two people's words the harder one counts.
+    """
+    secret = policy.target.id
+    grace = None if policy.renew is not None else wish.grace  # a token dies when it expires
+    leaked, fields = wish.leaked.get(secret), wish.leaked_fields.get(secret, ())
+    contain = secret in wish.contain
+    if before is not None and policy.renew is None:
+        both = [one for one in (before.grace, grace) if one is not None]
+        least = min([*both, policy.grace] if len(both) == 1 else both, default=None)
+        grace, contain = least, contain or before.contain
+        leaked, fields = leaked or before.leaked, (*fields, *before.leaked_fields)
+    return Order(
+        "run", by, wish.reason, now, grace=grace, leaked=leaked, leaked_fields=fields, contain=contain
+    )
 
 
 def _unblocked(world: "Wiring", policy: Policy, by: str) -> None:

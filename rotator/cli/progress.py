@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST = 15  # rows that are drawn: a terminal is not high
 CAUSES = 3
+WIDEST = 24  # characters of a name or a state that are always shown
 EACH = 10.0  # seconds between two summaries where each change would be too much to read
 
 
@@ -93,14 +94,24 @@ def causes(outcomes: Sequence[Outcome]) -> list[tuple[int, str]]:
 
 
 def _drawn(outcomes: Sequence[Outcome], summary: str) -> "Group":
-    """The counts, the table of what is under way, and why some are not covered."""
+    """The counts, the table of what is under way, and why some are not covered: each in one line, since a
+    board that is higher than its terminal cannot be drawn anew. The closing table has all of it.
+    """
     from rich.console import Group  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table("policy", "state", "step", box=None, pad_edge=False)
-    for one in sorted(outcomes, key=lambda one: one.ended)[:MOST]:
+    shown = sorted(outcomes, key=lambda one: one.ended)[:MOST]
+    table = Table(box=None, pad_edge=False)
+    for title, cells in (("policy", [one.policy for one in shown]), ("state", [str(o.state) for o in shown])):
+        widest = max(map(len, [title, *cells]))
+        table.add_column(title, no_wrap=True, overflow="ellipsis", min_width=min(widest, WIDEST))
+    table.add_column("step", no_wrap=True, overflow="ellipsis")
+    for one in shown:
         state = Text(str(one.state), style=STYLES.get(str(one.state), ""))
         table.add_row(Text(printable(one.policy)), state, Text(printable(one.why)))
-    told = [Text(printable(f"{count} x {why}")) for count, why in causes(outcomes)[:CAUSES]]
+    told = [
+        Text(printable(f"{count} x {why}"), no_wrap=True, overflow="ellipsis")
+        for count, why in causes(outcomes)[:CAUSES]
+    ]
     return Group(Text(printable(summary), style="bold"), table, *told)

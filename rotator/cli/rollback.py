@@ -16,7 +16,7 @@ from rotator.cli.progress import Progress
 from rotator.cli.reading import read_one
 from rotator.cli.run_now import reasoned
 from rotator.cli.select import named
-from rotator.incident.coverage import Coverage, Outcome
+from rotator.incident.coverage import Coverage, Outcome, met
 from rotator.interfaces import Ledger
 from rotator.model import Debt, Order, Phase, Policy, Rotation
 from rotator.owing import MANY
@@ -195,7 +195,7 @@ def look(ledger: Ledger, policy: Policy, order: Order) -> Outcome:
         return Outcome(name, Coverage.WORKING, "waiting for its turn")
     if live is not None and live.back is not None:
         if known.state.block is None:
-            return Outcome(name, Coverage.WORKING, stands(known, ledger.now()))
+            return Outcome(name, Coverage.WORKING, f"{stands(known, ledger.now())}{met(live)}")
         return Outcome(name, Coverage.WAITING, f"{known.state.block.reason} To do: {known.state.block.todo}")
     newest = ledger.rotations(policy.target.id)
     mine = next((one for one in newest if one.back is not None and one.began_at >= order.at), None)

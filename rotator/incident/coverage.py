@@ -82,17 +82,17 @@ def _stands(
     if block is not None:
         return Outcome(name, Coverage.WAITING, f"{block.reason} To do: {block.todo}")
     if known.rotation is not None and not known.rotation.phase.ended:
-        return Outcome(name, Coverage.WORKING, f"{stands(known, now)}{_met(known.rotation)}")
+        return Outcome(name, Coverage.WORKING, f"{stands(known, now)}{met(known.rotation)}")
     if "run" in known.orders:
         return _queued(policy, known, now)
     none = _none_rotated(policy, known, last, debts, asked)
     return none or _rotated(name, known, debts, asked, now)
 
 
-def _met(live: Rotation) -> str:
+def met(live: Rotation) -> str:
     """What a rotation met that looks again before there is a key."""
-    met = live.phase in (Phase.PLANNED, Phase.ISSUING) and live.why
-    return f", looking again: {clause(live.why)}" if met else ""
+    early = live.phase in (Phase.PLANNED, Phase.ISSUING)
+    return f", looking again: {clause(live.why)}" if early and live.why else ""
 
 
 def _hurried(known: Known, debts: Iterable[Debt], asked: Asked) -> bool:
@@ -164,10 +164,10 @@ def _rotated(name: str, known: Known, debts: Iterable[Debt], asked: Asked, now: 
 
 def _dying(debt: Debt) -> str:
     """Who revokes an old key, and what was met."""
-    met = f", looking again: {clause(debt.why)}" if debt.why else ""
+    again = f", looking again: {clause(debt.why)}" if debt.why else ""
     if is_ours_to_revoke(debt.policy):
-        return f"revoking {debt.key_id}{met}"
-    return f"a person revokes {debt.key_id}{met}"
+        return f"revoking {debt.key_id}{again}"
+    return f"a person revokes {debt.key_id}{again}"
 
 
 def _untold(name: str, known: Known, key_id: str | None) -> Outcome | None:

@@ -1,6 +1,8 @@
 """An incident by its command: given again, stopped by somebody, and searched for in vain."""
 
 import secrets
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -73,3 +75,23 @@ def test_a_plan_for_a_fresh_ledger_promises_no_death(rig: Rig) -> None:
     """Nobody has said whose the old keys are: they stay until then."""
     (row, _) = rig.say(*ORDER, "--dry-run", "--json").json()["policies"]
     assert row["does"].endswith("an old key stays until it is adopted")
+
+
+def test_of_two_peoples_orders_the_harder_one_counts(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who gives a grace after another person gave none does not let the old key live on."""
+    rig.say("run-now", "quotes", "--reason", "first", "--yes")
+    given = giving.give
+    other: list[int] = []
+
+    def and_another(world: object, policy: object, wish: object) -> object:
+        answer = given(world, policy, wish)  # type: ignore[arg-type]
+        if not other:
+            other.append(1)
+            milder = replace(wish, grace=timedelta(hours=5), reason="milder")  # type: ignore[type-var]
+            given(world, policy, milder)  # type: ignore[arg-type]
+        return answer
+
+    monkeypatch.setattr("rotator.cli.ordering.give", and_another)
+    said = rig.say("run-now", "quotes", "--revoke-now", "--reason", "second", "--yes")
+    assert said.code == 0
+    assert "proven dead" in said.out
