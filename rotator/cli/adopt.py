@@ -13,6 +13,7 @@ from rotator.cli.select import named
 from rotator.interfaces import Ledger
 from rotator.keeping import keeps
 from rotator.model import Change, Debt, Policy
+from rotator.people import Known
 
 
 @click.command(
@@ -54,14 +55,16 @@ def adopt(
         raise Wrong(
             "Which key of which policy? `rotator adopt NAME --key-id ID`, or `rotator adopt --suggest`."
         )
-    _adopt(options, names[0], key_id, debt_id, reason)
+    held_too = _adopt(options, names[0], key_id, debt_id, reason)
     if as_json:
-        output.document({"policy": names[0], "adopted": key_id})
+        output.document({"policy": names[0], "adopted": key_id, "held_too": held_too})
         return 0
     click.echo(
         f"Key {key_id} of {names[0]} is adopted: "
         "rotator revokes it once it is replaced and its grace is over."
     )
+    if held_too:
+        click.echo(f"It is on record of {', '.join(held_too)} as well: it dies when no secret holds it.")
     return 0
 
 
@@ -80,7 +83,7 @@ def _suggest(options: Options, names: tuple[str, ...], reason: str, *, yes: bool
         if count and (yes or (not as_json and _agreed(count))):
             why = reason or "the secret's own values prove it"
             said = Declaration(session.person(), why, world.ledger.now())
-            done = suggesting.adopt_proven(world, found, said)
+            done = suggesting.adopt_proven(world, chosen, found, said)
     if as_json:
         output.document({"suggestions": found, "adopted": done})
     elif done:
@@ -96,19 +99,31 @@ def _agreed(count: int) -> bool:
     return click.confirm(f"Adopt {'the proven one' if count == 1 else f'the {count} proven ones'}?", err=True)
 
 
-def _adopt(options: Options, name: str, key_id: str, debt_id: str | None, reason: str) -> None:
-    """Look the key up at its provider, and write whose it is."""
+def _adopt(options: Options, name: str, key_id: str, debt_id: str | None, reason: str) -> Sequence[str]:
+    """Look the key up at its provider, and write whose it is; the other policies whose secrets hold it too.
+
+    Where the secret's own record names the key it is no matter whether another's does: one was copied.
+    """
     policies = session.book(options).policies
     with session.world(options, create=False) as world:
         ledger = world.ledger
         said = Declaration(session.person(), reason or "no reason given", ledger.now())
         policy = _meant(ledger, policies, name, lambda one: _proposed(ledger, one, key_id, said, debt_id))
+        meant = declaring.waiting(_known(ledger, policy), key_id, debt_id)
         listed = world.provider(policy.provider).find()
-        _refuse(declaring.unfit(key_id, listed, ledger.id))
-        _refuse(declaring.claimed_by(key_id, read_all(ledger).values(), policy.target.id))
-        session.change(
-            ledger, world.clock, policy.target.id, lambda: _proposed(ledger, policy, key_id, said, debt_id)
-        )
+        _refuse(declaring.unfit(key_id, listed, ledger.id, meant))
+        known, secret = read_all(ledger).values(), policy.target.id
+        if meant.key_id != key_id:
+            _refuse(declaring.claimed_by(key_id, known, secret))
+        made = next((record.created_at for record in listed if record.key_id == key_id), None)
+
+        def decided() -> Change:
+            adopted = _proposed(ledger, policy, key_id, said, debt_id)
+            return declaring.no_younger(adopted, policy, made, said.at)
+
+        session.change(ledger, world.clock, secret, decided)
+        here = (one for one in known if one.state.principal == policy.provider.principal)
+        return declaring.on_record_of(key_id, here, secret)
 
 
 def _meant(
@@ -141,9 +156,13 @@ def _left_behind(ledger: Ledger, name: str) -> list[Policy]:
 
 
 def _proposed(ledger: Ledger, policy: Policy, key_id: str, said: Declaration, debt_id: str | None) -> Change:
+    return declaring.adoption(_known(ledger, policy), key_id, said, debt_id)
+
+
+def _known(ledger: Ledger, policy: Policy) -> Known:
     known = read_one(ledger, policy.target.id)
     assert known is not None, "a secret is never forgotten"
-    return declaring.adoption(known, key_id, said, debt_id)
+    return known
 
 
 def _refuse(why: str | None) -> None:

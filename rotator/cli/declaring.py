@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from rotator.due import first_spread, late
 from rotator.errors import RotatorError
 from rotator.keeping import left_by
 from rotator.model import (
@@ -13,6 +14,7 @@ from rotator.model import (
     DebtPhase,
     Event,
     KeyRecord,
+    Policy,
     Provenance,
     SecretState,
     token_in,
@@ -43,8 +45,21 @@ def adoptable(known: Known) -> tuple[CurrentKey | None, tuple[Debt, ...]]:
 def adoption(known: Known, key_id: str, said: Declaration, debt_id: str | None = None) -> Change:
     """The change that makes a key ours to revoke once it is replaced: the one in use, or that of a debt.
 
-    The record that names ``key_id`` is meant, else the one without an id; the key in use before a debt,
-    unless ``debt_id`` says which. Raises Impossible.
+    Raises Impossible.
+    """
+    meant = waiting(known, key_id, debt_id)
+    if isinstance(meant, Debt):
+        return _adopt_debt(known.state, meant, key_id, said)
+    adopted = replace(meant, key_id=key_id, provenance=Provenance.ADOPTED)
+    state = replace(known.state, current=adopted)
+    return Change(state, events=(_said(state, "adopted", key_id, said),))
+
+
+def waiting(known: Known, key_id: str, debt_id: str | None = None) -> CurrentKey | Debt:
+    """The record that waits for a person to say that ``key_id`` is its key.
+
+    The one that names it is meant, else the one without an id; the key in use before a debt, unless
+    ``debt_id`` says which. Raises Impossible.
     """
     name, (current, debts) = known.state.policy, adoptable(known)
     debts = tuple(debt for debt in debts if debt_id in (None, debt.id))
@@ -55,16 +70,25 @@ def adoption(known: Known, key_id: str, said: Declaration, debt_id: str | None =
     fits = exact or [record for record in (current, *debts) if record is not None and record.key_id is None]
     if not fits:
         raise Impossible(f"{name}: {_nothing_to_adopt(current, debts, key_id)} Nothing was changed.")
-    if isinstance(fits[0], CurrentKey):
-        adopted = replace(fits[0], key_id=key_id, provenance=Provenance.ADOPTED)
-        state = replace(known.state, current=adopted)
-        return Change(state, events=(_said(state, "adopted", key_id, said),))
-    if len(fits) > 1:
+    if len(fits) > 1 and isinstance(fits[0], Debt):
         ids = ", ".join(debt.id for debt in debts)
         raise Impossible(
             f"{name}: several replaced keys have no id. Say which is meant: --debt with one of {ids}."
         )
-    return _adopt_debt(known.state, fits[0], key_id, said)
+    return fits[0]
+
+
+def no_younger(change: Change, policy: Policy, made: datetime | None, now: datetime) -> Change:
+    """The same, with a key in use that is adopted no younger than its provider says: the secret's version is
+    where another field was written. One that is overdue by that waits for its share, as one taken on does.
+    """
+    state = change.secret
+    if change.debts or made is None or (state.rotated_at is not None and state.rotated_at <= made):
+        return change
+    older = replace(state, rotated_at=made)
+    if late(policy, state, now) is None and late(policy, older, now) is not None:
+        older = replace(older, spread_until=first_spread(state.id, now, overdue=True))
+    return replace(change, secret=older)
 
 
 def _nothing_to_adopt(current: CurrentKey | None, debts: tuple[Debt, ...], key_id: str) -> str:
@@ -80,13 +104,22 @@ def _adopt_debt(state: SecretState, debt: Debt, key_id: str, said: Declaration) 
     return Change(state, debts=(adopted,), events=(_said(state, "adopted", key_id, said, debt),))
 
 
-def unfit(key_id: str, listed: Iterable[KeyRecord], ledger_id: str) -> str | None:
-    """Why the provider's list forbids to adopt a key, as a sentence: unlisted, dead, or another ledger's."""
+def unfit(
+    key_id: str, listed: Iterable[KeyRecord], ledger_id: str, meant: CurrentKey | Debt | None = None
+) -> str | None:
+    """Why the provider's list forbids to adopt a key, as a sentence: unlisted, dead, or another ledger's.
+
+    ``meant`` is the record that waits for it: where that is a debt, adopting is not what ends it.
+    """
     found = next((record for record in listed if record.key_id == key_id), None)
+    ends = f" If it is: rotator settle {meant.id} --reason TEXT" if isinstance(meant, Debt) else ""
+    if found is None and meant is not None and meant.key_id == key_id:
+        dead = " It is dead, or of another account: see there that it is revoked." if ends else ""
+        return f"The provider lists no key {key_id} for this account.{dead}{ends}"
     if found is None:
         return f"The provider lists no key {key_id} for this account. Look its id up there, and try again."
     if not found.live:
-        return f"The provider lists key {key_id} as revoked or expired: there is nothing to adopt."
+        return f"The provider lists key {key_id} as revoked or expired: there is nothing to adopt.{ends}"
     label = token_in(found.label)
     if label is not None and label[0] != ledger_id:
         return (
@@ -101,11 +134,18 @@ def claimed_by(key_id: str, others: Iterable[Known], secret: str) -> str | None:
     A policy that moves to another secret leaves its key behind in one that is gone: that key is free, since
     nothing will replace it there. What is to die there is not.
     """
+    names = on_record_of(key_id, others, secret)
+    return f"Key {key_id} is on record as a key of {names[0]}." if names else None
+
+
+def on_record_of(key_id: str, others: Iterable[Known], secret: str) -> Sequence[str]:
+    """The policies whose secrets' records name a key, but for this secret's; see :func:`claimed_by`."""
+    found = []
     for known in others:
         left = replace(known, state=replace(known.state, current=None)) if known.state.gone else known
         if known.state.id != secret and key_id in ids_of(left):
-            return f"Key {key_id} is on record as a key of {known.state.policy}."
-    return None
+            found.append(known.state.policy)
+    return found
 
 
 def ids_of(known: Known) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -28,6 +29,7 @@ class Candidate:
     key_id: str
     label: str
     how: str
+    created_at: datetime | None = None  # as the provider tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +90,19 @@ def _suggestion(
         return Suggestion(policy.name, debt, (), f"its secret cannot be read: {error.message}")
     held = stored.credential if stored else Credential({})
     of_record = declaring.ids_of(known[policy.target.id]) - {subject.key_id}
-    free = [record for record in listed if _free(record, policy, known) and record.key_id not in of_record]
+    others = {one: its for one, its in known.items() if one != policy.target.id}
+    free = [record for record in listed if _free(record, others, subject) and record.key_id not in of_record]
     marked = candidates(world.provider(policy.provider), free, held)
     return Suggestion(policy.name, debt, marked, "" if marked else "no listed key is left that it could be")
 
 
-def _free(record: KeyRecord, policy: Policy, known: Mapping[str, Known]) -> bool:
-    """Whether a listed key may be the one: live, nobody's on record, and not made by a rotator."""
-    taken = declaring.claimed_by(record.key_id, known.values(), policy.target.id)
-    return record.live and taken is None and token_in(record.label) is None
+def _free(record: KeyRecord, others: Mapping[str, Known], subject: CurrentKey | Debt) -> bool:
+    """Whether a listed key may be the one: live, not made by a rotator, and on no other secret's record, but
+    where this secret's own names it.
+    """
+    taken = declaring.on_record_of(record.key_id, others.values(), "")
+    unmade = record.live and token_in(record.label) is None
+    return unmade and (not taken or record.key_id == subject.key_id)
 
 
 def candidates(provider: Provider, free: Sequence[KeyRecord], held: Credential) -> tuple[Candidate, ...]:
@@ -115,6 +121,7 @@ def candidates(provider: Provider, free: Sequence[KeyRecord], held: Credential) 
             record.key_id,
             record.label,
             PROVEN if record.key_id == proven else NAMED if record.key_id == named else POSSIBLE,
+            record.created_at,
         )
         for record in free
     ]
@@ -142,25 +149,30 @@ def show(found: Sequence[Suggestion]) -> None:
         click.echo("What is not proven is yours to judge, one by one: rotator adopt NAME --key-id ID")
 
 
-def adopt_proven(world: "Wiring", found: Sequence[Suggestion], said: declaring.Declaration) -> list[str]:
+def adopt_proven(
+    world: "Wiring", chosen: Iterable[Policy], found: Sequence[Suggestion], said: declaring.Declaration
+) -> list[str]:
     """Adopt every proven key; the names of the policies, each as often as it had one."""
-    policies = {state.policy: state.id for state, _ in world.ledger.secrets()}
+    policies = {policy.name: policy for policy in chosen}
     done = []
     for one in found:
-        key_id = one.proven
-        if key_id is not None:
-            _adopt(world, policies[one.policy], key_id, said, one.debt)
+        proven = next((each for each in one.candidates if each.key_id == one.proven), None)
+        if proven is not None:
+            _adopt(world, policies[one.policy], proven, said, one.debt)
             done.append(one.policy)
     return done
 
 
-def _adopt(world: "Wiring", secret: str, key_id: str, said: declaring.Declaration, debt: str | None) -> None:
+def _adopt(
+    world: "Wiring", policy: Policy, key: Candidate, said: declaring.Declaration, debt: str | None
+) -> None:
     def proposed() -> Change:
-        known = read_one(world.ledger, secret)
+        known = read_one(world.ledger, policy.target.id)
         assert known is not None, "a secret is never forgotten"
-        return declaring.adoption(known, key_id, said, debt)
+        adopted = declaring.adoption(known, key.key_id, said, debt)
+        return declaring.no_younger(adopted, policy, key.created_at, said.at)
 
     try:
-        session.change(world.ledger, world.clock, secret, proposed)
+        session.change(world.ledger, world.clock, policy.target.id, proposed)
     except Wrong as error:  # it was adopted, or replaced, since the list was read
         raise NotDone(error.message) from None

@@ -1,8 +1,10 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from rotator.cli.declaring import Declaration, Impossible, adoption, claimed_by, settlement, unfit
+from rotator.cli.declaring import Declaration, Impossible, adoption, claimed_by, no_younger, settlement, unfit
+from rotator.due import due
 from rotator.model import Block, CurrentKey, DebtPhase, KeyRecord, Provenance, token_for
 from rotator.people import Known
 from tests.unit.cli.records import NOW, debt, known, policy, state
@@ -83,6 +85,35 @@ def test_a_secret_that_is_gone_claims_only_what_is_to_die() -> None:
     gone = known(policy("other"), gone=True, debts=(debt(policy("other")),))
     assert claimed_by("key-1", [gone], POLICY.target.id) is None
     assert "other" in (claimed_by("key-0", [gone], POLICY.target.id) or "")
+
+
+def test_a_debt_whose_key_is_not_listed_names_what_ends_it() -> None:
+    """Adopting cannot: the key that the record itself names is dead, or another account's."""
+    told = unfit("key-0", [], "bbbbbbbb", debt(POLICY, id="d1"))
+    assert "rotator settle d1 --reason TEXT" in (told or "")
+    assert "Look its id up" in (unfit("key-9", [], "bbbbbbbb", debt(POLICY, id="d1")) or "")
+    assert "settle" not in (unfit("key-7", [], "bbbbbbbb", FOREIGN) or "")
+
+
+def test_an_adopted_key_is_as_old_as_its_provider_says() -> None:
+    """Its secret's version may be younger: another field was written; never is a key made younger by that."""
+    waits = known(POLICY, current=replace(FOREIGN, key_id="key-7"))
+    change = adoption(waits, "key-7", SAID)
+    made = NOW - timedelta(days=5)
+    assert no_younger(change, POLICY, made, NOW).secret.rotated_at == made
+    assert no_younger(change, POLICY, NOW, NOW) == change
+    assert no_younger(change, POLICY, None, NOW) == change
+
+
+def test_a_key_that_is_overdue_by_its_true_age_waits_for_its_share() -> None:
+    """Adopting a fleet does not make all of it rotate at once."""
+    waits = known(POLICY, current=replace(FOREIGN, key_id="key-7"))
+    older = no_younger(adoption(waits, "key-7", SAID), POLICY, NOW - timedelta(days=400), NOW).secret
+    assert older.spread_until is not None
+    assert NOW <= older.spread_until <= NOW + timedelta(days=7)
+    next_one = due(POLICY, replace(older, rehearsed_at=NOW), {}, NOW)
+    assert next_one is not None
+    assert next_one.at == older.spread_until
 
 
 # --- settle ----------------------------------------------------------------------------------------------
