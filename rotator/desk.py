@@ -37,6 +37,7 @@ from rotator.model import (
 log = logging.getLogger("rotator.steps")
 
 _KEEP = timedelta(minutes=5)
+_ALL = timedelta(seconds=10)
 _COUNTED = timedelta(minutes=1)  # shorter than a claim
 _EFFECT = timedelta(seconds=EFFECT_SECONDS)
 _STOPPED = timedelta(minutes=1)  # until a stop is looked at again; a pass begins nothing while it lasts
@@ -55,6 +56,7 @@ class Memory:
         self._kept: dict[tuple[str, str], tuple[Stored, datetime]] = {}
         self._counts: dict[str, tuple[Rotation, Rotation, datetime]] = {}
         self._facts: set[str] = set()
+        self._debts: dict[bool, tuple[datetime, Mapping[tuple[str, str | None], Sequence[Debt]]]] = {}
 
     def keep(self, secret: str, version: str, stored: Stored, now: datetime) -> Stored:
         """Hold a version for a while; drops what is too old."""
@@ -86,6 +88,20 @@ class Memory:
     def forget_count(self, secret: str) -> None:
         """What was counted is committed, or does not count."""
         self._counts.pop(secret, None)
+
+    def debts(
+        self, ledger: Ledger, *, ended: bool = False
+    ) -> Mapping[tuple[str, str | None], Sequence[Debt]]:
+        """The ledger's debts, by account and key; ten seconds old at most, since many may ask for all."""
+        now = ledger.now()
+        until, found = self._debts.get(ended, (now, {}))
+        if not now < until <= now + _ALL:
+            every: dict[tuple[str, str | None], list[Debt]] = {}
+            for debt in ledger.debts(ended=ended):
+                every.setdefault((debt.policy.provider.principal, debt.key_id), []).append(debt)
+            found = every
+            self._debts[ended] = now + _ALL, found
+        return found
 
     def knows(self, fact: str, ledger: Ledger) -> bool:
         """Whether the ledger has a fact that is never taken back; asked until it has."""

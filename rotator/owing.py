@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from rotator import safe_mode
+from rotator import copied, safe_mode
 from rotator.desk import Desk, holds_nothing
 from rotator.interfaces import Ledger, Stored
 from rotator.kinship import dead_by
@@ -34,7 +34,8 @@ _SECONDS = 10  # digits of a Unix time until the year 2286
 def identify(desk: Desk, policy: Policy, onto: Stored, listed: Iterable[KeyRecord] = ()) -> CurrentKey | None:
     """The key that a version of the secret holds, and how we know it; None where it holds none.
 
-    ``listed`` are the provider's keys, where they were read: a label of ours tells that a key is ours.
+    ``listed`` are the provider's keys, where they were read: a label of ours tells that a key is ours, and so
+    does the record of another secret of the account.
 
     A key that the ledger does not know is nobody's: its provenance is UNKNOWN, and it is never revoked.
     """
@@ -51,10 +52,20 @@ def identify(desk: Desk, policy: Policy, onto: Stored, listed: Iterable[KeyRecor
     for debt in desk.debts():
         if key_id is not None and debt.key_id == key_id and debt.provenance is not Provenance.UNKNOWN:
             return CurrentKey(onto.version, key_id, debt.provenance, desk.now(), debt.token)
-    since = onto.created_at or desk.now()
-    token = _label_of(desk, key_id, listed)
-    provenance = Provenance.UNKNOWN if token is None else Provenance.ISSUED
-    return CurrentKey(onto.version, key_id, provenance, since, token)
+    return _told_by_others(desk, policy, onto, key_id, listed)
+
+
+def _told_by_others(
+    desk: Desk, policy: Policy, onto: Stored, key_id: str | None, listed: Iterable[KeyRecord]
+) -> CurrentKey:
+    """A key that this secret's own records do not name: its label, or another secret's record, may tell."""
+    since, token = onto.created_at or desk.now(), _label_of(desk, key_id, listed)
+    if token is not None:
+        return CurrentKey(onto.version, key_id, Provenance.ISSUED, since, token)
+    copy = copied.known(desk, policy, key_id)
+    if copy is not None:
+        return CurrentKey(onto.version, key_id, copy.provenance, since, copy.token)
+    return CurrentKey(onto.version, key_id, Provenance.UNKNOWN, since)
 
 
 def _label_of(desk: Desk, key_id: str | None, listed: Iterable[KeyRecord]) -> str | None:

@@ -10,7 +10,7 @@ lists it, and not before.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotator import byhand, containing, drilling, permits
+from rotator import byhand, containing, copied, drilling, permits
 from rotator.desk import Desk
 from rotator.errors import EffectError, NeedsPerson, RotatorError, Unknown
 from rotator.interfaces import Stored
@@ -28,10 +28,11 @@ from rotator.model import (
     Verdict,
     token_in,
 )
-from rotator.owing import is_of, needs_adoption, tells_of
+from rotator.owing import UNADOPTED, is_of, needs_adoption, tells_of
 from rotator.rechecking import held, not_in_service, ours_is_current
 from rotator.undying import blocked, later, reminded_of
 
+_WAITED_FOR = timedelta(hours=1)
 _PROBE_LOOKS = 5  # looks without a clear baseline, after which the provider's list decides alone
 
 
@@ -56,9 +57,11 @@ def advance(desk: Desk, debt: Debt) -> Again | Ended:
         return Ended()
     try:
         debt = _known_to_work(desk, debt)
+        if needs_adoption(desk, debt.policy, debt.provenance):
+            debt = _known_elsewhere(desk, debt)
         wait = _waits(desk, debt)
         if wait is not None:
-            return wait
+            return _dead_elsewhere(desk, debt) or wait
         if desk.provider(debt.policy).traits.expires:
             return _expired(desk, debt)
         debt = _visible(desk, debt)
@@ -87,7 +90,8 @@ def _waits(desk: Desk, debt: Debt) -> Again | None:
     if successor is not None:
         return successor
     if needs_adoption(desk, debt.policy, debt.provenance):
-        return Again(now + timedelta(days=1))  # adopting makes the secret due at once
+        # adopting makes the secret due at once; another's record of the key may tell, too
+        return Again(now + (_WAITED_FOR if debt.urgent else timedelta(days=1)))
     if desk.provider(debt.policy).traits.expires:
         return Again(debt.expires_at) if debt.expires_at is not None and debt.expires_at > now else None
     times = [at for at in (debt.not_before, debt.look_at) if at is not None and at > now]
@@ -109,6 +113,30 @@ def _known_to_work(desk: Desk, debt: Debt) -> Debt:
     known = replace(debt, baseline_at=desk.now() if works else None, looks=1)
     desk.write(debts=[known])
     return known
+
+
+def _known_elsewhere(desk: Desk, debt: Debt) -> Debt:
+    """The debt of a key of which nobody said whose it is: as another secret's record knows it."""
+    copy = copied.known(desk, debt.policy, debt.key_id)
+    if copy is None:
+        return debt
+    block = None if debt.block and debt.block.kind == UNADOPTED else debt.block
+    ours = replace(debt, provenance=copy.provenance, token=copy.token, block=block, look_at=None, looks=0)
+    text = f"key {debt.key_id} is ours to revoke: so the record of {copy.policy} says, which held it too"
+    desk.write(debts=[ours], events=[desk.event("known", text, debt=ours, key_id=ours.key_id)])
+    return ours
+
+
+def _dead_elsewhere(desk: Desk, debt: Debt) -> Ended | None:
+    """The end of a debt that waits to be adopted where the same key is proven dead by another debt: to write
+    that down nobody must say whose it was.
+    """
+    if not needs_adoption(desk, debt.policy, debt.provenance) or containing.waits_for_next(desk, debt):
+        return None
+    other = copied.dead(desk, debt)
+    if other is None:
+        return None
+    return _dead(desk, debt, f"it is the key of {other.policy.name} (debt {other.id}): {other.proof}")
 
 
 def _expired(desk: Desk, debt: Debt) -> Ended:

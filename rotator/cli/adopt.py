@@ -122,7 +122,8 @@ def _adopt(options: Options, name: str, key_id: str, debt_id: str | None, reason
             return declaring.no_younger(adopted, policy, made, said.at)
 
         session.change(ledger, world.clock, secret, decided)
-        here = (one for one in known if one.state.principal == policy.provider.principal)
+        here = [one for one in known if one.state.principal == policy.provider.principal]
+        ledger.nudge(one.state.id for one in here if key_id in declaring.ids_of(one))  # it is theirs as well
         return declaring.on_record_of(key_id, here, secret)
 
 

@@ -18,6 +18,7 @@ STORIES = (
     "submitting",
     "looking",
     "owing",
+    "copied",
     "byhand",
     "keeping",
     "containing",

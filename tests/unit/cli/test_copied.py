@@ -10,11 +10,7 @@ from tests.unit.cli.conftest import Rig
 
 def holds(rig: Rig, name: str, value: dict[str, str]) -> None:
     """Write a secret by hand."""
-    rig.service.client().put_secret_value(
-        SecretId=name,
-        SecretString=json.dumps(value),
-        ClientRequestToken=f"hand-{name}-{len(rig.values())}".ljust(40, "-"),
-    )
+    rig.service.client().put_secret_value(SecretId=name, SecretString=json.dumps(value))
 
 
 def live(rig: Rig, key_id: str) -> bool:
@@ -93,3 +89,40 @@ def test_where_the_provider_lists_no_such_key_the_way_out_is_told(both: tuple[Ri
     assert f"rotator settle {debt['debt']} --reason TEXT" in said.err
     assert rig.say("settle", debt["debt"], "--reason", "gone at the provider").code == 0
     assert debts(rig, "orders") == []
+
+
+def adopted(rig: Rig) -> str:
+    """A key from before in ``orders``, which a person adopted; ``quotes`` has one that was never adopted."""
+    old, other = (rig.provider.create(name, scopes=["accounts:read"]) for name in ("one", "two"))
+    holds(rig, "prod/orders", old)
+    holds(rig, "prod/quotes", other)
+    rig.say("tick")
+    assert rig.say("adopt", "orders", "--key-id", old["key_id"]).code == 0
+    return old["key_id"]
+
+
+def test_a_key_that_was_adopted_is_ours_in_the_secret_that_it_was_copied_into(rig: Rig) -> None:
+    """What the record of one secret tells of a key is so for all, and it dies when both replaced it: nobody
+    is asked whose it was.
+    """
+    key_id = adopted(rig)
+    holds(rig, "prod/quotes", rig.read("prod/orders"))
+    anew(rig, "orders", "quotes")
+    rig.say("tick")
+    assert not live(rig, key_id)
+    assert debts(rig, "orders") == []
+    assert [one["key_id"] for one in debts(rig, "quotes")] != [key_id]
+
+
+def test_an_adoption_counts_for_the_copies_that_were_replaced_already(both: tuple[Rig, str]) -> None:
+    """Both were rotated before a person said whose the key is: one word is enough, and every debt ends."""
+    rig, key_id = both
+    anew(rig, "orders", "quotes")
+    assert rig.say("adopt", "quotes", "--key-id", key_id).code == 0
+    rig.say("tick")
+    rig.say("tick")
+    assert debts(rig, "orders") == debts(rig, "quotes") == []
+    assert {one["kind"] for one in rig.say("history", "orders", "--json").json()["events"]} >= {
+        "known",
+        "dead",
+    }
