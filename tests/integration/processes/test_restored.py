@@ -28,7 +28,7 @@ def test_a_backup_that_is_put_back_revokes_nothing_until_a_person_agrees(tmp_pat
         scene.healed()
         backup = tmp_path / "backup.db"
         copied(scene.path, backup)
-        order = "run-now orders --reason drill --yes --wait 1s"
+        order = "run-now orders --reason drill --yes --wait 50s"
         scene.run(order, 2 * LATER)
         copied(backup, scene.path)
         before, since = living(scene), len(scene.heard)
