@@ -55,6 +55,8 @@ def _once(desk: Desk, policy: Policy | None) -> list[Again | Ended]:
     orders, live = desk.orders(), desk.rotation()
     if live is None or live.back is None:  # which key leaked is told once it is known which one serves
         orders = _hurried(desk, orders)
+    if policy is not None:
+        orders = _not_drilled(desk, policy, orders)
     answers += [_pay(desk, debt, orders) for debt in desk.debts() if not _comes_back(debt, live)]
     live = desk.rotation()
     if live is not None:
@@ -62,6 +64,16 @@ def _once(desk: Desk, policy: Policy | None) -> list[Again | Ended]:
     elif policy is not None:
         answers += _next(desk, policy, orders)
     return answers
+
+
+def _not_drilled(desk: Desk, policy: Policy, orders: Mapping[str, Order]) -> Mapping[str, Order]:
+    """An order for a drill where none can be held is over at once, whatever the secret waits for."""
+    order = orders.get("drill")
+    why = drilling.not_drillable(desk.provider(policy).traits, policy) if order is not None else None
+    if order is None or why is None:
+        return orders
+    drilling.left_out(desk, why, [order])
+    return {kind: order for kind, order in orders.items() if kind != "drill"}
 
 
 # --- the policy ------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rotator import drilling
 from rotator.cli import output, session
 from rotator.cli.options import Options, Wrong, duration, json_option, tags
 from rotator.cli.ordering import GOES_ON, LOOK, stopped_by_signal
@@ -17,10 +18,11 @@ from rotator.cli.reading import read_one
 from rotator.cli.select import Choice, select
 from rotator.interfaces import Ledger
 from rotator.model import Order, Policy
-from rotator.people import drilled, paused_until
+from rotator.people import Known, drilled, paused_until
 
 if TYPE_CHECKING:
     from rotator.policies import Book
+    from rotator.wiring import Wiring
 
 
 class Stands(StrEnum):
@@ -118,10 +120,11 @@ def _carried_out(options: Options, book: "Book", chosen: Sequence[Policy], wait:
         must_not_be_stopped(ledger)
         worker = Worker(world, book, tells, holder=holder())
         order = Order("drill", session.person(), "by hand", ledger.now())
+        can = {policy.name for policy in chosen if _can_be_held(world, policy)}
         for policy in chosen:
             ledger.give(policy.target.id, order)
         only, end = {policy.target.id for policy in chosen}, world.clock.monotonic() + wait.total_seconds()
-        found = [look(ledger, policy, order) for policy in chosen]
+        found = [Drilled(policy.name, Stands.UNDER_WAY, "not begun") for policy in chosen]
         try:
             lines = _Lines(len(chosen))
             with stopped_by_signal(world):
@@ -131,7 +134,7 @@ def _carried_out(options: Options, book: "Book", chosen: Sequence[Policy], wait:
                 ):
                     worker.run_pass(only=only)
                     world.clock.sleep(LOOK)
-                    found = [look(ledger, policy, order) for policy in chosen]
+                    found = [look(ledger, one, order, can_be_held=one.name in can) for one in chosen]
                     lines.show(found)
                 stopped = world.stopping()
         finally:
@@ -150,7 +153,12 @@ def _final(one: Drilled) -> Drilled:
     )
 
 
-def look(ledger: Ledger, policy: Policy, order: Order) -> Drilled:
+def _can_be_held(world: "Wiring", policy: Policy) -> bool:
+    """Whether a drill of a policy can ever be held; where not, a worker says why."""
+    return drilling.not_drillable(world.provider(policy.provider).traits, policy) is None
+
+
+def look(ledger: Ledger, policy: Policy, order: Order, *, can_be_held: bool = True) -> Drilled:
     """How a drill stands, by the ledger: whoever holds it."""
     known = read_one(ledger, policy.target.id)
     assert known is not None, "the worker has enrolled it"
@@ -159,7 +167,8 @@ def look(ledger: Ledger, policy: Policy, order: Order) -> Drilled:
         until = paused_until(known, ledger.now())
         if until is not None:
             return Drilled(name, Stands.NOT_DONE, f"paused by {known.orders['pause'].by}")
-        return Drilled(name, Stands.UNDER_WAY, "waiting for its turn")
+        stuck = _stuck(known) if can_be_held else None
+        return stuck or Drilled(name, Stands.UNDER_WAY, "waiting for its turn")
     if last is None or last.at < order.at:
         return Drilled(name, Stands.UNDER_WAY, "issuing and verifying a key")
     if last.ok is False:
@@ -168,6 +177,17 @@ def look(ledger: Ledger, policy: Policy, order: Order) -> Drilled:
         return _dying(ledger, name, last.debt)
     state = Stands.WELL if last.ok else Stands.NOT_DRILLABLE
     return Drilled(name, state, drilled(last).removeprefix(f"{state}: "))
+
+
+def _stuck(known: Known) -> Drilled | None:
+    """A drill that cannot begin before a person acts: what goes before it waits for one."""
+    block = known.state.block or known.provider_block
+    live = known.rotation is not None and not known.rotation.drill
+    if block is None or not (live or known.state.looked_at is None):
+        return None
+    before = "a rotation comes first" if live else "the secret was not looked at yet"
+    why = f"{before}: {block.reason} To do: {block.todo}; the drill is held after that"
+    return Drilled(known.state.policy, Stands.WAITING, why)
 
 
 def _dying(ledger: Ledger, name: str, debt_id: str) -> Drilled:

@@ -124,7 +124,7 @@ ROOMS: dict[str, Room] = {
         (*WORDS, *CALENDAR, "people", "policies", "audit", "ledger", "telemetry", "wiring", "run_pass",
          "jobs", "lab", "version", "doctor", "reconcile", "safe_mode", "capabilities", "submitting",
          "rollback", "rotation", "desk", "stopping", "budgets", "keeping", "breaker", "incident", "owing",
-         "notices", "blocks"),
+         "notices", "blocks", "drilling"),
         "a command is where everything meets; lab for the command demo alone, and the story for submit: its "
         "first step is taken while the person waits",
     ),

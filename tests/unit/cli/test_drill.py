@@ -53,3 +53,24 @@ def test_where_a_person_issues_there_is_no_drill(people: PeopleRig) -> None:
     assert people.say("drill", "client", "--json").json()["drills"] == [
         {"policy": "client", "state": "not drillable", "why": "a person issues"}
     ]
+
+
+def test_where_a_person_issues_there_is_none_while_a_rotation_waits_for_one_either(people: PeopleRig) -> None:
+    """What can never be held does not wait for the rotation that goes before."""
+    assert people.say("run-now", "client", "--reason", "leak", "--yes").code == 1
+    assert people.say("status", "client", "--json").json()["policies"][0]["state"] == "blocked"
+    said = people.say("drill", "client")
+    assert said.code == 0
+    assert "client: not drillable: a person issues" in said.err
+
+
+def test_a_drill_that_a_blocked_rotation_keeps_from_its_turn_says_so(rig: Rig) -> None:
+    """Nobody watches for a quarter of an hour what only a person can let go on."""
+    rig.provider.expire_admin()
+    assert rig.say("run-now", "quotes", "--reason", "leak", "--yes").code == 1
+    said = rig.say("drill", "quotes", "--json")
+    assert said.code == 1
+    (found,) = said.json()["drills"]
+    assert found["state"] == "waiting for a person"
+    assert "a rotation comes first: " in found["why"]
+    assert "To do: " in found["why"]
