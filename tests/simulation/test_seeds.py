@@ -4,7 +4,7 @@ import pytest
 
 from tests.simulation.seeds import run
 
-SEEDS, SHARDS = 48, 8
+SEEDS, SHARDS = 32, 8
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
