@@ -112,6 +112,7 @@ def consumers_are_told_first(case: Case) -> Iterator[str]:
     told: dict[str | None, list[tuple[str | None, Act]]] = {}  # by secret, of which key
     current: dict[str, Act] = {}
     left: dict[str, Act] = {}  # keys that were in service, and what took their place
+    contained = {case.sent[effect].data["key"] for effect in case.contained}
     grace = {place.name: place.grace for place in case.setup.places}
     excused = {place.name for place in case.setup.places if place.when_not_told is not WhenNotTold.HOLD}
     for act in case.acts:
@@ -129,7 +130,7 @@ def consumers_are_told_first(case: Case) -> Iterator[str]:
             now, key = current.get(act.secret or ""), act.data["key"]
             died = case.keys[key].died
             over = died is not None and died.seq < act.seq  # sent once more, since it was not proven
-            ordered = act.effect in case.contained  # to die though it is in service
+            ordered = act.data["key"] in contained  # to die though it is in service: its users were given up
             if now is None or now.by == "outside" or act.secret in excused or ordered or over:
                 continue
             since = [(of, one) for of, one in told.get(act.secret, []) if one.seq > left[key].seq]
