@@ -37,7 +37,7 @@ _NAMED = 20  # keys that a person is told of
 _AT_PROVIDER = {"not-as-asked", "not-verified", "wrong-account"}  # what a provider's keys turn out to be
 _UNASKED = timedelta(days=1)  # a rotation of the store's own that does not go on for so long is given up
 _STUCK = 9  # looks without a step forward, about half an hour, after which people are told
-_LOCKED_OUT = 1  # the same where the key in service is dead: at the second look
+_LOCKED_OUT = 1  # where the key in service is dead they are told at the second look as well
 
 
 def token(desk: Desk) -> str:
@@ -85,7 +85,7 @@ def met(desk: Desk, rotation: Rotation, error: EffectError | NeedsPerson) -> Aga
     waiting = replace(
         rotation, looks=rotation.looks + 1, look_at=look_at, error=error.kind, why=error.message
     )
-    stuck = rotation.looks == (_LOCKED_OUT if desk.locked_out() else _STUCK)
+    stuck = rotation.looks == _STUCK or (rotation.looks == _LOCKED_OUT and desk.locked_out())
     level = Level.ALARM if stuck else Level.INFO
     kind = "stuck" if stuck else "retry"
     text = f"{clause(error.message)}; looking again"

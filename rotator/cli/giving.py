@@ -65,8 +65,8 @@ def give(world: "Wiring", policy: Policy, wish: Wish) -> Outcome | None:
 
 
 def _order(policy: Policy, wish: Wish, before: Order | None, by: str, now: datetime) -> Order:
-    """The order for one secret. One that was given ``before``, and not taken up yet, loses nothing by it: of
-    two people's words the harder one counts.
+    """The order for one secret. Where one was given ``before``, and not taken up yet, the harder of the two
+    counts; of two keys that leaked the one that was named last is meant.
     """
     secret = policy.target.id
     grace = None if policy.renew is not None else wish.grace  # a token dies when it expires
@@ -76,7 +76,8 @@ def _order(policy: Policy, wish: Wish, before: Order | None, by: str, now: datet
         both = [one for one in (before.grace, grace) if one is not None]
         least = min([*both, policy.grace] if len(both) == 1 else both, default=None)
         grace, contain = least, contain or before.contain
-        leaked, fields = leaked or before.leaked, (*fields, *before.leaked_fields)
+        if leaked in (None, before.leaked):
+            leaked, fields = before.leaked, tuple(dict.fromkeys((*fields, *before.leaked_fields)))
     return Order(
         "run", by, wish.reason, now, grace=grace, leaked=leaked, leaked_fields=fields, contain=contain
     )
