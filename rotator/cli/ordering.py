@@ -20,7 +20,7 @@ from rotator.cli.options import Options
 from rotator.cli.overall import GO_ON, must_not_be_stopped
 from rotator.cli.planning import provider_calls, traits_of
 from rotator.cli.progress import Progress
-from rotator.cli.reading import paused_providers, read_one, read_some
+from rotator.cli.reading import blocked_providers, paused_providers, read_one, read_some
 from rotator.incident import record
 from rotator.incident.coverage import Asked, Coverage, Outcome, outcome
 from rotator.incident.record import Incident
@@ -28,7 +28,7 @@ from rotator.incident.report import Found, Report, report
 from rotator.incident.waves import STUCK, Member, Standing, members, turn, width
 from rotator.interfaces import Clock, Ledger
 from rotator.model import Order, Policy
-from rotator.people import Known
+from rotator.people import Known, ProviderBlock
 from rotator.stopping import sentence, stop_of
 
 if TYPE_CHECKING:
@@ -182,8 +182,8 @@ class _Going:
 
     def _order(self) -> None:
         """Give the next orders."""
-        failing = paused_providers(self._world.ledger)
-        wish, standing = self._wish, self._standing(failing)
+        blocked, paused = self._blocked(), paused_providers(self._world.ledger)
+        wish, standing = self._wish, self._standing({**blocked, **paused})
         now = turn(self._members, standing, few=not wish.revoke_first, at_once=bool(wish.leaked))
         for policy in now.orders:
             refused = give(self._world, policy, self._wish)
@@ -193,11 +193,16 @@ class _Going:
                 self._since[policy.target.id] = self._world.clock.monotonic()
                 self._begun.add(policy.target.id)
         for account, policies in now.given_up.items():
-            first = failing.get(account)
-            cause = first.reason if first else "the first key that died there has no successor yet."
-            why = f"not begun: {cause} To do: once that is mended, give the same command again"
+            state, why = _not_begun(blocked.get(account), paused.get(account))
             for policy in policies:
-                self._outcomes[policy.target.id] = Outcome(policy.name, Coverage.UNCOVERED, why)
+                self._outcomes[policy.target.id] = Outcome(policy.name, state, why)
+
+    def _blocked(self) -> Mapping[str, ProviderBlock]:
+        """The accounts that wait for a person, as what was begun here has met: none from before counts."""
+        ended = self._outcomes.keys() & self._begun
+        met = {self._by_id[key].provider.principal for key in ended}
+        found = blocked_providers(self._world.ledger)
+        return {account: block for account, block in found.items() if account in met}
 
     def _standing(self, failing: Mapping[str, object]) -> Standing:
         now = self._world.clock.monotonic()
@@ -246,6 +251,15 @@ class _Going:
             return final(look(self._world.ledger, policy, asked_of(self._incident, key)), stop)
         first = f"{sentence(stop)} First: {GO_ON}; then " if stop else ""
         return Outcome(policy.name, Coverage.UNCOVERED, f"not begun: {first}give the same command again")
+
+
+def _not_begun(blocked: ProviderBlock | None, paused: ProviderBlock | None) -> tuple[Coverage, str]:
+    """Why an account gets no more orders, and whether a person must act there."""
+    if blocked is not None:
+        why = f"not begun: {blocked.reason} To do: {blocked.todo}; then the same command"
+        return Coverage.WAITING, why
+    cause = paused.reason if paused else "the first key that died there has no successor yet."
+    return Coverage.UNCOVERED, f"not begun: {cause} To do: once that is mended, give the same command again"
 
 
 # --- telling people --------------------------------------------------------------------------------------

@@ -99,3 +99,4 @@ def test_an_account_that_refuses_us_holds_up_no_other(tmp_path: Path, outside: O
     assert told["counts"]["rotated"] == SECRETS // ACCOUNTS
     assert all(line["coverage"] == "waiting for a person" for line in refused)
     assert all("submit --admin build-1" in line["why"] for line in refused)
+    assert sum("not begun" in line["why"] for line in refused) == len(refused) - 1
