@@ -317,7 +317,7 @@ def _out(policy: Policy, known: Known) -> str:
     if block is not None:
         return block.todo
     if known.rotation is not None or "run" in known.orders:
-        return f"another one is on its way: rotator history {policy.name}"
+        return f"another one is ordered: rotator history {policy.name}"
     return _run_now(policy.name)
 
 

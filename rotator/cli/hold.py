@@ -10,7 +10,7 @@ from rotator.cli.options import Options, Wrong, duration, json_option
 from rotator.cli.reading import read_one
 from rotator.cli.select import named
 from rotator.interfaces import Clock, Ledger
-from rotator.model import EVERYBODY, Change, Event, Order, Policy, SecretState
+from rotator.model import EVERYBODY, Change, Debt, Event, Order, Policy, SecretState, locked_out
 from rotator.stopping import sentence, stop_of
 
 LONGEST = timedelta(days=30)
@@ -96,7 +96,8 @@ def stop(options: Options, *, reason: str | None, long: timedelta | None, as_jso
 
     It needs no policy file. Workers go on running, and what is under way ends: a call that was sent, and a
     key that was just issued is still stored. Nothing overrides it, run-now neither. What expires meanwhile:
-    tokens, which are not renewed, so that their users are locked out; they are listed. Keys that are due
+    tokens, which are not renewed, so that their users are locked out; they are listed, and so are secrets
+    whose key died before there was another one (run-now --revoke-first), which get none. Keys that are due
     grow older, and replaced ones live beyond their grace.
     """
     text = output.printable((reason or "").strip())
@@ -112,11 +113,18 @@ def stop(options: Options, *, reason: str | None, long: timedelta | None, as_jso
             order = before
         if order is not before:
             ledger.give(EVERYBODY, order)
-        tokens = _expiring(ledger, order)
+        tokens, shut = _expiring(ledger, order), _locked_out(ledger)
     if as_json:
-        output.document({"stopped": order, "already": before is not None, "tokens": tokens})
+        already = before is not None
+        output.document({"stopped": order, "already": already, "tokens": tokens, "locked_out": shut})
         return
-    _say_stopped(order, tokens, now, before)
+    _say_stopped(order, now, before)
+    if shut:
+        names = output.printable(", ".join(shut))
+        click.echo(f"Their key is dead and they get no other one: whoever reads them is locked out: {names}")
+    if tokens:
+        click.echo("Tokens that are not renewed meanwhile, and lock their users out when they expire:")
+        output.table(("policy", "expires"), [(name, output.moment(at, now)) for name, at in tokens])
 
 
 def _outlasts(order: Order, before: Order) -> bool:
@@ -136,16 +144,20 @@ def _expiring(ledger: Ledger, order: Order) -> list[tuple[str, datetime]]:
     )
 
 
-def _say_stopped(
-    order: Order, tokens: list[tuple[str, datetime]], now: datetime, before: Order | None
-) -> None:
+def _locked_out(ledger: Ledger) -> list[str]:
+    """Policies whose secret has no living key."""
+    debts: dict[str, list[Debt]] = {}
+    for debt in ledger.debts():
+        debts.setdefault(debt.secret, []).append(debt)
+    states = [state for state, _ in ledger.secrets() if not state.gone]
+    return [state.policy for state in states if locked_out(state, debts.get(state.id, ()))]
+
+
+def _say_stopped(order: Order, now: datetime, before: Order | None) -> None:
     changed = " It was stopped already; nothing was changed." if order is before else ""
     if before is not None and order is not before:
         changed = f" It was stopped already, until {output.moment(before.until, now)}; now it is for longer."
     click.echo(f"{output.printable(sentence(order))}{changed} -> rotator resume --all")
-    if tokens:
-        click.echo("Tokens that are not renewed meanwhile, and lock their users out when they expire:")
-        output.table(("policy", "expires"), [(name, output.moment(at, now)) for name, at in tokens])
 
 
 def _resume_all(options: Options, *, as_json: bool) -> None:

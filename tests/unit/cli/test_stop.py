@@ -1,5 +1,11 @@
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
+from rotator.ledger import open_ledger
+from rotator.model import Change
+from rotator.wiring import SystemClock
 from tests.unit.cli.conftest import Rig
 
 
@@ -66,3 +72,21 @@ def test_a_stop_needs_no_policies(rig: Rig) -> None:
     (rig.folder / "rotator.yaml").write_text("broken: [")
     assert rig.say("stop", "--reason", "keys die").code == 0
     assert rig.say("resume", "--all").code == 0
+
+
+def test_a_stop_names_who_is_locked_out_by_it(rig: Rig) -> None:
+    """A secret whose key died before it had another one gets none while everything is stopped."""
+    assert "locked out" not in rig.say("stop", "--reason", "a look").out
+    rig.say("resume", "--all")
+    rig.say("run-now", "orders", "--reason", "new", "--yes")
+    ledger = open_ledger(f"sqlite:///{rig.folder}/l.db", SystemClock())
+    state = next(state for state, _ in ledger.secrets() if state.policy == "orders")
+    claim = ledger.claim(state.id, "a test", timedelta(minutes=1))
+    assert claim is not None
+    assert state.current is not None
+    ledger.commit(claim, Change(replace(state, current=replace(state.current, contained=True))))
+    ledger.release(claim, None)
+    ledger.close()
+    said = rig.say("stop", "--reason", "keys die").out
+    assert "whoever reads them is locked out: orders\n" in said
+    assert rig.say("stop", "--reason", "keys die", "--json").json()["locked_out"] == ["orders"]
