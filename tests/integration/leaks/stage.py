@@ -61,11 +61,13 @@ class Stage:
     tails: Sequence[str] = tuple(TAILS)
     heard: list[tuple[str, Request]] = field(default_factory=list)
     hook: Ingest = field(default_factory=Ingest)  # what is behind the channels of alarms
+    desk: Ingest = field(default_factory=Ingest)  # whoever uses the secrets, where it takes what it is told
     servers: dict[str, lab.LocalProvider] = field(default_factory=dict)
     given: dict[str, str] = field(default_factory=dict)  # canaries of which the test is the author
     done: list[Done] = field(default_factory=list)
     hostility: list[Hostility] = field(default_factory=list)
     _policies: list[dict[str, Any]] = field(default_factory=list)
+    _sections: dict[str, dict[str, Any]] = field(default_factory=dict)  # of consumers
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -79,6 +81,7 @@ class Stage:
             )
             self._furnish(made)
             self._channels(made)
+            self._consumers(made)
             self._write()
             self._stack = made.pop_all()
         return self
@@ -179,6 +182,22 @@ class Stage:
             )
         deaf.status, deaf.answer = 403, " ".join(self.given.values()).encode()
 
+    def _consumers(self, made: ExitStack) -> None:
+        """One that takes what it is told, and two that repeat every secret there is and refuse it."""
+        self.desk, deaf = made.enter_context(ingest()), made.enter_context(ingest())
+        self._sections = {"bus": {"type": "eventbridge", "region": "eu-west-1", "bus": "keys"}}
+        self._sections["bus"]["endpoint_url"] = f"http://127.0.0.1:{deaf.port}"
+        for name, port in (("takes", self.desk.port), ("repeats", deaf.port)):
+            key = self._canary(f"signing key of consumer {name}", secrets.token_urlsafe(30))
+            self.stores.put("aws", f"signing/{name}", {"signing_key": key})
+            signing = {"store": "aws", "secret": f"signing/{name}"}
+            url = f"http://127.0.0.1:{port}/told"
+            self._sections[name] = {"type": "webhook", "url": url, "signing": signing}
+        for policy in self._policies:
+            if "from" not in policy:
+                policy |= {"consumers": list(self._sections), "when_not_told": "go-on"}
+        deaf.status, deaf.answer = 403, " ".join(self.given.values()).encode()
+
     # --- the policy file ---------------------------------------------------------------------------------
 
     def _write(self) -> None:
@@ -216,6 +235,7 @@ class Stage:
         document = {
             "version": 1,
             "notify": notify,
+            "consumers": self._sections,
             "stores": sections,
             "providers": providers,
             "defaults": {"grace": "2s"},

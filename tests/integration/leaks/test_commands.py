@@ -36,13 +36,16 @@ def test_no_secret_is_anywhere(tmp_path: Path) -> None:
     with ingest() as sentry, Stage(tmp_path, sentry, SEED) as stage:
         places = worked(stage)
         places |= asked(stage)
-        places |= envelopes(sentry) | messages(stage.hook) | told(stage)
+        places |= envelopes(sentry) | messages(stage.hook) | news(stage.desk) | told(stage)
         every = list(stage.canaries())
         hits = Search(every).hits(places) + misdirected(stage, every)
         assert not hits, f"seed {SEED}: {hits}"
         assert stage.struck > 40
         assert len(sentry.items("event")) > 5
         assert len(stage.hook.raw) > 2
+        assert stage.desk.raw
+        assert stage.logged("daemon", b"consumer bus could not be told yet")
+        assert stage.logged("daemon", b"consumer repeats was not told")
         assert loud_libraries(stage) >= {"httpcore", "urllib3", "botocore", "sqlalchemy"}
         assert not any(b"this is a fault in rotator" in done.err for done in stage.done)
 
@@ -243,6 +246,12 @@ def envelopes(sentry: Ingest) -> dict[str, bytes]:
 def messages(hook: Ingest) -> dict[str, bytes]:
     """What a channel of alarms was sent; its own credentials are in the header that is for them."""
     return {f"message {number}": body for number, body in enumerate(hook.raw)}
+
+
+def news(desk: Ingest) -> dict[str, bytes]:
+    """What a consumer was told, whole: the key that signs it is in none of it."""
+    whole = zip(desk.raw, desk.headers, strict=True)
+    return {f"news {number}": body + json.dumps(head).encode() for number, (body, head) in enumerate(whole)}
 
 
 def misdirected(stage: Stage, every: list[Canary]) -> list[Hit]:
