@@ -20,7 +20,6 @@ from rotator.model import Again, Back, Debt, Ended, Event, Level, Order, Phase, 
 from rotator.owing import events_of, identify
 from rotator.righting import put_right
 
-NO_GRACE = timedelta(0)
 _SOON = timedelta(minutes=1)  # after a passing error of a first look or a rehearsal
 _LAST = timedelta(seconds=10)  # an admin credential goes last: looked at again when others are done
 _UNKNOWN = timedelta(
@@ -54,7 +53,7 @@ def _once(desk: Desk, policy: Policy | None) -> list[Again | Ended]:
     answers = telling.advance(desk)
     orders, live = desk.orders(), desk.rotation()
     if live is None or live.back is None:  # which key leaked is told once it is known which one serves
-        orders = _hurried(desk, orders)
+        orders = _hurried(desk, orders, live)
     if policy is not None:
         orders = _not_drilled(desk, policy, orders)
     answers += [_pay(desk, debt, orders) for debt in desk.debts() if not _comes_back(debt, live)]
@@ -120,25 +119,28 @@ def acquainted(desk: Desk, policy: Policy | None) -> None:
 # --- debts -----------------------------------------------------------------------------------------------
 
 
-def _hurried(desk: Desk, orders: Mapping[str, Order]) -> Mapping[str, Order]:
-    """An order about a leaked key that is out of service ends that key's grace, and rotates nothing."""
+def _hurried(desk: Desk, orders: Mapping[str, Order], live: Rotation | None) -> Mapping[str, Order]:
+    """An order ends the grace of what it is about and is out of service; about nothing else it rotates
+    nothing.
+    """
     run = orders.get("run")
-    debts = containing.hurried(desk, run) if run is not None else None
-    if run is None or debts is None:
+    found = containing.hurried(desk, run, live) if run is not None else None
+    if run is None or found is None or not (found.all or found.debts):
         return orders
+    why = "it leaked, and " if run.leaked_versions else ""
     told = [
-        desk.event("hurried", f"it leaked, and {run.by} ended its grace: {run.reason}", debt=debt)
-        for debt in debts
+        desk.event("hurried", f"{why}{run.by} ended its grace: {run.reason}", debt=debt)
+        for debt in found.debts
     ]
-    desk.write(debts=debts, events=told, orders_done=[run])
-    return {kind: order for kind, order in orders.items() if kind != "run"}
+    desk.write(debts=found.debts, events=told, orders_done=[run] if found.all else [])
+    return {kind: order for kind, order in orders.items() if kind != "run"} if found.all else orders
 
 
 def _pay(desk: Desk, debt: Debt, orders: Mapping[str, Order]) -> Again | Ended:
-    """Advance one debt; a person who asked for no grace ends the grace of older keys as well."""
+    """Advance one debt; a person who asked for less grace gives older keys no more than that."""
     run = orders.get("run")
-    if run is not None and run.grace == NO_GRACE != debt.grace and debt.reason.of_service:
-        debt = containing.hurry(debt, desk)
+    if run is not None and run.grace is not None and run.grace < debt.grace and debt.reason.of_service:
+        debt = containing.hurry(debt, desk, run.grace)
         desk.write(debts=[debt])
     return revocation.advance(desk, debt)
 
@@ -185,11 +187,13 @@ def _joined(desk: Desk, live: Rotation, run: Order) -> Rotation | Again | Ended:
 
     Where it cannot be told now which key leaked the order stands, and the rotation goes on.
     """
-    if containing.is_candidate(live, run):
+    why = containing.unwanted(live, run)
+    if why is not None:
         if containing.may_be_given_up(live):
             leaving = replace(live, urgent=True, grace=_grace(live, run))
-            setbacks.give_up(desk, leaving, "leaked", f"its key leaked: {run.reason}")
-            desk.write(orders_done=[run])
+            setbacks.give_up(desk, leaving, "leaked", f"{why}: {run.reason}")
+            if containing.is_all(live, run):
+                desk.write(orders_done=[run])
             return Ended()
         return _on_without(desk, live)
     try:

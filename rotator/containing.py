@@ -65,7 +65,7 @@ def owed(desk: Desk, policy: Policy, run: Order, live: Rotation | None = None) -
     """
     traits = desk.provider(policy).traits
     contains = run.contain and traits.revokes
-    if traits.expires or not (contains or run.leaked):
+    if traits.expires or not (contains or _serving(desk, run)):
         return NOTHING_OWED
     promoting = live is not None and live.phase is Phase.PROMOTING
     key = live.old if live is not None and promoting else _in_service(desk, policy)
@@ -113,35 +113,92 @@ def _in_service(desk: Desk, policy: Policy) -> CurrentKey | None:
     return identify(desk, policy, onto, keys_listed(desk, policy))
 
 
-def is_candidate(live: Rotation, run: Order) -> bool:
-    """Whether the key that leaked is the one that is about to come into service."""
-    return run.leaked is not None and run.leaked in (live.attempt.version, live.attempt.push)
+def unwanted(live: Rotation, run: Order) -> str | None:
+    """Why the key that is about to come into service is one that an order ends; None: it is not."""
+    if not {live.attempt.version, live.attempt.push}.isdisjoint(run.leaked_versions):
+        return "its key leaked"
+    issued = live.attempt.issued_at
+    if run.issued_before is not None and issued is not None and issued < run.issued_before:
+        return f"its key was issued before {run.issued_before:%Y-%m-%d %H:%M:%S} UTC"
+    return None
+
+
+def is_all(live: Rotation, run: Order) -> bool:
+    """Whether an order is about the key alone that is about to come into service, which leaked."""
+    left = set(run.leaked_versions) - {live.attempt.version, live.attempt.push}
+    return run.issued_before is None and not left
 
 
 def may_be_given_up(live: Rotation) -> bool:
-    """Whether a candidate that leaked never comes into service; else it is replaced once it did."""
+    """Whether a candidate that an order ends never comes into service; else it is replaced once it did."""
     return live.phase in _STAGED and live.attempt.promoted_at is None
 
 
-def hurried(desk: Desk, run: Order) -> list[Debt] | None:
-    """Where the key that leaked is out of service by now: its open debt, without grace; nothing where it is
-    dead. None where it is in service, or on its way there.
+@dataclass(frozen=True, slots=True)
+class Hurried:
+    """What an order is about that is out of service: its debts without their grace, but for those that had
+    none; ``all``: nothing is to be rotated, since it is about nothing else.
     """
-    if run.leaked is None:
-        return None
-    every = desk.world.ledger.debts(desk.state.id, ended=True)
-    named = [debt for debt in every if debt.version == run.leaked and not in_service(desk, debt)]
-    debt = next((debt for debt in named if not debt.phase.ended), None)
-    if debt is None:
-        return [] if any(debt.phase in _OVER for debt in named) else None
+
+    debts: tuple[Debt, ...] = ()
+    all: bool = False
+
+
+def hurried(desk: Desk, run: Order, live: Rotation | None) -> Hurried:
+    """The keys of an order that are out of service by now: those that leaked, or, where the key in service is
+    young enough, those before it.
+    """
+    if run.leaked_versions:
+        out = _out_of_service(desk, run)
+        debts = tuple(_as_leaked(desk, debt) for debt in out if not _hurries(debt))
+        return Hurried(debts, {debt.version for debt in out} >= set(run.leaked_versions))
+    if (live is not None and not live.drill) or not _young(desk, run):
+        return Hurried()
+    old = (debt for debt in desk.debts() if debt.reason.of_service and not in_service(desk, debt))
+    return Hurried(tuple(hurry(debt, desk, run.grace) for debt in old if _longer(debt, run.grace)), all=True)
+
+
+def _hurries(debt: Debt) -> bool:
+    """Whether a debt is over, or as a leaked key's is that is out of service."""
+    known = debt.reason is not DebtReason.REPLACED and debt.urgent and not debt.grace
+    return known or debt.phase.ended
+
+
+def _as_leaked(desk: Desk, debt: Debt) -> Debt:
     reason = DebtReason.LEAKED if debt.reason.of_service else debt.reason
-    return [hurry(replace(debt, reason=reason), desk)]
+    return hurry(replace(debt, reason=reason), desk)
 
 
-def hurry(debt: Debt, desk: Desk) -> Debt:
-    """A debt without grace; one whose grace has not begun waits for its replicas all the same."""
-    not_before = desk.now() if debt.not_before else None
-    return replace(debt, urgent=True, grace=timedelta(0), not_before=not_before, look_at=None)
+def _longer(debt: Debt, grace: timedelta | None) -> bool:
+    return grace is not None and debt.grace > grace
+
+
+def _young(desk: Desk, run: Order) -> bool:
+    """Whether the key in service was issued when an order says, or later."""
+    current, before = desk.state.current, run.issued_before
+    return current is not None and before is not None and (current.issued_at or current.since) >= before
+
+
+def _out_of_service(desk: Desk, run: Order) -> list[Debt]:
+    """The debts of an order's leaked keys that are not in service, nor on their way there."""
+    every = desk.world.ledger.debts(desk.state.id, ended=True)
+    named = [debt for debt in every if debt.version in run.leaked_versions and not in_service(desk, debt)]
+    return [debt for debt in named if not debt.phase.ended or debt.phase in _OVER]
+
+
+def _serving(desk: Desk, run: Order) -> bool:
+    """Whether a key that leaked may be in service: it is among none that are out of it."""
+    if not run.leaked_versions:
+        return False
+    return not {debt.version for debt in _out_of_service(desk, run)} >= set(run.leaked_versions)
+
+
+def hurry(debt: Debt, desk: Desk, grace: timedelta | None = None) -> Debt:
+    """A debt with less grace, or none; one whose grace has not begun waits for its replicas all the same."""
+    now, least = desk.now(), grace or timedelta(0)
+    sooner = max(now, debt.not_before - (debt.grace - least)) if debt.not_before and least else now
+    not_before = sooner if debt.not_before else None
+    return replace(debt, urgent=True, grace=least, not_before=not_before, look_at=None)
 
 
 # --- what waits for what ---------------------------------------------------------------------------------

@@ -370,6 +370,7 @@ class CurrentKey:
     made_with: str | None = None  # the version of the parent secret that a token was minted with
     made_from: str | None = None  # that secret; None where it was not noted: the one of its policy
     contained: bool = False  # proven dead though the secret holds it: nothing is owed for it any more
+    issued_at: datetime | None = None  # when issue was sent; None: not by us, or it was not noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -604,6 +605,7 @@ class Debt:
     token: str | None = None  # of the attempt that made the key: its slot
     version: str | None = None  # where its value may be read
     served: datetime | None = None  # when it came into service; None: it never did
+    issued_at: datetime | None = None  # when issue was sent; None: not by us, or it was not noted
     grace: timedelta = timedelta(0)
     expires_at: datetime | None = None  # a short-lived key dies by itself
     not_before: datetime | None = None  # None until every replica shows the new version, and who must is told
@@ -666,8 +668,8 @@ class Order:
     path), ``pause`` (until ``until``), or ``renew``: a token whose parent credential was replaced. ``stop``
     is given to EVERYBODY, and ends by ``until`` or never.
 
-    ``leaked`` names the version that holds a key which others know, ``leaked_fields`` what of it they know.
-    ``contain``: the key in service dies before another one is issued.
+    ``leaked_versions`` are those that hold keys which others know, ``leaked_fields`` what of them they know.
+    ``contain``: the key in service dies before another one is issued. ``issued_before``: a younger key stays.
     """
 
     kind: str
@@ -677,14 +679,15 @@ class Order:
     grace: timedelta | None = None  # of run and rollback: instead of the policy's
     until: datetime | None = None  # of pause and stop; of rollback: of the pause after it
     new_only: bool = False  # of pause: it holds new keys; consumers are told, and debts are paid
-    leaked: str | None = None  # of run
+    leaked_versions: tuple[str, ...] = ()  # of run
     leaked_fields: tuple[str, ...] = ()  # of run
     contain: bool = False  # of run
+    issued_before: datetime | None = None  # of run
 
     @property
     def owes(self) -> bool:
         """Whether the key in service is owed at once, before there is another one."""
-        return self.contain or self.leaked is not None
+        return self.contain or bool(self.leaked_versions)
 
 
 EVERYBODY = "*"  # in place of a secret: an order to all of them

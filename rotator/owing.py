@@ -51,7 +51,8 @@ def identify(desk: Desk, policy: Policy, onto: Stored, listed: Iterable[KeyRecor
     key_id = onto.credential.get(traits.id_field)
     for debt in desk.debts():
         if key_id is not None and debt.key_id == key_id and debt.provenance is not Provenance.UNKNOWN:
-            return CurrentKey(onto.version, key_id, debt.provenance, desk.now(), debt.token)
+            now, issued = desk.now(), debt.issued_at
+            return CurrentKey(onto.version, key_id, debt.provenance, now, debt.token, issued_at=issued)
     return _told_by_others(desk, policy, onto, key_id, listed)
 
 
@@ -150,6 +151,7 @@ def owe(
         reason=reason,
         version=key.version or debt.version,
         served=key.since if reason.of_service else None,
+        issued_at=key.issued_at or debt.issued_at,
         expires_at=key.dead_by or key.expires_at,
         grace=grace,
         not_before=not_before,

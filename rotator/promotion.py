@@ -218,6 +218,7 @@ def _in_service(desk: Desk, rotation: Rotation, version: str, now: datetime) -> 
         dead_by=attempt.dead_by,
         made_with=attempt.made_with,
         made_from=attempt.made_from,
+        issued_at=attempt.issued_at,
     )
     return replace(
         desk.state,

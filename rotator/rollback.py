@@ -239,9 +239,16 @@ def returned(desk: Desk, state: SecretState, back: Back) -> SecretState:
     assert current is not None, "what was promoted is current"
     rotations = desk.world.ledger.rotations(state.id, MANY)
     made = next((one for one in rotations if one.back is None and one.attempt.token == debt.token), None)
+    back_again = replace(
+        current,
+        key_id=debt.key_id,
+        provenance=debt.provenance,
+        token=debt.token,
+        issued_at=debt.issued_at,
+    )
     return replace(
         state,
-        current=replace(current, key_id=debt.key_id, provenance=debt.provenance, token=debt.token),
+        current=back_again,
         rotated_at=debt.served or state.rotated_at,
         settings=settings_digest(made.policy) if made else None,
     )

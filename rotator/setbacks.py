@@ -258,6 +258,7 @@ def _abandoned(desk: Desk, rotation: Rotation, *, served: bool = False) -> list[
         attempt.token,
         expires_at=attempt.expires_at,
         dead_by=attempt.dead_by,
+        issued_at=attempt.issued_at,
     )
     if served:
         return list(replaced(desk, rotation, key, not_before=now + rotation.grace))

@@ -22,8 +22,8 @@ class Wish:
     """What a person wants rotated, and how; secrets by their id.
 
     In those of ``contain`` the key dies before another one is issued; those of ``refused`` are not begun, for
-    that reason; ``leaked`` names the version that holds the key which others know, ``leaked_fields`` what of
-    it.
+    that reason; ``leaked`` names the versions that hold keys which others know, ``leaked_fields`` what of
+    them. Keys that were issued at ``issued_before``, or later, stay.
     """
 
     policies: tuple[Policy, ...]
@@ -34,9 +34,10 @@ class Wish:
     revoke_first: bool = False
     contain: frozenset[str] = frozenset()
     refused: Mapping[str, Outcome] = field(default_factory=dict)
-    leaked: Mapping[str, str] = field(default_factory=dict)
+    leaked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     leaked_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     besides: tuple[str, ...] = ()  # what a person must see to beside them
+    issued_before: datetime | None = None
 
 
 def give(world: "Wiring", policy: Policy, wish: Wish) -> Outcome | None:
@@ -66,20 +67,35 @@ def give(world: "Wiring", policy: Policy, wish: Wish) -> Outcome | None:
 
 def _order(policy: Policy, wish: Wish, before: Order | None, by: str, now: datetime) -> Order:
     """The order for one secret. Where one was given ``before``, and not taken up yet, the harder of the two
-    counts; of two keys that leaked the one that was named last is meant.
+    counts.
     """
     secret = policy.target.id
-    grace = None if policy.renew is not None else wish.grace  # a token dies when it expires
-    leaked, fields = wish.leaked.get(secret), wish.leaked_fields.get(secret, ())
-    contain = secret in wish.contain
-    if before is not None and policy.renew is None:
-        both = [one for one in (before.grace, grace) if one is not None]
-        least = min([*both, policy.grace] if len(both) == 1 else both, default=None)
-        grace, contain = least, contain or before.contain
-        if leaked in (None, before.leaked):
-            leaked, fields = before.leaked, tuple(dict.fromkeys((*fields, *before.leaked_fields)))
-    return Order(
-        "run", by, wish.reason, now, grace=grace, leaked=leaked, leaked_fields=fields, contain=contain
+    order = Order(
+        "run",
+        by,
+        wish.reason,
+        now,
+        grace=None if policy.renew is not None else wish.grace,  # a token dies when it expires
+        leaked_versions=wish.leaked.get(secret, ()),
+        leaked_fields=wish.leaked_fields.get(secret, ()),
+        contain=secret in wish.contain,
+        issued_before=wish.issued_before,
+    )
+    return order if before is None or policy.renew is not None else _harder(order, before, policy)
+
+
+def _harder(order: Order, before: Order, policy: Policy) -> Order:
+    """An order that ends all that either of two ends, no later than either does."""
+    both = [one for one in (before.grace, order.grace) if one is not None]
+    least = min([*both, policy.grace] if len(both) == 1 else both, default=None)
+    ages = [one.issued_before for one in (order, before)]
+    return replace(
+        order,
+        grace=least,
+        leaked_versions=tuple(dict.fromkeys((*order.leaked_versions, *before.leaked_versions))),
+        leaked_fields=tuple(dict.fromkeys((*order.leaked_fields, *before.leaked_fields))),
+        contain=order.contain or before.contain,
+        issued_before=None if None in ages else max(age for age in ages if age),
     )
 
 

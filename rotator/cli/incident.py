@@ -7,7 +7,7 @@ import click
 
 from rotator.cli import output, session
 from rotator.cli.options import NotDone, Options, Wrong, json_option
-from rotator.cli.ordering import asked_of, final, look, reported
+from rotator.cli.ordering import final, look, reported
 from rotator.incident.coverage import Coverage
 from rotator.incident.page import page
 from rotator.incident.record import Incident, incidents
@@ -65,7 +65,7 @@ def _told(options: Options, ledger: Ledger, one: Incident) -> Report:
     known = [policy for policy in policies if policy is not None]
     stop = stop_of(ledger)
     outcomes = {
-        policy.name: final(look(ledger, policy, asked_of(one, policy.target.id)), stop) for policy in known
+        policy.name: final(look(ledger, policy, one.asks(policy.target.id)), stop) for policy in known
     }
     told = reported(ledger, one, known, outcomes)
     missing = [secret for secret in one.secrets if secret not in {policy.target.id for policy in known}]

@@ -7,7 +7,7 @@ printed tells anything of the value but where it is.
 import hmac
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
@@ -65,14 +65,14 @@ class Search:
     narrowed: bool = False  # some policies were left out, as a person chose
 
     @property
-    def versions(self) -> dict[str, str]:
-        """By secret that holds the key the version of it that counts most."""
-        return {one.secret: one.version for one in self.held}
+    def versions(self) -> dict[str, tuple[str, ...]]:
+        """By secret that holds the key its versions that do, the one that counts most first."""
+        return {one.secret: self._of(one.secret, lambda place: (place.version,)) for one in self.held}
 
     @property
     def fields(self) -> dict[str, tuple[str, ...]]:
         """By the same secret, which of its fields others know."""
-        return {one.secret: one.fields for one in self.held}
+        return {one.secret: self._of(one.secret, lambda place: place.fields) for one in self.held}
 
     @property
     def left(self) -> tuple[str, ...]:
@@ -82,13 +82,20 @@ class Search:
     @property
     def held(self) -> tuple[Place, ...]:
         """Where the key must still be replaced, or die: for each secret the place that counts most."""
-        living = [one for one in self.places if one.where in (Where.SERVICE, Where.PENDING, Where.GRACE)]
-        order = (Where.SERVICE, Where.PENDING, Where.GRACE)
-        ranked = sorted(living, key=lambda one: order.index(one.where))
         first: dict[str, Place] = {}
-        for one in ranked:
+        for one in self._living():
             first.setdefault(one.secret, one)
         return tuple(first.values())
+
+    def _living(self) -> list[Place]:
+        order = (Where.SERVICE, Where.PENDING, Where.GRACE)
+        living = (one for one in self.places if one.where in order)
+        return sorted(living, key=lambda one: order.index(one.where))
+
+    def _of(self, secret: str, told: Callable[[Place], Iterable[str]]) -> tuple[str, ...]:
+        """What is told of each place of a secret, each once."""
+        places = (one for one in self._living() if one.secret == secret)
+        return tuple(dict.fromkeys(each for place in places for each in told(place)))
 
     def in_service(self, secret: str) -> bool:
         """Whether a secret holds the key now."""

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -40,6 +40,7 @@ LOOK = 0.5  # seconds between passes
 _TELL = 5.0  # seconds between two times that people are told what waits for them
 GOES_ON = "Stopped between effects. The orders stand: the daemon, or the same command again, goes on."
 _ALL = 1_000  # rotations of one secret
+_FEW = 20  # of which the last one that brought a key, or failed to, is surely one
 
 
 def carry_out(options: Options, book: "Book", wish: Wish) -> tuple[Report, str]:
@@ -92,17 +93,11 @@ def _incident(world: "Wiring", wish: Wish) -> Incident:
     return incident
 
 
-def asked_of(incident: Incident, secret: str) -> Asked:
-    """What an incident asks of one secret."""
-    none = incident.grace is not None and not incident.grace
-    return Asked(at=incident.at, dead=none, leaked=incident.leaked.get(secret))
-
-
 def in_use_before(ledger: Ledger, policies: Sequence[Policy], incident: Incident) -> dict[str, Outcome]:
     """How those secrets stand, by id, that had a new key in use since an incident began."""
     by_id = {policy.target.id: policy for policy in policies}
     found = {
-        key: _outcome(ledger, by_id[key], known, asked_of(incident, key))
+        key: _outcome(ledger, by_id[key], known, incident.asks(key))
         for key, known in read_some(ledger, list(by_id)).items()
     }
     return {key: one for key, one in found.items() if one.key_id is not None}
@@ -217,7 +212,7 @@ class _Going:
         """How those under way stand, by the ledger: whoever carries them out."""
         self._seen = {}
         for key, known in read_some(self._world.ledger, list(self._since)).items():
-            found = _outcome(self._world.ledger, self._by_id[key], known, asked_of(self._incident, key))
+            found = _outcome(self._world.ledger, self._by_id[key], known, self._incident.asks(key))
             self._seen[key] = found
             if found.ended:
                 self._outcomes[key] = self._seen.pop(key)
@@ -227,12 +222,30 @@ class _Going:
         """Where a new key is in use since the incident began no other one is ordered, whatever the old one
         waits for.
         """
+        softer = self._softer()
         for key, found in in_use_before(self._world.ledger, self._wish.policies, self._incident).items():
             self._begun.add(key)
+            if key in softer:
+                harder = replace(self._wish, issued_before=softer[key])
+                refused = give(self._world, self._by_id[key], harder)
+                found = refused or replace(found, state=Coverage.WORKING)  # noqa: PLW2901 - as it is now
             if found.ended:
                 self._outcomes[key] = found
             else:
                 self._since[key] = self._world.clock.monotonic()
+
+    def _softer(self) -> dict[str, datetime]:
+        """By secret whose old key another order let live for longer than this one, when its new one was
+        issued: that one stays.
+        """
+        least, now, found = self._incident.grace, self._world.ledger.now(), {}
+        for key, known in read_some(self._world.ledger, list(self._by_id)).items():
+            new, asked = known.state.current, self._incident.asks(key)
+            ends = [debt for debt in known.debts if asked.ends(debt) and debt.not_before is not None]
+            late = [debt.grace for debt in ends if debt.not_before and debt.not_before > now]
+            if new is not None and least is not None and max(late, default=least) > least:
+                found[key] = new.issued_at or new.since
+        return found
 
     def _in_vain(self) -> bool:
         """Whether all that is left is under way at accounts that fail: their orders stand."""
@@ -248,7 +261,7 @@ class _Going:
             return self._outcomes[key]
         stop = stop_of(self._world.ledger)
         if key in self._since:
-            return final(look(self._world.ledger, policy, asked_of(self._incident, key)), stop)
+            return final(look(self._world.ledger, policy, self._incident.asks(key)), stop)
         first = f"{sentence(stop)} First: {GO_ON}; then " if stop else ""
         return Outcome(policy.name, Coverage.UNCOVERED, f"not begun: {first}give the same command again")
 
@@ -307,11 +320,10 @@ def look(ledger: Ledger, policy: Policy, asked: Asked) -> Outcome:
 def _outcome(ledger: Ledger, policy: Policy, known: Known, asked: Asked) -> Outcome:
     from rotator.submitting import NOT_TAKEN  # noqa: PLC0415 - the whole machine
 
-    last = next(
-        (one for one in ledger.rotations(policy.target.id) if one.error != NOT_TAKEN and not one.drill), None
-    )
+    every = ledger.rotations(policy.target.id, _ALL if asked.covered_at else _FEW)
+    rotations = [one for one in every if one.error != NOT_TAKEN and not one.drill]
     debts = ledger.debts(policy.target.id, ended=True)
-    return outcome(policy, known, last, debts, asked=asked, now=ledger.now())
+    return outcome(policy, known, rotations, debts, asked=asked, now=ledger.now())
 
 
 def final(one: Outcome, stop: Order | None = None) -> Outcome:

@@ -155,19 +155,19 @@ def _asked(options: Options, choice: Choice, how: _How, wait: timedelta, html: P
     _confirmed(planned.left, yes=how.yes)
     if not how.yes:
         containing.agreed(planned.contained)
-    came, why_ended = carry_out(options, book, _wish(planned, found, how, wait))
+    came, why_ended = carry_out(options, book, _wish(planned, found, choice, how, wait))
     code = show_report(came, why_ended, as_json=how.as_json)
     if html is not None:
         write_page(html, came)
     return code
 
 
-def _wish(planned: Forecast, found: Search, how: _How, wait: timedelta) -> Wish:
+def _wish(planned: Forecast, found: Search, choice: Choice, how: _How, wait: timedelta) -> Wish:
     return Wish(
         policies=planned.policies,
         reason=how.reason,
         grace=how.grace,
-        paused_too=how.yes,
+        paused_too=how.yes or how.leaked,  # a key that leaked is owed at once, whatever is paused
         wait=wait,
         revoke_first=how.revoke_first,
         contain=planned.contained.ids,
@@ -175,6 +175,7 @@ def _wish(planned: Forecast, found: Search, how: _How, wait: timedelta) -> Wish:
         leaked=found.versions,
         leaked_fields=found.fields,
         besides=found.left,
+        issued_before=choice.issued_before,
     )
 
 

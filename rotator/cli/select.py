@@ -121,11 +121,15 @@ def issued_before(
 
 
 def _older(known: Known | None, before: datetime) -> bool:
-    """Whether the key in service may be older, or one that was replaced and lives."""
-    issued = known.state.rotated_at if known else None
-    replaced = (debt for debt in known.debts if debt.reason.of_service) if known else ()
-    lives = any((debt.served or debt.since) < before for debt in replaced)
-    return issued is None or issued < before or lives
+    """Whether the key in service may be older, one that was replaced and lives, or one on its way there."""
+    if known is None or known.state.rotated_at is None:
+        return True
+    current, live = known.state.current, known.rotation
+    issued = [debt.issued_at or debt.served or debt.since for debt in known.debts if debt.reason.of_service]
+    issued.append((current.issued_at if current else None) or known.state.rotated_at)
+    if live is not None and live.attempt.issued_at is not None:
+        issued.append(live.attempt.issued_at)
+    return any(at < before for at in issued)
 
 
 def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:

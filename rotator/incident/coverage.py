@@ -41,31 +41,72 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What was ordered, and when by the ledger's clock. ``dead`` waits until the old keys are proven dead;
-    ``leaked`` is the version that held the key which leaked, where the order is about one.
+    ``leaked`` are the versions that held keys which leaked, where the order is about such; ``covered_at`` is
+    when all of it was covered: what came later is none of it.
     """
 
     at: datetime
     dead: bool
-    leaked: str | None = None
+    leaked: tuple[str, ...] = ()
+    covered_at: datetime | None = None
+
+    def ends(self, debt: Debt) -> bool:
+        """Whether a key had to die: it leaked, or was in service or in its grace when the order was given."""
+        if debt.phase is DebtPhase.VOID or (debt.ended_at is not None and debt.ended_at < self.at):
+            return False
+        return debt.version in self.leaked or (self._older(debt) and not self._later(debt.since))
+
+    def then(self, rotations: Iterable[Rotation], debts: Iterable[Debt]) -> Rotation | None:
+        """The rotation of an order that was covered, of these, the newest first; or a rollback since, if that
+        undid it: a key came into service again that had to die.
+        """
+        promoted = [one for one in rotations if one.phase is Phase.PROMOTED and one.ended_at is not None]
+        back = promoted[0].back if promoted else None
+        if back is not None and any(one.id == back.debt and self._older(one) for one in debts):
+            return promoted[0]
+        return next((one for one in promoted if one.ended_at and not self._later(one.ended_at)), None)
+
+    def _older(self, debt: Debt) -> bool:
+        """Whether a debt's key was in service, and is no younger than the order."""
+        born = debt.issued_at or debt.served
+        return debt.reason.of_service and (born is None or born <= self.at)
+
+    def _later(self, at: datetime) -> bool:
+        """Whether something came after all of it was covered."""
+        return self.covered_at is not None and at > self.covered_at
 
 
 def outcome(
     policy: Policy,
     known: Known,
-    last: Rotation | None,
+    rotations: Sequence[Rotation],
     debts: Sequence[Debt],
     *,
     asked: Asked,
     now: datetime,
 ) -> Outcome:
-    """How one order stands. ``last`` is the secret's newest rotation, ``debts`` all of its debts.
+    """How one order stands, or stood when it was covered. ``rotations`` of the secret, the newest first, and
+    ``debts``: all of its.
 
     Until there is a living key that comes first, whatever else there is to say.
     """
+    last = next(iter(rotations), None)
+    if asked.covered_at is not None:
+        last = asked.then(rotations, debts)
+        known = _calm(known, last)
     found = _stands(policy, known, last, debts, asked=asked, now=now)
     if found.key_id is None and locked_out(known.state, known.debts):
         return replace(found, why=f"the old key is dead, and no other is in service: {found.why}")
     return found
+
+
+def _calm(known: Known, last: Rotation | None) -> Known:
+    """What was known of a secret when its order was covered: whatever holds it now is none of that."""
+    key = known.state.current
+    if key is not None and last is not None:
+        key = replace(key, key_id=last.attempt.key_id)
+    state = replace(known.state, current=key, block=None, telling=None)
+    return Known(state, debts=known.debts)
 
 
 def _stands(
@@ -86,7 +127,7 @@ def _stands(
     if "run" in known.orders:
         return _queued(policy, known, now)
     none = _none_rotated(policy, known, last, debts, asked)
-    return none or _rotated(name, known, debts, asked, now)
+    return none or _rotated(name, known, [debt for debt in debts if asked.ends(debt)], asked, now)
 
 
 def met(live: Rotation) -> str:
@@ -98,9 +139,9 @@ def met(live: Rotation) -> str:
 def _hurried(known: Known, debts: Iterable[Debt], asked: Asked) -> bool:
     """Whether the order was about a leaked key that had been replaced before: nothing is rotated."""
     serving = known.state.current.version if known.state.current else None
-    if asked.leaked is None or asked.leaked == serving:
+    if not asked.leaked or serving in asked.leaked:
         return False
-    return any(one.reason is DebtReason.LEAKED and one.version == asked.leaked for one in debts)
+    return any(one.reason is DebtReason.LEAKED and one.version in asked.leaked for one in debts)
 
 
 def _none_rotated(
@@ -140,11 +181,10 @@ def _queued(policy: Policy, known: Known, now: datetime) -> Outcome:
     return Outcome(policy.name, Coverage.WORKING, "waiting for its turn")
 
 
-def _rotated(name: str, known: Known, debts: Iterable[Debt], asked: Asked, now: datetime) -> Outcome:
-    """A new key is in service: what became of the old ones."""
+def _rotated(name: str, known: Known, debts: Sequence[Debt], asked: Asked, now: datetime) -> Outcome:
+    """A new key is in service: what became of the ``debts`` of the old ones."""
     key_id = known.state.current.key_id if known.state.current else None
-    replaced = [debt for debt in debts if debt.reason.of_service]
-    left = [debt for debt in replaced if not debt.phase.ended]
+    left = [debt for debt in debts if not debt.phase.ended]
     waits = _untold(name, known, key_id)
     if waits is not None:
         return waits
@@ -158,12 +198,14 @@ def _rotated(name: str, known: Known, debts: Iterable[Debt], asked: Asked, now: 
             why = f"rotated, but key {debt.key_id} lives: {debt.block.reason} To do: {debt.block.todo}"
             return Outcome(name, Coverage.WAITING, why, key_id)
     if left and asked.dead:
-        return Outcome(name, Coverage.WORKING, f"new key in service, {_dying(left[0])}", key_id)
-    return Outcome(name, Coverage.ROTATED, _old_keys(replaced, left, asked, now), key_id)
+        return Outcome(name, Coverage.WORKING, f"new key in service, {_dying(left[0], now)}", key_id)
+    return Outcome(name, Coverage.ROTATED, _old_keys(debts, left, now), key_id)
 
 
-def _dying(debt: Debt) -> str:
-    """Who revokes an old key, and what was met."""
+def _dying(debt: Debt, now: datetime) -> str:
+    """Who revokes an old key, and what was met; or that another order lets it live."""
+    if debt.not_before is not None and debt.not_before > now:
+        return f"{debt.key_id} lives until {debt.not_before:%Y-%m-%d %H:%M}Z, as another order says"
     again = f", looking again: {clause(debt.why)}" if debt.why else ""
     if is_ours_to_revoke(debt.policy):
         return f"revoking {debt.key_id}{again}"
@@ -185,8 +227,8 @@ def _untold(name: str, known: Known, key_id: str | None) -> Outcome | None:
     return Outcome(name, Coverage.WORKING, f"new key in service, telling {names}{first}", key_id)
 
 
-def _old_keys(replaced: Sequence[Debt], left: Sequence[Debt], asked: Asked, now: datetime) -> str:
-    """What the keys that were replaced wait for, or how they ended."""
+def _old_keys(debts: Sequence[Debt], left: Sequence[Debt], now: datetime) -> str:
+    """What the keys that had to die wait for, those that are ``left`` of them, or how they ended."""
     if _tokens(left):
         return _old_tokens(left)
     if left:
@@ -194,12 +236,10 @@ def _old_keys(replaced: Sequence[Debt], left: Sequence[Debt], asked: Asked, now:
         if until is None:
             return "grace begins once every replica shows it"
         return _grace(until, now, by_person=not all(is_ours_to_revoke(debt.policy) for debt in left))
-    ended = [debt for debt in replaced if debt.ended_at is not None and debt.ended_at >= asked.at]
-    dead = [debt for debt in ended if debt.phase is not DebtPhase.VOID]
-    if not dead:
+    if not debts:
         return "no old key is left to end"
-    proven = all(debt.phase is DebtPhase.DEAD for debt in dead)
-    return f"old key {dead[-1].key_id} {'proven dead' if proven else 'declared dead, not proven'}"
+    proven = all(debt.phase is DebtPhase.DEAD for debt in debts)
+    return f"old key {debts[-1].key_id} {'proven dead' if proven else 'declared dead, not proven'}"
 
 
 def _tokens(left: Sequence[Debt]) -> bool:

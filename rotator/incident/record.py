@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from rotator.incident.coverage import Asked
 from rotator.interfaces import Ledger
 
 SAME = timedelta(days=1)  # for so long the same command means the same incident, unless all of it was covered
@@ -17,8 +18,8 @@ class Incident:
     """One order of a person over many secrets, by the ledger's clock.
 
     ``secrets`` are canonical ids in the order of the plan; ``grace`` is None for each policy's own;
-    ``ended_at`` is when all of it was covered. ``leaked`` is by secret the version that held the key, where
-    one did, and ``besides`` then what a person must see to beside them, as sentences.
+    ``ended_at`` is when all of it was covered. ``leaked`` is by secret the versions that held the key, where
+    some did, and ``besides`` then what a person must see to beside them, as sentences.
     """
 
     id: str
@@ -29,7 +30,7 @@ class Incident:
     grace: timedelta | None = None
     revoke_first: bool = False
     ended_at: datetime | None = None
-    leaked: Mapping[str, str] = field(default_factory=dict)
+    leaked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     besides: tuple[str, ...] = ()
 
     def means(self, other: "Incident") -> bool:
@@ -39,8 +40,18 @@ class Incident:
         mine = (self.reason, self.grace, self.revoke_first, bool(self.leaked))
         alike = mine == (other.reason, other.grace, other.revoke_first, bool(other.leaked))
         if self.leaked:
-            return alike and bool(self.leaked.items() & other.leaked.items())
+            return alike and not _places(self).isdisjoint(_places(other))
         return alike and not frozenset(self.secrets).isdisjoint(other.secrets)
+
+    def asks(self, secret: str) -> Asked:
+        """What it asks of one secret."""
+        none = self.grace is not None and not self.grace
+        return Asked(self.at, none, tuple(self.leaked.get(secret, ())), self.ended_at)
+
+
+def _places(one: Incident) -> set[tuple[str, str]]:
+    """Where its key was found, by secret and version."""
+    return {(secret, version) for secret, versions in one.leaked.items() for version in versions}
 
 
 def begin(ledger: Ledger, asked: Incident) -> Incident:
@@ -67,7 +78,10 @@ def covered_before(ledger: Ledger, asked: Incident) -> Incident | None:
 def _with(ledger: Ledger, known: Incident, asked: Incident) -> Incident:
     """The one that goes on, with the secrets that were added, and what a person must see to now."""
     secrets = tuple(dict.fromkeys((*known.secrets, *asked.secrets)))
-    leaked = {**asked.leaked, **known.leaked}
+    leaked = {
+        secret: tuple(dict.fromkeys((*known.leaked.get(secret, ()), *asked.leaked.get(secret, ()))))
+        for secret in (*known.leaked, *asked.leaked)
+    }
     now = replace(known, secrets=secrets, leaked=leaked, besides=asked.besides)
     if now != known and ledger.swap(f"{_PREFIX}{known.id}", _text(known), _text(now)):
         return now
@@ -128,6 +142,6 @@ def _read(text: str) -> Incident:
         grace=None if kept["grace"] is None else timedelta(seconds=kept["grace"]),
         revoke_first=kept["revoke_first"],
         ended_at=datetime.fromisoformat(kept["ended_at"]) if kept["ended_at"] else None,
-        leaked=kept.get("leaked", {}),
+        leaked={secret: tuple(versions) for secret, versions in kept.get("leaked", {}).items()},
         besides=tuple(kept.get("besides", ())),
     )

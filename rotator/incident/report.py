@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from rotator.audit.certificates import Certificate
 from rotator.incident.coverage import Coverage, Outcome
 from rotator.incident.record import Incident
-from rotator.model import Debt, DebtPhase, Phase, Policy, Rotation
+from rotator.model import Debt, Phase, Policy, Rotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,8 @@ def _line(incident: Incident, found: Found) -> Line:
     policy, outcome = found.policy, found.outcome
     rotation = _rotation(incident, found.rotations)
     began = rotation or _begun(incident, found.rotations)
-    debts = [debt for debt in found.debts if _of(incident, debt)]
+    asked = incident.asks(policy.target.id)
+    debts = [debt for debt in found.debts if asked.ends(debt)]
     contained_at = _contained_at(debts) if rotation is not None or debts else None
     ids = {debt.id for debt in debts}
     return Line(
@@ -137,7 +138,7 @@ def _rotation(incident: Incident, rotations: Sequence[Rotation]) -> Rotation | N
             if one.phase is Phase.PROMOTED
             and one.back is None
             and one.ended_at is not None
-            and one.ended_at >= incident.at
+            and incident.at <= one.ended_at <= (incident.ended_at or one.ended_at)
         ),
         None,
     )
@@ -145,14 +146,10 @@ def _rotation(incident: Incident, rotations: Sequence[Rotation]) -> Rotation | N
 
 def _begun(incident: Incident, rotations: Sequence[Rotation]) -> Rotation | None:
     """The newest one of this incident that brought no new key, or has not yet."""
+    until = incident.ended_at
     mine = (one for one in rotations if one.back is None and not one.drill)
+    mine = (one for one in mine if until is None or one.began_at <= until)
     return next((one for one in mine if one.ended_at is None or one.ended_at >= incident.at), None)
-
-
-def _of(incident: Incident, debt: Debt) -> bool:
-    """Whether a key had to die in this incident: it was in service when that began, or was in its grace."""
-    over = debt.ended_at is not None and debt.ended_at < incident.at
-    return debt.reason.of_service and not over and debt.phase is not DebtPhase.VOID
 
 
 def _contained_at(debts: Sequence[Debt]) -> datetime | None:

@@ -270,13 +270,34 @@ class Sim:
         *,
         leaked: str | None = None,
         contain: bool = False,
+        issued_before: datetime | None = None,
     ) -> None:
-        """A person asks to rotate now; ``leaked`` is a version, and with ``contain`` the key dies first."""
+        """A person asks to rotate now; ``leaked`` is a version, with ``contain`` the key dies first, and keys
+        that were issued at ``issued_before`` or later stay.
+        """
         now, grace = self.ledger_clock.now(), NOTHING if contain else grace
-        order = Order("run", "a person", "drill", now, grace=grace, leaked=leaked, contain=contain)
+        order = Order(
+            "run",
+            "a person",
+            "drill",
+            now,
+            grace=grace,
+            leaked_versions=(leaked,) if leaked else (),
+            contain=contain,
+            issued_before=issued_before,
+        )
         self.ledger.give(self.policies[name].target.id, order)
         told = facts.brief(leaked)
-        self.note("outside", Did.OUTSIDE, "run-now", name, grace=grace, leaked=told, contain=contain or None)
+        self.note(
+            "outside",
+            Did.OUTSIDE,
+            "run-now",
+            name,
+            grace=grace,
+            leaked=told,
+            contain=contain or None,
+            before=issued_before,
+        )
         self.baton.wake_idle()
 
     def roll_back(self, name: str, grace: timedelta | None = None) -> None:

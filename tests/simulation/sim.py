@@ -171,14 +171,30 @@ class Sim:
         return Worker(world, Book(policies=(self.policy,)), self.told, holder="sim", threads=1)
 
     def order(
-        self, grace: timedelta | None = None, *, leaked: str | None = None, contain: bool = False
+        self,
+        grace: timedelta | None = None,
+        *,
+        leaked: str | tuple[str, ...] | None = None,
+        contain: bool = False,
+        issued_before: datetime | None = None,
     ) -> None:
-        """A person asks to rotate now; a version holds a key that others know, or the key is to die first."""
+        """A person asks to rotate now; a version holds a key that others know, the key is to die first, or
+        younger ones stay.
+        """
         self.given += [grace] if grace is not None else []
         if contain:
             self.contained = self.store.value(SECRET).get("key_id")
         now = self.clock.now()
-        order = Order("run", "a person", "drill", now, grace=grace, leaked=leaked, contain=contain)
+        order = Order(
+            "run",
+            "a person",
+            "drill",
+            now,
+            grace=grace,
+            leaked_versions=(leaked,) if isinstance(leaked, str) else leaked or (),
+            contain=contain,
+            issued_before=issued_before,
+        )
         self.ledger.give(TARGET.id, order)
 
     def run(self, steps: int = 400) -> None:

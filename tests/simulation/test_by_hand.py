@@ -298,7 +298,7 @@ def test_the_account_is_known_from_the_first_submit_on(rig: Rig, known_from: str
 
 def test_a_leaked_key_of_a_person_is_owed_first_and_dies_without_grace(rig: Rig) -> None:
     """It is owed before there is another one; once there is, the person is at once asked to revoke it."""
-    leaked = Order("run", "a person", "leak", rig.clock.now(), grace=timedelta(0), leaked="p0")
+    leaked = Order("run", "a person", "leak", rig.clock.now(), grace=timedelta(0), leaked_versions=("p0",))
     rig.ledger.give(rig.parent.target.id, leaked)
     rig.until(timedelta(minutes=5))
     (debt,) = rig.ledger.debts(rig.parent.target.id)

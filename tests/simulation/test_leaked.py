@@ -135,6 +135,63 @@ def test_a_candidate_that_leaked_never_comes_into_service(sim: Sim) -> None:
     assert sim.store.value(SECRET)["key_id"] not in (first.key_id, sim.old.key_id)
 
 
+def test_of_two_leaked_keys_of_a_secret_both_die(sim: Sim) -> None:
+    """The one in service and the one on its way there: neither serves, both are dead without grace."""
+    sim.order()
+    until(sim, lambda: phase(sim) is Phase.STAGED)
+    rotation = sim.ledger.rotation(TARGET.id)
+    assert rotation is not None
+    sim.order(NONE, leaked=("v0", rotation.attempt.version or ""))
+    sim.run()
+    assert [sim.provider.keys[key].live for key in ("key-1", rotation.attempt.key_id or "")] == [False, False]
+    (old,) = [debt for debt in sim.ledger.debts(ended=True) if debt.key_id == "key-1"]
+    assert (old.reason, old.grace, old.phase) == (DebtReason.LEAKED, NONE, DebtPhase.DEAD)
+    assert sim.provider.keys[sim.store.value(SECRET)["key_id"]].live
+    assert sim.ledger.orders(TARGET.id) == {}
+
+
+@pytest.mark.parametrize("call", ["provider.issue", "store.stage", "provider.probe", "store.promote"])
+def test_what_was_issued_too_early_does_not_stay(sim: Sim, call: str) -> None:
+    """An order for all that was issued before a time replaces a key too that is on its way into service, or
+    comes into it meanwhile.
+    """
+
+    def ordered(_sim: Sim, name: str) -> None:
+        if name == call and sim.calls.count(call) == 1:
+            sim.clock.advance(timedelta(seconds=1))
+            sim.order(NONE, issued_before=sim.clock.now())
+
+    before = set(sim.provider.keys)
+    sim.order()
+    sim.outside = ordered
+    sim.run()
+    sim.ended_well()
+    first, second = (key for name, key in sim.provider.keys.items() if name not in before)
+    assert [sim.old.live, first.live, second.live] == [False, False, True]
+    assert sim.ledger.orders(TARGET.id) == {}
+
+
+@pytest.mark.parametrize("grace", [NONE, timedelta(seconds=30)])
+def test_a_younger_key_stays_and_the_older_one_lives_no_longer_than_is_said(
+    sim: Sim, grace: timedelta
+) -> None:
+    """A harder order after the rotation of a softer one issues nothing, and ends the old key's grace."""
+    sim.order()
+    until(sim, lambda: "promoted" in kinds(sim))
+    serving = sim.ledger.secret(TARGET.id)
+    assert serving is not None
+    assert serving.current is not None
+    sim.order(grace, issued_before=serving.current.issued_at)
+    sim.run()
+    sim.ended_well()
+    assert sim.calls.count("provider.issue") == 1
+    debt = only_debt(sim)
+    assert (debt.reason, debt.grace) == (DebtReason.REPLACED, grace)
+    assert debt.ended_at is not None
+    assert grace <= debt.ended_at - debt.since < GRACE
+    assert sim.ledger.orders(TARGET.id) == {}
+
+
 def test_a_leaked_key_in_its_grace_loses_it_and_nothing_is_rotated(sim: Sim) -> None:
     """The key in service is another one, and stays."""
     sim.order()

@@ -16,8 +16,11 @@ Event = Callable[[Sim, Random], None]
 
 
 def run_now(sim: Sim, rng: Random) -> None:
-    """A person wants a secret rotated, perhaps without grace."""
-    sim.order(_place(sim, rng), rng.choice((None, None, None, NOTHING, timedelta(minutes=10))))
+    """A person wants a secret rotated, perhaps without grace, or only what is older than a while."""
+    grace = rng.choice((None, None, None, NOTHING, timedelta(minutes=10)))
+    ago = rng.choice((None, None, None, timedelta(0), timedelta(minutes=5), HOUR))
+    before = None if ago is None else sim.ledger_clock.now() - ago
+    sim.order(_place(sim, rng), grace, issued_before=before)
 
 
 def leaked(sim: Sim, rng: Random) -> None:

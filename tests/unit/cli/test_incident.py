@@ -6,7 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from rotator import wiring
 from rotator.cli import giving
+from rotator.incident import record
+from rotator.incident.record import Incident
+from rotator.ledger import open_ledger
 from rotator.model import EVERYBODY, Order
 from tests.unit.cli.conftest import Rig
 
@@ -95,3 +99,42 @@ def test_of_two_peoples_orders_the_harder_one_counts(rig: Rig, monkeypatch: pyte
     said = rig.say("run-now", "quotes", "--revoke-now", "--reason", "second", "--yes")
     assert said.code == 0
     assert "proven dead" in said.out
+
+
+def begun_and_killed(rig: Rig, reason: str) -> str:
+    """An incident over ``quotes``, whose command was killed before it gave an order; its id."""
+    ledger = open_ledger(f"sqlite:///{rig.folder}/l.db", wiring.SystemClock())
+    secret = next(state.id for state, _ in ledger.secrets() if state.policy == "quotes")
+    asked = Incident("0123abcd", "ann", reason, ledger.now(), (secret,), grace=timedelta(0))
+    record.begin(ledger, asked)
+    ledger.close()
+    return asked.id
+
+
+def test_an_order_that_goes_on_ends_the_grace_that_a_softer_one_gave(rig: Rig) -> None:
+    """Somebody rotated the secret meanwhile: its key stays, the old one dies as the first order says."""
+    assert rig.say("run-now", "quotes", "--reason", "first", "--yes").code == 0
+    (first,) = rig.provider.keys("api")
+    begun_and_killed(rig, "breach")
+    assert rig.say("run-now", "quotes", "--reason", "routine", "--yes").code == 0
+    second = rig.read("prod/quotes")["key_id"]
+    said = rig.say("run-now", "quotes", "--reason", "breach", "--revoke-now", "--yes")
+    assert "Going on with incident 0123abcd" in said.err
+    assert said.code == 0, said.out
+    lives = [key.key_id for key in rig.provider.keys("api") if key.live]
+    assert first.key_id not in lives
+    assert lives == [second] == [rig.read("prod/quotes")["key_id"]]
+
+
+def test_what_was_covered_stays_covered(rig: Rig) -> None:
+    """Whatever is rotated later is no part of the incident: neither its keys, nor what holds it."""
+    rig.say("run-now", "quotes", "--reason", "first", "--yes")
+    order = ("run-now", "quotes", "--reason", "breach", "--revoke-now", "--yes", "--json")
+    (line,) = rig.say(*order).json()["policies"]
+    rig.say("run-now", "quotes", "--reason", "routine", "--yes")
+    said = rig.say("incident", "--list", "--json").json()["incidents"]
+    (breach,) = [one["id"] for one in said if one["reason"] == "breach"]
+    told = rig.say("incident", breach, "--json")
+    assert told.code == 0
+    (after,) = told.json()["policies"]
+    assert {**after, "certificates": []} == {**line, "certificates": []}

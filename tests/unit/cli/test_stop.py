@@ -3,9 +3,9 @@ from datetime import timedelta
 
 import pytest
 
+from rotator import wiring
 from rotator.ledger import open_ledger
 from rotator.model import Change
-from rotator.wiring import SystemClock
 from tests.unit.cli.conftest import Rig
 
 
@@ -79,7 +79,7 @@ def test_a_stop_names_who_is_locked_out_by_it(rig: Rig) -> None:
     assert "locked out" not in rig.say("stop", "--reason", "a look").out
     rig.say("resume", "--all")
     rig.say("run-now", "orders", "--reason", "new", "--yes")
-    ledger = open_ledger(f"sqlite:///{rig.folder}/l.db", SystemClock())
+    ledger = open_ledger(f"sqlite:///{rig.folder}/l.db", wiring.SystemClock())
     state = next(state for state, _ in ledger.secrets() if state.policy == "orders")
     claim = ledger.claim(state.id, "a test", timedelta(minutes=1))
     assert claim is not None

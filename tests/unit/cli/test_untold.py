@@ -23,7 +23,7 @@ def test_an_order_waits_for_who_is_still_to_be_told() -> None:
         (BLOCKED, Coverage.WAITING, "consumer desk was not told. To do: mend it"),
     ):
         told = known(POLICY, telling=Telling(NEWS, (one,)), debts=(debt(POLICY),))
-        found = outcome(POLICY, told, last, [debt(POLICY)], asked=ASKED, now=NOW)
+        found = outcome(POLICY, told, [last], [debt(POLICY)], asked=ASKED, now=NOW)
         assert (found.state, words in found.why) == (coverage, True)
 
 

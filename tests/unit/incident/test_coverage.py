@@ -55,7 +55,7 @@ def test_an_order_is_covered_once_its_grace_has_begun(
     given: Known, last: Rotation | None, debts: Sequence[Debt], expected: Coverage
 ) -> None:
     """A new key in service covers an order, unless nobody may revoke the old one."""
-    found = outcome(POLICY, given, last, debts, asked=Asked(BEFORE, dead=False), now=NOW)
+    found = outcome(POLICY, given, [last] if last else [], debts, asked=Asked(BEFORE, dead=False), now=NOW)
     assert found.state is expected
     assert found.why
 
@@ -63,8 +63,8 @@ def test_an_order_is_covered_once_its_grace_has_begun(
 def test_without_grace_an_order_is_covered_by_a_proof() -> None:
     """With --revoke-now an order is covered only once the old key is proven dead."""
     asked = Asked(BEFORE, dead=True)
-    going = outcome(POLICY, known(POLICY), PROMOTED, [debt(POLICY)], asked=asked, now=NOW)
-    done = outcome(POLICY, known(POLICY), PROMOTED, [DEAD], asked=asked, now=NOW)
+    going = outcome(POLICY, known(POLICY), [PROMOTED], [debt(POLICY)], asked=asked, now=NOW)
+    done = outcome(POLICY, known(POLICY), [PROMOTED], [DEAD], asked=asked, now=NOW)
     assert (going.state, done.state) == (Coverage.WORKING, Coverage.ROTATED)
     assert "proven dead" in done.why
 
@@ -73,13 +73,13 @@ def test_a_declared_death_is_not_called_proven() -> None:
     """A key that a person settled is said to be declared dead."""
     settled = replace(DEAD, phase=DebtPhase.SETTLED)
     asked = Asked(BEFORE, dead=True)
-    assert "not proven" in outcome(POLICY, known(POLICY), PROMOTED, [settled], asked=asked, now=NOW).why
+    assert "not proven" in outcome(POLICY, known(POLICY), [PROMOTED], [settled], asked=asked, now=NOW).why
 
 
 def test_a_secret_that_was_rolled_back_is_not_covered() -> None:
     """The key before is in service again, whatever was rotated in between."""
     back = replace(PROMOTED, back=Back("debt1", "ann", timedelta(days=1)))
-    found = outcome(POLICY, known(POLICY), back, [], asked=Asked(BEFORE, dead=False), now=NOW)
+    found = outcome(POLICY, known(POLICY), [back], [], asked=Asked(BEFORE, dead=False), now=NOW)
     assert (found.state, found.key_id) == (Coverage.UNCOVERED, None)
     assert "run-now orders" in found.why
 
@@ -87,17 +87,17 @@ def test_a_secret_that_was_rolled_back_is_not_covered() -> None:
 def test_a_leaked_key_of_another_order_covers_nothing() -> None:
     """Only where the key that this order is about serves no more there is nothing to rotate."""
     leaked = debt(POLICY, reason=DebtReason.LEAKED, version="v0")
-    given = (POLICY, known(POLICY), OLD, [leaked])
+    given = (POLICY, known(POLICY), [OLD], [leaked])
     assert outcome(*given, asked=Asked(BEFORE, dead=False), now=NOW).state is Coverage.UNCOVERED
-    serving = Asked(BEFORE, dead=False, leaked="v1")
+    serving = Asked(BEFORE, dead=False, leaked=("v1",))
     assert outcome(*given, asked=serving, now=NOW).state is Coverage.UNCOVERED
-    about = Asked(BEFORE, dead=False, leaked="v0")
+    about = Asked(BEFORE, dead=False, leaked=("v0",))
     assert outcome(*given, asked=about, now=NOW).state is Coverage.ROTATED
 
 
 def told(given: Known, last: Rotation | None, *debts: Debt, dead: bool = True) -> str:
     """What is said of an order."""
-    return outcome(POLICY, given, last, debts, asked=Asked(BEFORE, dead=dead), now=NOW).why
+    return outcome(POLICY, given, [last] if last else [], debts, asked=Asked(BEFORE, dead=dead), now=NOW).why
 
 
 def test_what_an_order_met_is_said_in_words() -> None:
@@ -105,7 +105,7 @@ def test_what_an_order_met_is_said_in_words() -> None:
     met: dict[str, Any] = {"error": "http-503", "why": "the server answered 503."}
     going = replace(known(POLICY), rotation=rotation(POLICY, Phase.PLANNED, **met))
     assert told(going, OLD) == "planned, looking again: the server answered 503"
-    lives = debt(POLICY, why="the server answered 500.")
+    lives = debt(POLICY, why="the server answered 500.", not_before=NOW)
     assert told(known(POLICY), PROMOTED, lives).endswith(
         "revoking key-0, looking again: the server answered 500"
     )
@@ -131,3 +131,30 @@ def test_what_was_not_begun_says_what_holds_its_provider() -> None:
     pause = ProviderBlock("p", "build", "provider-fails", "it fails there (http-503).", "see to it", "")
     assert "it fails there (http-503)" in told(replace(known(POLICY), provider_pause=pause), OLD)
     assert "the same command" in told(known(POLICY), OLD)
+
+
+def test_a_covered_order_is_not_judged_by_what_came_later() -> None:
+    """Later keys, orders and blocks are none of it; a rollback to a key that had to die undoes it."""
+    later = NOW + timedelta(hours=1)
+    asked = Asked(BEFORE, dead=True, covered_at=NOW)
+    busy = known(POLICY, block=BLOCK)
+    busy = replace(busy, rotation=rotation(POLICY, Phase.STAGED), orders=RUN)
+    after = replace(PROMOTED, id="rotation2", ended_at=later)
+    owed = debt(POLICY, id="debt2", since=later, served=NOW, key_id="key-1")
+    found = outcome(POLICY, busy, [after, PROMOTED], [DEAD, owed], asked=asked, now=later)
+    assert (found.state, found.key_id) == (Coverage.ROTATED, PROMOTED.attempt.key_id)
+    assert found.why == "old key key-0 proven dead"
+    back = replace(after, back=Back("debt1", "ann", timedelta(days=1)))
+    void = replace(DEAD, phase=DebtPhase.VOID)
+    undone = outcome(POLICY, known(POLICY), [back, PROMOTED], [void, owed], asked=asked, now=later)
+    assert undone.state is Coverage.UNCOVERED
+    assert "rolled back" in undone.why
+
+
+def test_the_keys_of_other_orders_need_not_die() -> None:
+    """What was issued since an order was given, and replaced again, is no key that it ends."""
+    lives = debt(POLICY, since=NOW, issued_at=NOW, served=NOW, grace=timedelta(days=1))
+    asked = Asked(BEFORE, dead=True)
+    assert outcome(POLICY, known(POLICY), [PROMOTED], [DEAD, lives], asked=asked, now=NOW).ended
+    older = replace(lives, issued_at=BEFORE - timedelta(minutes=1))
+    assert not outcome(POLICY, known(POLICY), [PROMOTED], [DEAD, older], asked=asked, now=NOW).ended

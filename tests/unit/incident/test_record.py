@@ -74,12 +74,12 @@ def test_one_that_is_covered_is_remembered_for_a_day(ledger: Ledger, clock: Manu
 
 def test_fewer_secrets_hold_a_leaked_key_when_the_command_is_given_again(ledger: Ledger) -> None:
     """It is the same incident, with what a person must see to now."""
-    first = begin(ledger, asked(ledger, "1", leaked={"a": "v1"}, besides=("not looked at: a",)))
-    again = begin(ledger, asked(ledger, "2", leaked={"a": "v1"}, secrets=("a",)))
+    first = begin(ledger, asked(ledger, "1", leaked={"a": ("v1",)}, besides=("not looked at: a",)))
+    again = begin(ledger, asked(ledger, "2", leaked={"a": ("v1",)}, secrets=("a",)))
     assert (again.id, again.secrets, again.besides) == (first.id, first.secrets, ())
-    token = {"a": "v1", "token": "t2"}  # holds a part of it, and was renewed since
+    token = {"a": ("v1",), "token": ("t2",)}  # holds a part of it, and was renewed since
     assert begin(ledger, asked(ledger, "3", leaked=token, secrets=("a", "token"))).id == first.id
-    assert begin(ledger, asked(ledger, "4", leaked={"c": "v1"}, secrets=("c",))).id == "4"
+    assert begin(ledger, asked(ledger, "4", leaked={"c": ("v1",)}, secrets=("c",))).id == "4"
 
 
 def test_an_incident_of_another_day_is_another_one(ledger: Ledger, clock: ManualClock) -> None:
@@ -100,5 +100,5 @@ def test_an_incident_that_is_not_covered_keeps_its_secrets(ledger: Ledger, clock
 
 def test_another_leaked_key_is_another_incident(ledger: Ledger) -> None:
     """Though it is in the same secret, and the reason is the same."""
-    begin(ledger, asked(ledger, "1", leaked={"a": "v1"}))
-    assert begin(ledger, asked(ledger, "2", leaked={"a": "v2"})).id == "2"
+    begin(ledger, asked(ledger, "1", leaked={"a": ("v1",)}))
+    assert begin(ledger, asked(ledger, "2", leaked={"a": ("v2",)})).id == "2"
