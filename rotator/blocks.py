@@ -128,6 +128,10 @@ class Failing:
         }
         return Failing(kind, {**lately, secret: now}, self.pause)
 
+    def failed_since(self, since: datetime) -> bool:
+        """Whether a secret has failed since then."""
+        return any(at >= since for at in self.secrets.values())
+
 
 BLOCK = Codec("block", TypeAdapter(Kept))
 FAILING = Codec("failures", TypeAdapter(Failing))

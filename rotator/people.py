@@ -350,10 +350,16 @@ def provider_blocks(facts: Mapping[str, str]) -> dict[str, ProviderBlock]:
     }
 
 
-def provider_pauses(facts: Mapping[str, str]) -> dict[str, ProviderBlock]:
-    """The pauses of providers that fail, by principal, from the facts under ``failing:``."""
-    kept = {key: FAILING.decode(text).pause for key, text in facts.items()}
-    return {key.removeprefix("failing:"): _provider_block(key, pause) for key, pause in kept.items() if pause}
+def provider_pauses(facts: Mapping[str, str], since: datetime | None = None) -> dict[str, ProviderBlock]:
+    """The pauses of providers that fail, by principal, from the facts under ``failing:``; only of those where
+    a secret has failed ``since``.
+    """
+    kept = {key: FAILING.decode(text) for key, text in facts.items()}
+    return {
+        key.removeprefix("failing:"): _provider_block(key, one.pause)
+        for key, one in kept.items()
+        if one.pause and (since is None or one.failed_since(since))
+    }
 
 
 def _provider_block(key: str, kept: Kept) -> ProviderBlock:

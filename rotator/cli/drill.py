@@ -134,7 +134,7 @@ def _carried_out(options: Options, book: "Book", chosen: Sequence[Policy], wait:
                 ):
                     worker.run_pass(only=only)
                     world.clock.sleep(LOOK)
-                    found = [look(ledger, one, order, can_be_held=one.name in can) for one in chosen]
+                    found = [look(ledger, one, can_be_held=one.name in can) for one in chosen]
                     lines.show(found)
                 stopped = world.stopping()
         finally:
@@ -158,8 +158,10 @@ def _can_be_held(world: "Wiring", policy: Policy) -> bool:
     return drilling.not_drillable(world.provider(policy.provider).traits, policy) is None
 
 
-def look(ledger: Ledger, policy: Policy, order: Order, *, can_be_held: bool = True) -> Drilled:
-    """How a drill stands, by the ledger: whoever holds it."""
+def look(ledger: Ledger, policy: Policy, *, can_be_held: bool = True) -> Drilled:
+    """How a drill that was ordered stands, by the ledger: whoever holds it. Once the order was taken up it is
+    the one that is under way, else the last one; an order that came while one was held has joined that.
+    """
     known = read_one(ledger, policy.target.id)
     assert known is not None, "the worker has enrolled it"
     name, last = policy.name, known.state.drill
@@ -169,7 +171,7 @@ def look(ledger: Ledger, policy: Policy, order: Order, *, can_be_held: bool = Tr
             return Drilled(name, Stands.NOT_DONE, f"paused by {known.orders['pause'].by}")
         stuck = _stuck(known) if can_be_held else None
         return stuck or Drilled(name, Stands.UNDER_WAY, "waiting for its turn")
-    if last is None or last.at < order.at:
+    if last is None or (known.rotation is not None and known.rotation.drill):
         return Drilled(name, Stands.UNDER_WAY, "issuing and verifying a key")
     if last.ok is False:
         return Drilled(name, Stands.FAILED, last.why)

@@ -147,6 +147,7 @@ class _Going:
         self._worker = worker
         self._wish = wish
         self._incident = incident
+        self._from = world.ledger.now()
         self._members = everybody(wish.policies)
         self._by_id = {policy.target.id: policy for policy in wish.policies}
         self._outcomes: dict[str, Outcome] = {}  # by secret, of those that ended
@@ -177,7 +178,7 @@ class _Going:
 
     def _order(self) -> None:
         """Give the next orders."""
-        blocked, paused = self._blocked(), paused_providers(self._world.ledger)
+        blocked, paused = self._blocked(), self._paused()
         wish, standing = self._wish, self._standing({**blocked, **paused})
         now = turn(self._members, standing, few=not wish.revoke_first, at_once=bool(wish.leaked))
         for policy in now.orders:
@@ -199,6 +200,10 @@ class _Going:
         found = blocked_providers(self._world.ledger)
         return {account: block for account, block in found.items() if account in met}
 
+    def _paused(self) -> Mapping[str, ProviderBlock]:
+        """The accounts that fail: not by what was met before, since a person's order has them tried."""
+        return paused_providers(self._world.ledger, self._from)
+
     def _standing(self, failing: Mapping[str, object]) -> Standing:
         now = self._world.clock.monotonic()
         known = {**self._seen, **self._outcomes}
@@ -206,7 +211,8 @@ class _Going:
         waits = self._since.keys() - in_use  # an old key that will not die holds up no other secret
         under_way = {key: timedelta(seconds=now - self._since[key]) for key in waits}
         missed = self._outcomes.keys() - in_use
-        return Standing(in_use, missed, under_way, failing, missed & self._begun)
+        failed = missed & self._begun
+        return Standing(in_use, missed, under_way, failing, failed, failed & self._wish.contain)
 
     def _look(self) -> None:
         """How those under way stand, by the ledger: whoever carries them out."""
@@ -249,7 +255,7 @@ class _Going:
 
     def _in_vain(self) -> bool:
         """Whether all that is left is under way at accounts that fail: their orders stand."""
-        failing, now = paused_providers(self._world.ledger), self._world.clock.monotonic()
+        failing, now = self._paused(), self._world.clock.monotonic()
         left = [one for one in self._members if one.id not in self._outcomes]
         tried = now - STUCK.total_seconds()
         return all(one.account in failing and self._since.get(one.id, now) <= tried for one in left)

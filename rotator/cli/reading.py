@@ -5,6 +5,7 @@ before rotations and debts last: what moved meanwhile is seen twice at worst, ne
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from rotator.interfaces import Ledger
 from rotator.model import Debt, Order, Rotation, SecretState
@@ -74,6 +75,8 @@ def blocked_providers(ledger: Ledger) -> Mapping[str, ProviderBlock]:
     return provider_blocks(ledger.facts("block:"))
 
 
-def paused_providers(ledger: Ledger) -> Mapping[str, ProviderBlock]:
-    """The providers that fail, where no scheduled rotation begins, by principal."""
-    return provider_pauses(ledger.facts("failing:"))
+def paused_providers(ledger: Ledger, since: datetime | None = None) -> Mapping[str, ProviderBlock]:
+    """The providers that fail, where no scheduled rotation begins, by principal; those where a secret has
+    failed ``since``.
+    """
+    return provider_pauses(ledger.facts("failing:"), since)

@@ -43,7 +43,8 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How an incident stands: secrets whose new key is in use, that ended otherwise, that are under way, with
-    how long ago they were ordered; the accounts that fail; and what was begun and ended without a new key.
+    how long ago they were ordered; the accounts that fail; what was begun and ended without a new key, and of
+    that, in what the old key was to die first.
     """
 
     in_use: Collection[str] = ()
@@ -51,6 +52,7 @@ class Standing:
     under_way: Mapping[str, timedelta] = field(default_factory=dict)
     failing: Collection[str] = ()
     failed: Collection[str] = ()
+    lost: Collection[str] = ()
 
     @property
     def ended(self) -> set[str]:
@@ -120,14 +122,14 @@ def turn(everybody: Sequence[Member], standing: Standing, *, few: bool = True, a
 
 def _missed_alone(lane: Sequence[Member], standing: Standing) -> bool:
     """Whether the first one has no new key, so that no other is to lose its own."""
-    failed = any(one.id in standing.failed for one in lane)
-    return failed and not any(one.id in standing.in_use for one in lane)
+    lost = any(one.id in standing.lost for one in lane)
+    return lost and not any(one.id in standing.in_use for one in lane)
 
 
 def _tried(lane: Sequence[Member], standing: Standing) -> bool:
-    """Whether it is known by now that an account which is said to fail does."""
+    """Whether it is known by now that an account that is said to fail does; a refusal tells nothing."""
     stuck = [one for one in lane if standing.under_way.get(one.id, timedelta(0)) >= STUCK]
-    return bool(stuck) or any(one.id in standing.missed for one in lane)
+    return bool(stuck) or any(one.id in standing.failed for one in lane)
 
 
 def _ready(one: Member, standing: Standing) -> bool:

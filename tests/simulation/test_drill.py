@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rotator.cli.drill import Stands, look
 from rotator.drilling import not_drillable
 from rotator.due import due
 from rotator.errors import NeedsPerson
@@ -60,6 +61,24 @@ def last(sim: Sim) -> Drill:
     found = state_of(sim).drill
     assert found is not None
     return found
+
+
+def test_a_drill_that_is_asked_for_while_one_is_held_joins_that(sim: Sim) -> None:
+    """Both see the one key on its way, and its end; no second one is issued."""
+    seen, worker = [], sim.start()
+    for _ in range(60):
+        worker.work(TARGET.id)
+        if "issued" in kinds(sim) and not seen:
+            sim.clock.advance(timedelta(seconds=2))
+            drill(sim)
+        seen += [look(sim.ledger, sim.policy)] if "issued" in kinds(sim) else []
+        sim.clock.advance(timedelta(seconds=1))
+    assert [*dict.fromkeys(one.why for one in seen)][:2] == [
+        "waiting for its turn",
+        "issuing and verifying a key",
+    ]
+    assert seen[-1].state is Stands.WELL
+    assert sim.calls.count("provider.issue") == 1
 
 
 def test_a_drill_goes_the_whole_way_and_touches_nothing(sim: Sim) -> None:

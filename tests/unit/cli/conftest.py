@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,10 +15,13 @@ from typing import Any
 import pytest
 
 from jobs import harden, signals
-from rotator import stores, wiring
+from rotator import blocks, stores, wiring
 from rotator.cli import run
+from rotator.interfaces import Ledger
 from rotator.lab import Buildmarkets
 from rotator.lab.figure import Figure
+from rotator.ledger import open_ledger
+from rotator.policies import Book, load
 from rotator.telemetry import logs
 from rotator.testing.fake_secrets_manager import FakeSecretsManager
 
@@ -86,6 +90,21 @@ class Rig:
         self.service.client().create_secret(
             Name=name, SecretString=json.dumps(value), ClientRequestToken=f"made-{name}".ljust(40, "-")
         )
+
+    @property
+    def book(self) -> Book:
+        """Its policies."""
+        return load(self.folder / "rotator.yaml")
+
+    def ledger(self) -> Ledger:
+        """The ledger of its commands; whoever opens it closes it."""
+        return open_ledger(f"sqlite:///{self.folder}/l.db", wiring.SystemClock())
+
+    def fails(self) -> None:
+        """Several secrets failed at the provider, which is paused."""
+        with closing(self.ledger()) as ledger:
+            for number in range(blocks.SECRETS):
+                blocks.failed(ledger, self.book.policies[0], f"secret {number}", "http-503")
 
     def read(self, name: str) -> dict[str, str]:
         """What consumers read."""

@@ -138,3 +138,14 @@ def test_what_was_covered_stays_covered(rig: Rig) -> None:
     assert told.code == 0
     (after,) = told.json()["policies"]
     assert {**after, "certificates": []} == {**line, "certificates": []}
+
+
+def test_a_pause_from_before_holds_no_order_up_where_another_was_refused(rig: Rig) -> None:
+    """What is refused makes no call, so that it does not tell that a provider which failed still does."""
+    assert rig.say("run-now", "quotes", "--reason", "first", "--yes").code == 0
+    rig.fails()
+    assert "no rotation begins there" in rig.say("run-now", "quotes", "--dry-run").out
+    said = rig.say("run-now", "--all", "--revoke-first", "--reason", "breach", "--yes", "--json")
+    found = {line["policy"]: line for line in said.json()["policies"]}
+    assert "adopt orders" in found["orders"]["why"]
+    assert (found["quotes"]["coverage"], "proven dead" in found["quotes"]["why"]) == ("rotated", True)

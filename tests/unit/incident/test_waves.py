@@ -62,7 +62,7 @@ def test_an_account_that_fails_gets_no_more_orders_and_the_others_go_on() -> Non
     other = policy("q", provider="fat")
     everybody, failing = lane([*MANY, other]), {MANY[0].provider.principal}
     assert ordered(everybody, Standing(failing=failing)) == ["p0", "q"]
-    tried = turn(everybody, Standing(missed=ids(MANY[:3]), failing=failing))
+    tried = turn(everybody, Standing(missed=ids(MANY[:3]), failed=ids(MANY[:3]), failing=failing))
     assert [one.name for one in tried.orders] == ["q"]
     assert {account: len(left) for account, left in tried.given_up.items()} == {
         MANY[0].provider.principal: 27
@@ -70,16 +70,26 @@ def test_an_account_that_fails_gets_no_more_orders_and_the_others_go_on() -> Non
     assert ordered(everybody, Standing(missed=ids(MANY[:3]))) == ["p3", "q"]
 
 
+def test_what_was_refused_without_a_call_says_nothing_of_an_account_that_failed_before() -> None:
+    """Only what was begun tells whether it still does."""
+    refused = Standing(missed=ids(MANY[:1]), failing={MANY[0].provider.principal})
+    assert (turn(lane(MANY), refused).orders, turn(lane(MANY), refused).given_up) == ((MANY[1],), {})
+
+
 def test_where_keys_die_first_none_dies_while_the_first_has_no_successor() -> None:
-    """Neither beside a first one that takes long, nor after one that failed; one that was refused is none."""
+    """Neither beside a first one that takes long, nor after one that failed; one that was refused, or
+    whose key was not to die first, is none.
+    """
     everybody, account = lane(MANY), MANY[0].provider.principal
     slow = Standing(under_way={MANY[0].target.id: timedelta(minutes=9)})
     assert turn(everybody, slow, few=False).orders == ()
-    failed = Standing(missed=ids(MANY[:1]), failed=ids(MANY[:1]))
+    failed = Standing(missed=ids(MANY[:1]), failed=ids(MANY[:1]), lost=ids(MANY[:1]))
     assert turn(everybody, failed, few=False).orders == ()
     assert len(turn(everybody, failed, few=False).given_up[account]) == len(MANY) - 1
     refused = Standing(missed=ids(MANY[:1]))
     assert [one.name for one in turn(everybody, refused, few=False).orders] == ["p1"]
+    kept = Standing(missed=ids(MANY[:1]), failed=ids(MANY[:1]))
+    assert [one.name for one in turn(everybody, kept, few=False).orders] == ["p1"]
     assert ordered(everybody, failed) == ["p1"]
 
 
