@@ -317,7 +317,8 @@ def _roll_back(desk: Desk, policy: Policy, order: Order) -> Again | Ended:
     except rollback.NotPossible as error:
         rollback.refuse(desk, order, str(error))
         return Ended()
-    back = Back(debt.id, order.by, order.until - order.at if order.until else rollback.PAUSE)
+    rest = order.until - order.at if order.until else rollback.PAUSE
+    back = Back(debt.id, order.by, rest, order.at)
     rotation.begin(desk, policy, f"rollback by {order.by}: {order.reason}", [order], back=back)
     return Ended()
 

@@ -234,9 +234,16 @@ class Desk:
         now, orders = self.now(), self.orders()
         pause = orders.get("pause") if pauses else None
         held = self._all_held(orders, now, revokes=revokes)
-        if held is None and pause and not (pause.new_only and follows) and pause.until and pause.until > now:
-            held = Held(f"paused by {pause.by}", pause.until)
+        if held is None and pause and pause.until and pause.until > now:
+            passes = pause.new_only if follows else self._in_spite_of(pause)
+            held = None if passes else Held(f"paused by {pause.by}", pause.until)
         return held
+
+    def _in_spite_of(self, pause: Order) -> bool:
+        """Whether what is under way is a rollback that a person wanted though the policy was paused."""
+        live = self.rotation()
+        back = live.back if live is not None else None
+        return back is not None and back.at is not None and pause.at <= back.at
 
     def _all_held(self, orders: Mapping[str, Order], now: datetime, *, revokes: bool) -> Held | None:
         """What holds every policy."""

@@ -526,11 +526,14 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """A rollback: the debt whose key comes into service again, who asked, and how long the policy rests."""
+    """A rollback: the debt whose key comes into service again, who asked, how long the policy rests, and when
+    that was asked: in spite of a pause from before, which holds it no more than it ends.
+    """
 
     debt: str
     by: str
     rest: timedelta
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

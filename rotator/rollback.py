@@ -255,15 +255,18 @@ def returned(desk: Desk, state: SecretState, back: Back) -> SecretState:
 
 
 def hold(desk: Desk, rotation: Rotation, back: Back) -> None:
-    """Pause the policy, or its schedule would replace the old key at once; what is owed dies all the same.
+    """Pause the policy, or its schedule would replace the old key at once; what is owed dies all the same. A
+    longer pause from before goes on as such a one.
 
-    Not where a person has asked for a new key meanwhile. May be called twice.
+    Not where a person has asked for a new key meanwhile, or for another pause. May be called twice.
     """
     orders, now = desk.orders(), desk.now()
     until, before = now + back.rest, orders.get("pause")
-    longer = before is not None and (before.until is None or before.until >= until)
-    if "run" in orders or longer:
+    if "run" in orders:
         return
-    text = f"rolled back: {rotation.reason}"
-    pause = Order("pause", back.by, text, now, until=until, new_only=True)
-    desk.world.ledger.give(desk.state.id, pause)
+    pause = Order("pause", back.by, f"rolled back: {rotation.reason}", now, until=until, new_only=True)
+    if before is not None and (before.until is None or before.until >= until):
+        in_spite = back.at is not None and before.at <= back.at
+        pause = replace(before, new_only=before.new_only or in_spite)
+    if pause != before:
+        desk.world.ledger.give(desk.state.id, pause)

@@ -1,12 +1,14 @@
 """``rollback NAME``: back to the key before, while it lives; any worker carries the order out."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
+from rotator.budgets import FLOOD
 from rotator.cli import output, session
 from rotator.cli.hold import LONGEST
 from rotator.cli.options import NotDone, Options, Wrong, duration, json_option
@@ -17,6 +19,7 @@ from rotator.cli.reading import read_one
 from rotator.cli.run_now import reasoned
 from rotator.cli.select import named
 from rotator.incident.coverage import Coverage, Outcome, met
+from rotator.incident.record import Incident, incidents
 from rotator.interfaces import Ledger
 from rotator.model import Debt, Order, Phase, Policy, Rotation
 from rotator.owing import MANY
@@ -92,8 +95,8 @@ def rollback(
     book = session.book(options)
     policy = named(book.policies, name)
     lives_on = NONE if revoke_now else grace
-    debt = _found(options, policy, yes=yes)
-    _confirmed(policy, debt, lives_on, long, yes=yes)
+    debt, replaced_by = _found(options, policy, yes=yes)
+    _confirmed(policy, debt, replaced_by, lives_on, long, yes=yes)
     found = _carried_out(options, book, policy, Wish(why, lives_on, long, wait))
     if as_json:
         output.document({"policy": name, "outcome": found})
@@ -105,8 +108,10 @@ def rollback(
 # --- before anything is written --------------------------------------------------------------------------
 
 
-def _found(options: Options, policy: Policy, *, yes: bool) -> Debt:
-    """The debt of the key before. Raises NotDone where there is no way back, as far as the ledger tells."""
+def _found(options: Options, policy: Policy, *, yes: bool) -> tuple[Debt, Incident | None]:
+    """The debt of the key before, and the order by which it was replaced. Raises NotDone where there is no
+    way back, as far as the ledger tells.
+    """
     from rotator import rollback as story  # noqa: PLC0415 - the whole machine
 
     with session.reading(options) as ledger:
@@ -116,6 +121,7 @@ def _found(options: Options, policy: Policy, *, yes: bool) -> Debt:
         until, now = paused_until(known, ledger.now()), ledger.now()
         rotations = ledger.rotations(policy.target.id, MANY)
         debts = ledger.debts(policy.target.id, ended=True)
+        every = incidents(ledger)
     try:
         debt = story.previous(policy, known.state, rotations, debts)
     except story.NotPossible as error:
@@ -125,11 +131,29 @@ def _found(options: Options, policy: Policy, *, yes: bool) -> Debt:
             f"{policy.name} is paused until {output.moment(until, now)} by {known.orders['pause'].by}, and "
             "nothing was done. --yes rolls it back all the same."
         )
-    return debt
+    return debt, _replaced_by(policy, rotations, every)
 
 
-def _confirmed(policy: Policy, debt: Debt, grace: timedelta | None, long: timedelta, *, yes: bool) -> None:
+def _replaced_by(policy: Policy, rotations: Sequence[Rotation], every: Sequence[Incident]) -> Incident | None:
+    """The newest order of a person between the last two promotions, both newest first; None: a schedule's."""
+    ended = [one.ended_at for one in rotations if one.phase is Phase.PROMOTED and one.ended_at is not None]
+    asked = (one for one in every if policy.target.id in one.secrets and one.at <= ended[0])
+    found = next(asked, None)
+    return found if found and (len(ended) == 1 or found.at > ended[1]) else None
+
+
+def _confirmed(
+    policy: Policy,
+    debt: Debt,
+    replaced_by: Incident | None,
+    grace: timedelta | None,
+    long: timedelta,
+    *,
+    yes: bool,
+) -> None:
     """Say what happens; go on only with a yes."""
+    if replaced_by is not None:
+        click.echo(output.printable(_suspect(debt, replaced_by)), err=True)
     lives = policy.grace if grace is None else grace
     newer = f"lives on for {output.span(lives)}, then dies" if lives else "dies at once"
     click.echo(
@@ -147,6 +171,16 @@ def _confirmed(policy: Policy, debt: Debt, grace: timedelta | None, long: timede
         raise NotDone("Nothing was done.")
 
 
+def _suspect(debt: Debt, replaced_by: Incident) -> str:
+    """What is to be known of a key that was not replaced by its schedule."""
+    return (
+        f"BEWARE: key {debt.key_id or 'of unknown id'} was replaced since {replaced_by.by} asked for that at "
+        f"{replaced_by.at:%Y-%m-%d %H:%M}Z: {replaced_by.reason} (incident {replaced_by.id}). Brought back "
+        "it is not revoked. If others may know it leave it, and have a new one: rotator run-now "
+        f"{debt.policy.name} --reason TEXT"
+    )
+
+
 # --- carrying it out -------------------------------------------------------------------------------------
 
 
@@ -161,8 +195,6 @@ def _carried_out(options: Options, book: "Book", policy: Policy, wish: Wish) -> 
         worker, now = Worker(world, book, notifier, holder=holder()), ledger.now()
         until = now + wish.pause
         order = Order("rollback", session.person(), wish.reason, now, grace=wish.grace, until=until)
-        paused = ledger.orders(policy.target.id).get("pause")
-        ledger.withdraw(policy.target.id, "pause")
         ledger.give(policy.target.id, order)
         end = world.clock.monotonic() + wish.wait.total_seconds()
         found, tells = look(ledger, policy, order), Tells(worker, world.clock)
@@ -178,8 +210,6 @@ def _carried_out(options: Options, book: "Book", policy: Policy, wish: Wish) -> 
         finally:
             worker.stop()
             worker.close()
-        if found.state is Coverage.FAILED and paused is not None:
-            ledger.give(policy.target.id, paused)
         worker.tell_alarms()
     if stopped:
         click.echo(GOES_ON, err=True)
@@ -194,6 +224,8 @@ def look(ledger: Ledger, policy: Policy, order: Order) -> Outcome:
     if "rollback" in known.orders:
         return Outcome(name, Coverage.WORKING, "waiting for its turn")
     if live is not None and live.back is not None:
+        if live.error == FLOOD:
+            return Outcome(name, Coverage.UNCOVERED, f"held back: {live.why}; the order stands")
         if known.state.block is None:
             return Outcome(name, Coverage.WORKING, f"{stands(known, ledger.now())}{met(live)}")
         return Outcome(name, Coverage.WAITING, f"{known.state.block.reason} To do: {known.state.block.todo}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.cli.drill import Stands, look
+from rotator.cli.drill import Drilled, Stands, look
 from rotator.drilling import not_drillable
 from rotator.due import due
 from rotator.errors import NeedsPerson
@@ -65,7 +65,8 @@ def last(sim: Sim) -> Drill:
 
 def test_a_drill_that_is_asked_for_while_one_is_held_joins_that(sim: Sim) -> None:
     """Both see the one key on its way, and its end; no second one is issued."""
-    seen, worker = [], sim.start()
+    seen: list[Drilled] = []
+    worker = sim.start()
     for _ in range(60):
         worker.work(TARGET.id)
         if "issued" in kinds(sim) and not seen:

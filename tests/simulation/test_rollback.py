@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import Refused
-from rotator.model import DebtPhase, Order, Phase, Policy, Provenance
+from rotator.model import DebtPhase, Order, Phase, Policy, Probe, Provenance, Verdict
 from tests.simulation.outcomes import Outcome
 from tests.simulation.runs import landings, rollback_calls, rolled_back, singles
 from tests.simulation.sim import POLICY, SECRET, TARGET, Sim
@@ -238,3 +238,41 @@ def test_a_rollback_does_not_disturb_a_rotation_that_is_under_way(tmp_path: Path
     assert "a rotation of it is under way" in refusal(sim)
     sim.run()
     sim.ended_well()
+
+
+def paused(sim: Sim, days: int) -> Order:
+    """A person freezes the policy."""
+    now = sim.clock.now()
+    order = Order("pause", "ben", "freeze", now, until=now + days * DAY)
+    sim.ledger.give(TARGET.id, order)
+    return order
+
+
+def test_a_rollback_that_is_refused_leaves_the_pause_from_before(sim: Sim) -> None:
+    """It was wanted in spite of the freeze, and came to nothing: the freeze is as it was."""
+    freeze = paused(sim, 2)
+    bend(sim.provider, "probe", lambda _: Probe(Verdict.DEAD, "refused"))
+    back(sim)
+    until(sim, lambda: "not-rolled-back" in kinds(sim))
+    assert sim.ledger.orders(TARGET.id) == {"pause": freeze}
+
+
+def test_a_longer_pause_from_before_goes_on_after_a_rollback_and_lets_what_is_owed_die(sim: Sim) -> None:
+    """No new key comes until its end, and the newer one does not live until then."""
+    newer, freeze = sim.provider.keys[served(sim)], paused(sim, 3)
+    sim.clock.advance(timedelta(seconds=1))
+    back(sim, grace=timedelta(0))
+    until(sim, lambda: not newer.live)
+    assert sim.ledger.orders(TARGET.id) == {"pause": replace(freeze, new_only=True)}
+    assert sim.clock.now() - freeze.at < DAY
+
+
+def test_a_pause_that_comes_after_the_order_holds_a_rollback(sim: Sim) -> None:
+    """Until it is over nothing is written; it is not ended by what it holds."""
+    until(sim, lambda: not sim.ledger.orders(TARGET.id))
+    back(sim)
+    sim.clock.advance(timedelta(seconds=1))
+    freeze = paused(sim, 1)
+    stays = served(sim)
+    until(sim, lambda: sim.clock.now() >= freeze.at + DAY - timedelta(hours=1), steps=999)
+    assert served(sim) == stays

@@ -1,5 +1,7 @@
 """Back to the key before, as a person types it."""
 
+from rotator import budgets
+from rotator.lab.faults import Refuse
 from tests.unit.cli.conftest import Rig
 
 YES = ("--reason", "it misbehaves", "--yes")
@@ -62,3 +64,36 @@ def test_a_key_that_leaked_does_not_come_back(rig: Rig) -> None:
     said = rig.say("rollback", "quotes", *YES)
     assert said.code == 1
     assert f"key {first['key_id']} leaked. A new one: rotator run-now quotes" in said.err
+
+
+def test_who_had_the_key_replaced_and_why_is_said_before_the_question(rig: Rig) -> None:
+    """A key that a person's order replaced may be known to others; not where a rollback did."""
+    rotated(rig, 1)
+    first = rig.read("prod/quotes")
+    assert rig.say("run-now", "quotes", "--reason", "laptop lost", "--yes").code == 0
+    said = rig.say("rollback", "quotes", "--reason", "x")
+    assert f"BEWARE: key {first['key_id']} was replaced since" in said.err
+    assert ": laptop lost (incident " in said.err
+    assert rig.say("rollback", "quotes", *YES).code == 0
+    assert "BEWARE" not in rig.say("rollback", "quotes", *YES).err
+
+
+def test_a_rollback_that_waits_for_room_says_so_and_ends(rig: Rig) -> None:
+    """Nobody watches for an hour what goes on by itself; the order stands."""
+    rotated(rig, budgets.PUSHES[0].most)
+    said = rig.say("rollback", "quotes", *YES)
+    assert said.code == 1
+    assert "held back: too many versions of the secret were written lately; going on at" in said.out
+    assert "the order stands" in said.out
+
+
+def test_a_pause_is_as_it_was_while_a_rollback_is_tried_and_once_it_is_refused(rig: Rig) -> None:
+    """Whoever refuses it, and whenever: the person's freeze is not the price of a try."""
+    rotated(rig, 2)
+    assert rig.say("pause", "quotes", "--for", "48h", "--reason", "freeze").code == 0
+    before = rig.say("status", "quotes", "--json").json()["policies"][0]["paused_until"]
+    rig.provider.fail_next(rig.provider.PROBE, Refuse(503, {}), 400)
+    said = rig.say("rollback", "quotes", *YES, "--wait", "2s")
+    assert "not done yet" in said.out
+    after = rig.say("status", "quotes", "--json").json()["policies"][0]["paused_until"]
+    assert (said.code, after) == (1, before)
