@@ -14,7 +14,7 @@ from rotator.audit.keys import KeyRing
 from rotator.audit.verify import Finding, Report, judged
 from rotator.audit.verify import verify as verified
 from rotator.cli import exporting, output, session
-from rotator.cli.options import NotDone, Options, Wrong, json_option
+from rotator.cli.options import NotDone, Once, Options, Wrong, json_option
 from rotator.cli.show import secret_of
 from rotator.errors import LedgerUnusable
 from rotator.interfaces import Ledger
@@ -22,6 +22,7 @@ from rotator.model import Anchor, Chain
 
 
 @click.group(
+    cls=Once,
     short_help="Is the record of what was done whole? Print it; how did each key die?",
     epilog="Example: rotator audit verify",
 )

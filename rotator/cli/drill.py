@@ -56,9 +56,20 @@ class Drilled:
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
-    "--tag", "tag", multiple=True, metavar="K=V", callback=tags, help="Only policies with this tag."
+    "--tag",
+    "tag",
+    multiple=True,
+    metavar="K=V",
+    callback=tags,
+    help="Only policies with this tag; given again, with both.",
 )
-@click.option("--provider", metavar="P", help="Only policies of this provider.")
+@click.option(
+    "--provider",
+    "providers",
+    multiple=True,
+    metavar="P",
+    help="Only policies of this provider; given again, of either.",
+)
 @click.option("--all", "everything", is_flag=True, help="Every policy.")
 @click.option(
     "--wait", default="15m", show_default=True, metavar="D", callback=duration, help="How long to watch."
@@ -70,7 +81,7 @@ def drill(
     *,
     names: tuple[str, ...],
     tag: tuple[tuple[str, str], ...],
-    provider: str | None,
+    providers: tuple[str, ...],
     everything: bool,
     wait: timedelta,
     as_json: bool,
@@ -85,9 +96,9 @@ def drill(
 
     harden()
     book = session.book(options)
-    if not (names or tag or provider or everything):
+    if not (names or tag or providers or everything):
         raise Wrong("Which policies? Name them, or give --tag, --provider or --all.")
-    chosen = select(book.policies, Choice(names, tag, provider, everything=everything))
+    chosen = select(book.policies, Choice(names, tag, providers, everything=everything))
     found = _carried_out(options, book, chosen, wait)
     if as_json:
         output.document({"drills": found})

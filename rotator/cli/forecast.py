@@ -39,6 +39,7 @@ class Forecast:
     contained: Contained = containing.NOTHING
     done: Mapping[str, Outcome] = field(default_factory=dict)
     over: Incident | None = None  # in which the very same was done: this is once more
+    issued_before: datetime | None = None  # by which they were chosen
 
     @property
     def left(self) -> int:
@@ -78,7 +79,8 @@ def forecast(
         for row, one in zip(rows, left, strict=True)
     ]
     finished = tuple(policy for policy in chosen if policy.target.id in done)
-    return Forecast((*left, *finished), rows, whole, holds, now, first, done, over)
+    policies, before_when = (*left, *finished), choice.issued_before
+    return Forecast(policies, rows, whole, holds, now, first, done, over, before_when)
 
 
 def _planned(
@@ -128,6 +130,7 @@ def show_forecast(found: Forecast, leaked: Search, *, as_json: bool) -> None:
                 "dry_run": True,
                 "now": found.now,
                 "holds": found.holds,
+                "issued_before": found.issued_before,
                 "policies": found.rows,
                 "plan": found.plan,
                 "done_before": list(found.done.values()),
@@ -144,6 +147,8 @@ def show_forecast(found: Forecast, leaked: Search, *, as_json: bool) -> None:
             f"The same was asked for at {found.over.at:%Y-%m-%d %H:%M}Z, and all of it is covered (incident "
         )
         click.echo(output.printable(f"{over}{found.over.id}): this does it once more."))
+    if found.issued_before is not None:
+        click.echo(f"Only keys that were issued before {found.issued_before:%Y-%m-%d %H:%M:%S} UTC:")
     for one in found.done.values():
         click.echo(output.printable(f"{one.policy} has its new key already: {one.why}"))
     if found.rows:

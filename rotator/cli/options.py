@@ -1,6 +1,6 @@
 """What every command may be told, and the kinds of values that options take."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -31,6 +31,36 @@ class NotDone(click.ClickException):
     """What was asked for could not be done, in a sentence: exit code 1."""
 
     exit_code = 1
+
+
+class Once(click.Group):
+    """A group that refuses an option of its own or of a command if it is given twice and takes one value: the
+    last one would count, and of the others nothing would be said.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does it, each option once."""
+        _each_once(self, ctx, args)
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it; each option of the command once."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and not isinstance(command, Once):
+            inner = command.context_class(command, ctx, info_name=name, **command.context_settings)
+            _each_once(command, inner, rest)
+        return name, command, rest
+
+
+def _each_once(command: click.Command, ctx: click.Context, args: Sequence[str]) -> None:
+    _, _, given = command.make_parser(ctx).parse_args(args=list(args))
+    for option in given:
+        one = isinstance(option, click.Option) and not (option.multiple or option.is_flag or option.count)
+        if one and given.count(option) > 1:
+            name = max(option.opts, key=len)
+            raise click.UsageError(f"{name} is given more than once, and only one can be meant.", ctx)
 
 
 def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> timedelta | None:

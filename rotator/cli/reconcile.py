@@ -23,7 +23,13 @@ _TRIES, _PAUSE = 60, 0.5  # half a minute for workers that act on a secret
     epilog="\b\nExamples: rotator reconcile\n          rotator reconcile --provider build --fix",
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--provider", metavar="P", help="Only policies of this provider.")
+@click.option(
+    "--provider",
+    "providers",
+    multiple=True,
+    metavar="P",
+    help="Only policies of this provider; given again, of either.",
+)
 @click.option("--fix", is_flag=True, help="Make debts of proven orphans of ours: they are revoked.")
 @click.option("--trust-ledger", is_flag=True, help="Agree to a ledger that is older than the world.")
 @click.option("--reason", metavar="TEXT", help="With --trust-ledger: why, for those who read the history.")
@@ -34,7 +40,7 @@ def reconcile(
     options: Options,
     *,
     names: tuple[str, ...],
-    provider: str | None,
+    providers: tuple[str, ...],
     fix: bool,
     trust_ledger: bool,
     reason: str | None,
@@ -48,11 +54,12 @@ def reconcile(
     compare once a day by themselves. The exit code is 0 if nothing needs somebody, and 1 otherwise.
     """
     policies = session.book(options).policies
-    chosen = select(policies, Choice(tuple(names), provider=provider, everything=not (names or provider)))
+    everything = not (names or providers)
+    chosen = select(policies, Choice(names, providers=providers, everything=everything))
     if trust_ledger:
         _only_the_whole(narrowed=len(chosen) < len(policies), fix=fix, reason=reason)
     with session.world(options, create=False) as world:
-        view, found = _found(world, policies, chosen if names or provider else None)
+        view, found = _found(world, policies, None if everything else chosen)
         if trust_ledger:
             return _trust(world, chosen, view, found, reason or "", yes=yes, as_json=as_json)
         mended = _mended(world, policies, found) if fix else []

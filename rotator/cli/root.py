@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from rotator import __version__
-from rotator.cli.options import Options
+from rotator.cli.options import Once, Options
 
 COMMANDS: Final = {  # name: module that holds it, in the order in which a newcomer needs them
     "demo": "work",
@@ -35,7 +35,7 @@ COMMANDS: Final = {  # name: module that holds it, in the order in which a newco
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 
-class Lazy(click.Group):
+class Lazy(Once):
     """A group that imports a command's module when the command is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002

@@ -32,11 +32,24 @@ LONGEST_REASON = 500
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
-    "--tag", "tag", multiple=True, metavar="K=V", callback=tags, help="Only policies with this tag."
+    "--tag",
+    "tag",
+    multiple=True,
+    metavar="K=V",
+    callback=tags,
+    help="Only policies with this tag; given again, with both.",
 )
-@click.option("--provider", metavar="P", help="Only policies of this provider.")
-@click.option("--store", metavar="S", help="Only policies whose secrets are in this store.")
-@click.option("--owner", metavar="WHO", help="Only policies of this owner.")
+@click.option(
+    "--provider",
+    "providers",
+    multiple=True,
+    metavar="P",
+    help="Only policies of this provider; given again, of either. So it is with --store and --owner.",
+)
+@click.option(
+    "--store", "stores", multiple=True, metavar="S", help="Only policies whose secrets are in this store."
+)
+@click.option("--owner", "owners", multiple=True, metavar="WHO", help="Only policies of this owner.")
 @click.option(
     "--issued-before",
     metavar="TIME",
@@ -79,9 +92,9 @@ def run_now(
     *,
     names: tuple[str, ...],
     tag: tuple[tuple[str, str], ...],
-    provider: str | None,
-    store: str | None,
-    owner: str | None,
+    providers: tuple[str, ...],
+    stores: tuple[str, ...],
+    owners: tuple[str, ...],
     issued_before: datetime | None,
     everything: bool,
     leaked: bool,
@@ -108,7 +121,7 @@ def run_now(
     _possible(revoke_first=revoke_first, revoke_now=revoke_now, grace=grace)
     least = timedelta(0) if revoke_now or revoke_first or (leaked and grace is None) else grace
     how = _How(reason, least, revoke_first, leaked, dry_run, yes, as_json)
-    choice = Choice(names, tag, provider, store, owner, issued_before, everything)
+    choice = Choice(names, tag, providers, stores, owners, issued_before, everything)
     return _asked(options, choice, how, wait, html)
 
 

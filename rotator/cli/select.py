@@ -17,13 +17,16 @@ FEW = 8  # names that may be listed in a sentence
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a person chose by: names, or everything; each of the others narrows that."""
+    """What a person chose by: names, or everything; each of the others narrows that.
+
+    A policy is meant by any of several providers, stores or owners, but only with all of the tags.
+    """
 
     names: tuple[str, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
-    provider: str | None = None
-    store: str | None = None
-    owner: str | None = None
+    providers: tuple[str, ...] = ()
+    stores: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
     issued_before: datetime | None = None
     everything: bool = False
 
@@ -34,8 +37,8 @@ class Choice:
 
     def __str__(self) -> str:
         told = [f"--tag {key}={value}" for key, value in self.tags]
-        named = {"provider": self.provider, "store": self.store, "owner": self.owner}
-        told += [f"--{name} {value}" for name, value in named.items() if value is not None]
+        named = {"provider": self.providers, "store": self.stores, "owner": self.owners}
+        told += [f"--{name} {value}" for name, values in named.items() for value in values]
         if self.issued_before is not None:
             told.append(f"--issued-before {self.issued_before:%Y-%m-%dT%H:%M:%SZ}")
         return " ".join(told) or "that"
@@ -63,7 +66,7 @@ def named(policies: Sequence[Policy], name: str) -> Policy:
 def select(policies: Sequence[Policy], choice: Choice) -> tuple[Policy, ...]:
     """The policies that a person means: those named, or all, narrowed; but for when keys were issued.
 
-    Raises Wrong where nothing is asked for, or nothing is found.
+    Raises Wrong where nothing is asked for, nothing is found, or a policy is named and narrowed away.
     """
     if choice.empty:
         raise Wrong(
@@ -72,29 +75,38 @@ def select(policies: Sequence[Policy], choice: Choice) -> tuple[Policy, ...]:
         )
     if choice.names and choice.everything:
         raise Wrong("Either names or --all, not both.")
-    _known("provider", choice.provider, {policy.provider.name for policy in policies})
-    _known("store", choice.store, {policy.target.store.name for policy in policies})
-    _known("owner", choice.owner, {policy.owner for policy in policies if policy.owner})
+    _known("provider", choice.providers, {policy.provider.name for policy in policies})
+    _known("store", choice.stores, {policy.target.store.name for policy in policies})
+    _known("owner", choice.owners, {policy.owner for policy in policies if policy.owner})
     chosen = [named(policies, name) for name in dict.fromkeys(choice.names)] or list(policies)
-    found = tuple(policy for policy in chosen if _meant(policy, choice))
+    found = tuple(policy for policy in chosen if meant(policy, choice))
     if not found:
         raise Wrong(f"No policy is selected by {choice}. `rotator validate` lists the policies.")
+    if choice.names and len(found) < len(chosen):
+        others = ", ".join(policy.name for policy in chosen if policy not in found)
+        raise Wrong(f"Named, but not selected by {choice}: {others}. Leave the name or the option out.")
     return found
 
 
-def _meant(policy: Policy, choice: Choice) -> bool:
+def meant(policy: Policy, choice: Choice) -> bool:
+    """Whether a policy is among what the options narrow to; names apart."""
     return (
-        choice.provider in (None, policy.provider.name)
-        and choice.store in (None, policy.target.store.name)
-        and choice.owner in (None, policy.owner)
+        _among(policy.provider.name, choice.providers)
+        and _among(policy.target.store.name, choice.stores)
+        and _among(policy.owner, choice.owners)
         and all(policy.tags.get(key) == value for key, value in choice.tags)
     )
 
 
-def _known(what: str, name: str | None, names: Iterable[str]) -> None:
+def _among(name: str | None, given: Collection[str]) -> bool:
+    return not given or name in given
+
+
+def _known(what: str, given: Iterable[str], names: Iterable[str]) -> None:
     known = sorted(names)
-    if name is not None and name not in known:
-        raise Wrong(f"No policy has the {what} {name!r}. Those in use: {', '.join(known) or 'none'}.")
+    for name in given:
+        if name not in known:
+            raise Wrong(f"No policy has the {what} {name!r}. Those in use: {', '.join(known) or 'none'}.")
 
 
 def issued_before(
@@ -117,6 +129,9 @@ def issued_before(
     )
     if not found:
         raise Wrong(f"No policy is selected by {choice}: every key is younger.")
+    if choice.names and len(found) < len(policies):
+        others = ", ".join(policy.name for policy in policies if policy not in found)
+        raise Wrong(f"Named, but not selected by {choice}: {others}. Leave the name or the option out.")
     return found
 
 
@@ -142,9 +157,9 @@ def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> d
         pass
     try:
         at = datetime.fromisoformat(value)
-    except ValueError:
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise click.BadParameter(
             f"{value!r} is no time. Write a day, a time with its zone, or how long ago it is: 2026-11-22, "
             "2026-11-22T09:00Z, 30d."
         ) from None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)

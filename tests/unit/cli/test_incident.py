@@ -32,6 +32,27 @@ def test_what_the_same_command_rotated_before_is_not_planned_again(rig: Rig) -> 
     assert not any("POST" in str(call) for call in rig.provider.calls[issued:])
 
 
+def test_the_plan_says_before_when_the_keys_were_issued(rig: Rig) -> None:
+    """In UTC, whatever was typed: a day without a zone is one of UTC."""
+    order = ("run-now", "--issued-before", "2050-01-01", "--dry-run")
+    assert "Only keys that were issued before 2050-01-01 00:00:00 UTC:" in rig.say(*order).out
+    assert rig.say(*order, "--json").json()["issued_before"] == "2050-01-01T00:00:00Z"
+
+
+def test_each_of_several_providers_is_meant_and_a_named_policy_of_none_is_refused(rig: Rig) -> None:
+    """None of them is left out without a word: neither the first nor one that was named."""
+    path = rig.folder / "rotator.yaml"
+    text = path.read_text()
+    line = next(line for line in text.splitlines() if line.startswith("  build: "))
+    other = line.replace("build: ", "other: ").replace("admin}", "own}")
+    path.write_text(text.replace("defaults:", f"{other}\ndefaults:").replace("build\n", "other\n", 1))
+    rig.secret("own", rig.provider.admin)
+    both = rig.say("run-now", "--provider", "build", "--provider", "other", "--dry-run", "--json").json()
+    assert {one["policy"] for one in both["policies"]} == {"orders", "quotes"}
+    refused = rig.say("run-now", "orders", "quotes", "--provider", "build", "--dry-run")
+    assert (refused.code, "Named, but not selected by --provider build: orders." in refused.err) == (2, True)
+
+
 def test_another_order_plans_all_of_it(rig: Rig) -> None:
     """The same secrets for another reason are rotated once more."""
     rig.say(*ORDER, "--yes")

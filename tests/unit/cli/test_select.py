@@ -20,17 +20,22 @@ ALL = (A, B, C)
         (Choice(("bot", "orders", "bot")), (C, A)),
         (Choice(tags=(("team", "a"),)), (A, C)),
         (Choice(tags=(("team", "a"), ("tier", "prod"))), (A,)),
-        (Choice(tags=(("team", "a"),), provider="fat"), (C,)),
-        (Choice(owner="desk-b"), (B,)),
-        (Choice(store="aws", owner="desk-a"), (A, C)),
+        (Choice(tags=(("team", "a"),), providers=("fat",)), (C,)),
+        (Choice(owners=("desk-b",)), (B,)),
+        (Choice(owners=("desk-b", "desk-a")), ALL),
+        (Choice(providers=("fat", "build")), ALL),
+        (Choice(providers=("fat", "build"), owners=("desk-a",)), (A, C)),
+        (Choice(stores=("aws",), owners=("desk-a",)), (A, C)),
         (Choice(everything=True), ALL),
-        (Choice(everything=True, provider="fat"), (C,)),
+        (Choice(everything=True, providers=("fat",)), (C,)),
     ],
 )
 def test_names_and_what_policies_have_in_common_narrow_each_other(
     choice: Choice, meant: tuple[Policy, ...]
 ) -> None:
-    """Names are taken as they come, each once; every other option narrows; --all is all."""
+    """Names are taken as they come, each once; every other option narrows, to any of those that one option
+    names, but to all of the tags; --all is all.
+    """
     assert select(ALL, choice) == meant
 
 
@@ -44,6 +49,13 @@ def test_keys_are_chosen_by_their_age_and_unknown_ages_are_not_left_out() -> Non
     assert issued_before(ALL, given, choice, {A.target.id}) == (A, B, C)
     with pytest.raises(Wrong, match="younger"):
         issued_before((A,), {A.target.id: young}, choice)
+
+
+def test_a_policy_that_is_named_and_whose_key_is_younger_is_not_left_out_in_silence() -> None:
+    """Who names it means it: the command is refused."""
+    choice = Choice(("orders", "orders-eu"), issued_before=NOW - timedelta(days=1))
+    with pytest.raises(Wrong, match=r"Named, but not selected by --issued-before .*: orders[.]"):
+        issued_before((A, B), {A.target.id: known(A, rotated_at=NOW)}, choice)
 
 
 def test_an_older_key_that_still_lives_is_chosen_though_a_younger_one_took_its_place() -> None:
@@ -64,6 +76,14 @@ def test_a_time_is_a_day_an_instant_or_how_long_ago() -> None:
         moment(context, parameter, "yesterday")
 
 
+@pytest.mark.parametrize("value", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])
+def test_a_time_that_is_none_in_utc_is_refused(value: str) -> None:
+    """As any other that is no time: in a sentence."""
+    context, parameter = click.Context(click.Command("x")), click.Option(["--issued-before"])
+    with pytest.raises(click.BadParameter, match="is no time"):
+        moment(context, parameter, value)
+
+
 @pytest.mark.parametrize(
     ("choice", "says"),
     [
@@ -72,9 +92,11 @@ def test_a_time_is_a_day_an_instant_or_how_long_ago() -> None:
         (Choice(("zzz",)), "orders, orders-eu, bot"),
         (Choice(("orders",), everything=True), "not both"),
         (Choice(tags=(("team", "z"),)), "team=z"),
-        (Choice(provider="nope"), "build, fat"),
-        (Choice(store="nope"), "aws"),
-        (Choice(owner="nope"), "desk-a, desk-b"),
+        (Choice(tags=(("team", "a"), ("team", "b"))), "team=a --tag team=b"),
+        (Choice(providers=("build", "nope")), "'nope'. Those in use: build, fat"),
+        (Choice(stores=("nope",)), "aws"),
+        (Choice(owners=("nope",)), "desk-a, desk-b"),
+        (Choice(("orders", "bot"), providers=("build",)), "Named, but not selected by --provider build: bot"),
     ],
 )
 def test_a_selection_that_means_nothing_says_what_would(choice: Choice, says: str) -> None:
