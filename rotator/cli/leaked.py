@@ -5,7 +5,6 @@ printed tells anything of the value but where it is.
 """
 
 import hmac
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +15,13 @@ from typing import TYPE_CHECKING
 import click
 
 from rotator.cli import output
+from rotator.cli.candidates import TooMany, candidates, decoded
 from rotator.cli.credentials import MOST_BYTES
 from rotator.cli.options import Wrong
 from rotator.errors import EffectError, NeedsPerson
 from rotator.interfaces import Ledger, Stored
 from rotator.model import Credential, DebtPhase, DebtReason, Policy, ProviderRef, Traits
+from rotator.telemetry.redaction import NOT_SECRET
 
 if TYPE_CHECKING:
     from rotator.wiring import Wiring
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 THREADS = 16
 _TELL = 100  # secrets between two lines of progress
 _NOTHING = "Nothing was done."
-_SHORTEST = 8  # characters of a part of a text that may be a key
+_PUBLIC = NOT_SECRET | {"email", "user_id"}  # fields of a login that are no secret
 
 
 class Where(StrEnum):
@@ -120,7 +121,7 @@ class Search:
 
 
 def brought() -> Credential:
-    """The key that leaked: typed unseen, one text on standard input, or a JSON object. Raises Wrong."""
+    """All that may be the key that leaked, typed unseen or in a text on standard input. Raises Wrong."""
     if sys.stdin.isatty():
         text = str(click.prompt("The key that leaked (not shown)", hide_input=True, err=True))
     else:
@@ -128,32 +129,40 @@ def brought() -> Credential:
         if len(data) > MOST_BYTES:
             raise Wrong(f"Standard input is too long for a key. {_NOTHING}")
         try:
-            text = data.decode()
+            text = decoded(data)
         except UnicodeDecodeError:
             raise Wrong(f"Standard input is no text. {_NOTHING}") from None
-    return Credential({str(number): part for number, part in enumerate(_parts(text.rstrip("\r\n")))})
-
-
-def _parts(text: str) -> Sequence[str]:
-    """The values that are looked for: the text and what it may spell, or each text of a JSON object."""
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
-    told = found.values() if isinstance(found, dict) else (text, *_spelled(text))
-    kept = list(dict.fromkeys(part for part in told if isinstance(part, str) and part))
-    if not kept:
+        found = candidates(text)
+    except TooMany:
+        less = "Give the part of it that holds the key"
+        raise Wrong(f"Standard input holds too much that may be a key. {less}. {_NOTHING}") from None
+    if not found:
         raise Wrong(f"There is no key on standard input. {_NOTHING}")
-    return kept
+    return Credential({str(number): one for number, one in enumerate(found)})
 
 
-def _spelled(text: str) -> Iterator[str]:
-    """What people copy a key with: other lines, blanks, ``NAME=`` before it, quotes around it."""
-    for line in text.splitlines():
-        for part in (line, line.partition("=")[2], line.partition(":")[2]):
-            bare = part.strip().rstrip(",;").strip("\"'`").strip()
-            if len(bare) >= _SHORTEST:
-                yield bare
+class Sought:
+    """The texts that may be the key, to be compared with what secrets hold."""
+
+    def __init__(self, key: Credential) -> None:
+        self._by_length: dict[int, list[bytes]] = {}
+        for one in map(_raw, key.reveal().values()):
+            self._by_length.setdefault(len(one), []).append(one)
+
+    def any_of(self, values: Iterable[str | None]) -> bool:
+        """Whether one of them is one of these values, blanks around it apart. All of the same length are
+        compared, each in a time that tells nothing.
+        """
+        spelled = {form for value in values if value for form in (_raw(value), _raw(value.strip()))}
+        alike = [
+            hmac.compare_digest(one, form) for form in spelled for one in self._by_length.get(len(form), ())
+        ]
+        return any(alike)
+
+
+def _raw(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
 
 
 # --- the search ------------------------------------------------------------------------------------------
@@ -163,18 +172,19 @@ def search(world: "Wiring", policies: Sequence[Policy], key: Credential) -> Sear
     """Look at what each secret holds now, has pending, and still owes; side by side."""
     places: list[Place] = []
     unread: list[str] = []
+    sought = Sought(key)
     with ThreadPoolExecutor(THREADS, thread_name_prefix="search") as pool:
-        looks = pool.map(lambda policy: _looked(world, policy, key), policies)
+        looks = pool.map(lambda policy: _looked(world, policy, sought), policies)
         for number, (found, why) in enumerate(looks, 1):
             places += found
             unread += why
             if number % _TELL == 0:
                 click.echo(f"looked at {number} of {len(policies)} secrets", err=True)
-    admins, of_admins = _admins(world, policies, key)
+    admins, of_admins = _admins(world, policies, sought)
     return Search(tuple(places), (*unread, *of_admins), admins, len(policies))
 
 
-def _looked(world: "Wiring", policy: Policy, key: Credential) -> tuple[list[Place], list[str]]:
+def _looked(world: "Wiring", policy: Policy, sought: Sought) -> tuple[list[Place], list[str]]:
     """One secret: where it holds the key, and what of it could not be read."""
     found: list[Place] = []
     unread: list[str] = []
@@ -187,7 +197,7 @@ def _looked(world: "Wiring", policy: Policy, key: Credential) -> tuple[list[Plac
             continue
         if stored is None and must and version is not None:
             unread.append(f"{policy.name}, {where}: its value cannot be read any more")
-        matched = _matched(key, stored, traits) if stored is not None else None
+        matched = _matched(sought, stored, traits) if stored is not None else None
         if stored is not None and matched is not None:
             as_what = where if matched else Where.ID
             found.append(Place(policy.name, policy.target.id, as_what, stored.version, matched))
@@ -210,33 +220,21 @@ def _versions(ledger: Ledger, policy: Policy) -> Iterator[tuple[Where, str | Non
             yield Where.DEAD, debt.version, False
 
 
-def _matched(key: Credential, stored: Stored, traits: Traits) -> tuple[str, ...] | None:
+def _matched(sought: Sought, stored: Stored, traits: Traits) -> tuple[str, ...] | None:
     """The secret fields of a version that are the key, all where it is the whole value; empty where the key
     is no more than an id of it, None where it is neither.
     """
-    parts = list(key.reveal().values())
-    alike = [name for name in traits.secret_fields if _any_alike(parts, [stored.credential.get(name)])]
-    whole = _any_alike(parts, [stored.whole.get("")])
+    alike = [name for name in traits.secret_fields if sought.any_of([stored.credential.get(name)])]
+    whole = sought.any_of([stored.whole.get("")])
     public = [stored.credential.get(name) for name in traits.fields if name not in traits.secret_fields]
-    named = _any_alike(parts, public)
+    named = sought.any_of(public)
     if alike or whole:
         return tuple(alike or traits.secret_fields)
     return () if named else None
 
 
-def _any_alike(parts: Iterable[str], values: Sequence[str | None]) -> bool:
-    """Whether a part is one of these values; all are compared, each in a time that tells nothing."""
-    known = [_raw(value) for value in values if value]
-    alike = [hmac.compare_digest(_raw(part), value) for part in parts for value in known]
-    return any(alike)
-
-
-def _raw(text: str) -> bytes:
-    return text.encode(errors="surrogatepass")
-
-
 def _admins(
-    world: "Wiring", policies: Sequence[Policy], key: Credential
+    world: "Wiring", policies: Sequence[Policy], sought: Sought
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What a person must do about admin credentials that leaked and no policy rotates; what was not read."""
     rotated = {policy.target.id for policy in policies}
@@ -247,7 +245,7 @@ def _admins(
         if account in rotated:
             continue
         try:
-            held = _holds(world, ref, key)
+            held = _holds(world, ref, sought)
         except (EffectError, NeedsPerson) as error:
             unread.append(f"the admin credential of {ref.name}: {error.message}")
             continue
@@ -259,10 +257,12 @@ def _admins(
     return tuple(todo), tuple(unread)
 
 
-def _holds(world: "Wiring", ref: ProviderRef, key: Credential) -> bool:
+def _holds(world: "Wiring", ref: ProviderRef, sought: Sought) -> bool:
+    """Whether an admin credential is meant; other fields of its secret, and ids, tell nothing."""
     assert ref.admin is not None, "only providers with an admin credential are asked"
-    held = world.store(ref.admin.store).raw(ref.admin.secret)
-    return _any_alike(key.reveal().values(), list(held.reveal().values()))
+    held = ref.admin.read(world.store(ref.admin.store).raw(ref.admin.secret))
+    names = world.provider(ref).traits.admin_fields
+    return sought.any_of(held.get(name) for name in names if name not in _PUBLIC)
 
 
 # --- words -----------------------------------------------------------------------------------------------
