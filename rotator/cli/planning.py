@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator import budgets, due, durations
+from rotator.errors import clause
 from rotator.model import Policy, Provenance, ProviderRef, Traits, locked_out
 from rotator.people import Known, paused_until
 
@@ -164,5 +165,7 @@ def blocker(policy: Policy, known: Known | None, now: datetime) -> str | None:
     until = paused_until(known, now)
     if until is not None:
         pause = known.orders["pause"]
-        return f"Paused by {pause.by}: {pause.reason} To do: rotator resume {known.state.policy}"
+        paused = f"Paused by {pause.by}: {clause(pause.reason or 'no reason was given')}."
+        anyway = "run-now --yes rotates it all the same, which ends the pause"
+        return f"{paused} To do: rotator resume {known.state.policy}; {anyway}"
     return None

@@ -34,7 +34,7 @@ def test_a_plan_says_what_blocks_it() -> None:
     rows = plan_rows([A, B], {A.target.id: blocked, B.target.id: paused}, lambda _: TRAITS, NOW)
     told = {row.policy: row.blocked or "" for row in rows}
     assert told["a"] == "It is not JSON. To do: make it JSON"
-    assert told["b"].endswith("rotator resume b")
+    assert told["b"].startswith("Paused by ann: freeze. To do: rotator resume b; run-now --yes")
 
 
 def test_a_secret_that_nobody_looked_at_has_no_date() -> None:
