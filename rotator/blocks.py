@@ -77,6 +77,13 @@ def blocked_until(ledger: Ledger, policy: Policy) -> datetime | None:
     return None if kept is None else _not_ahead(kept.look_at, ledger.now())
 
 
+def forbids(ledger: Ledger, policy: Policy, call: str) -> bool:
+    """Whether a block is about one call of a provider, of which the success of others says nothing."""
+    text = ledger.fact(block_key(policy))
+    kept = BLOCK.decode(text) if text else None
+    return kept is not None and kept.kind in _OF_ONE_CALL and kept.call in ("", call)
+
+
 def block(ledger: Ledger, policy: Policy, error: NeedsPerson) -> tuple[datetime, bool]:
     """One block for the whole provider: when its policies look again, and whether people are told. What asks
     the same of them is no news, whichever call met it.
@@ -104,8 +111,7 @@ def answered(ledger: Ledger, policy: Policy, call: str) -> None:
     text = ledger.fact(block_key(policy))
     if text is None:
         return
-    kept = BLOCK.decode(text)
-    if kept.kind not in _OF_ONE_CALL or kept.call in ("", call):
+    if BLOCK.decode(text).kind not in _OF_ONE_CALL or forbids(ledger, policy, call):
         ledger.forget(block_key(policy))
 
 

@@ -31,6 +31,8 @@ class Budget:
 PUSHES = (Budget(6, HOUR), Budget(50, DAY))
 # A token may use nearly all of that: its users are locked out when it is not renewed.
 RENEWALS = (Budget(6, HOUR), Budget(90, DAY))
+# Whoever reads a secret without a living key is locked out: a few more are for its next one.
+LOCKED_OUT = (Budget(10, HOUR), Budget(60, DAY))
 # Keys in use that the schedule lets die; those of one policy see of_revocations. 60 an hour are 1,440 a day,
 # enough for forty thousand policies a month, and leave time to stop what went wrong.
 ALL_REVOCATIONS = (Budget(60, HOUR),)
@@ -38,9 +40,11 @@ FLOOD = "push-budget"  # the error of a rotation that waits for room for one mor
 _ALL = "budget:revocations"
 
 
-def of_pushes(policy: Policy) -> tuple[Budget, ...]:
-    """How many versions of a policy's secret may be written."""
-    return PUSHES if policy.renew is None else RENEWALS
+def of_pushes(policy: Policy, *, locked_out: bool = False) -> tuple[Budget, ...]:
+    """How many versions of a policy's secret may be written; more where it has no living key."""
+    if policy.renew is not None:
+        return RENEWALS
+    return LOCKED_OUT if locked_out else PUSHES
 
 
 def of_revocations(policy: Policy) -> tuple[Budget, ...]:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from rotator import blocks
 from rotator.desk import Desk
+from rotator.due import pushes_free_at
 from rotator.errors import NeedsPerson
 from rotator.kinship import keeps_admin
-from rotator.looking import keys_listed, witness
+from rotator.looking import keys_listed, versions_of, witness
 from rotator.model import (
     Again,
     Credential,
@@ -32,9 +34,11 @@ from rotator.model import (
     SecretState,
 )
 from rotator.owing import afresh, identify, owe
+from rotator.setbacks import NO_SLOT
 
 IN_SERVICE = "leaked-in-service"  # the block of a leaked key that no rotation is about to replace
 FIRST = timedelta(minutes=10)  # for a key to die before another one is issued all the same
+_SOON = timedelta(minutes=1)
 _NEXT = timedelta(days=1)  # an order, or the end of a rotation, makes the secret due at once
 _STAGED = (Phase.ISSUED, Phase.STAGED, Phase.VERIFIED)
 _OVER = (DebtPhase.DEAD, DebtPhase.SETTLED)
@@ -206,10 +210,11 @@ def hurry(debt: Debt, desk: Desk, grace: timedelta | None = None) -> Debt:
 
 def dies_first(desk: Desk) -> Again | None:
     """What a rotation waits for before it issues: the death of the key that is contained. Not for ever, and
-    not for a person: the old key lives then, and a new one is needed all the more.
+    not for a person, nor for what the key itself is spared for: the old key lives then, and a new one is
+    needed all the more.
     """
     debt = next((debt for debt in desk.debts() if debt.contain and debt.not_before is not None), None)
-    if debt is None or debt.refused_at is not None or debt.block is not None:
+    if debt is None or debt.refused_at is not None or debt.block is not None or _spared(desk, debt):
         return None
     assert debt.not_before is not None, "a key that is contained may die at once"
     until = debt.not_before + FIRST
@@ -217,18 +222,44 @@ def dies_first(desk: Desk) -> Again | None:
 
 
 def waits_for_next(desk: Desk, debt: Debt) -> Again | None:
-    """What the debt of a leaked key waits for while the key is in service: its successor.
+    """What the debt of a leaked key waits for while the key is in service: its successor. One that is to die
+    first waits where it could have none.
 
     Raises NeedsPerson where nothing is under way that would bring one.
     """
-    if debt.reason is not DebtReason.LEAKED or debt.not_before is not None:
+    spared = _spared(desk, debt)
+    if debt.reason is not DebtReason.LEAKED or (debt.not_before is not None and not spared):
         return None
     if desk.rotation() is not None or "run" in desk.orders():
-        return Again(desk.now() + _NEXT)
+        return Again(desk.now() + (_SOON if spared else _NEXT))
     if not in_service(desk, debt):
         return None
     why = f"key {debt.key_id or 'of unknown id'} leaked, and is still in service."
     raise NeedsPerson(IN_SERVICE, why, todo=afresh(desk, debt.policy))
+
+
+def _spared(desk: Desk, debt: Debt) -> bool:
+    """Whether a key that is to die first lives on, since it could have no successor, as far as is known: a
+    person must act first, but not to make room for one more key; or its secret has had too many versions.
+    """
+    if not debt.contain or debt.not_before is None or debt.revoked_at is not None:
+        return False
+    live, block = desk.rotation(), desk.state.block
+    if live is None or (block is not None and block.kind != NO_SLOT):
+        return True
+    if live.phase is not Phase.PLANNED:
+        return False
+    full = pushes_free_at(debt.policy, desk.state, desk.now(), locked_out=True) is not None
+    return full or blocks.forbids(desk.world.ledger, debt.policy, "issue")
+
+
+def must_be_followed(desk: Desk, debt: Debt) -> None:
+    """Look whether the store would take a successor, just before a key dies first. Raises NeedsPerson where a
+    person must act for that, and EffectError.
+    """
+    live = desk.rotation()
+    if debt.contain and debt.revoked_at is None and (live is None or live.phase is Phase.PLANNED):
+        versions_of(desk, debt.policy)
 
 
 def in_service(desk: Desk, debt: Debt) -> bool:

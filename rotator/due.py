@@ -256,13 +256,15 @@ def _after_failures(case: _Case) -> tuple[datetime, str] | None:
 
 
 def _push_budget(case: _Case) -> tuple[datetime, str] | None:
-    until = pushes_free_at(case.policy, case.state, case.now)
+    current = case.state.current
+    locked_out = current is not None and current.contained
+    until = pushes_free_at(case.policy, case.state, case.now, locked_out=locked_out)
     return (until, f"too many versions were written, room at {_when(until)}") if until else None
 
 
-def pushes_free_at(policy: Policy, state: SecretState, now: datetime) -> datetime | None:
-    """When one more version of a secret may be written; None: now."""
-    return budgets.free_at(state.pushes, budgets.of_pushes(policy), now)
+def pushes_free_at(policy: Policy, state: SecretState, now: datetime, *, locked_out: bool) -> datetime | None:
+    """When one more version of a secret may be written, sooner where it has no living key; None: now."""
+    return budgets.free_at(state.pushes, budgets.of_pushes(policy, locked_out=locked_out), now)
 
 
 # --- drills ----------------------------------------------------------------------------------------------

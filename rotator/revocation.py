@@ -200,6 +200,7 @@ def _revoke(desk: Desk, debt: Debt, evidence: Evidence) -> Again | Ended:
         proof = _proof(desk, debt, evidence)
         if proof is not None:
             return _dead(desk, debt, proof)
+    containing.must_be_followed(desk, debt)
     baseline = _baseline(desk, debt, evidence)
     wait = _waits(desk, debt) or permits.take(desk, debt)
     return wait or _send(desk, _revoking(desk, debt, baseline), evidence)

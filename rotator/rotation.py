@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rotator import backoff, breaker, drilling, rollback, setbacks
+from rotator.budgets import FLOOD
 from rotator.containing import NOTHING_OWED, Owed, dies_first, leaked_fields
 from rotator.desk import Desk, holds_nothing, pushed
 from rotator.durations import text as every
@@ -95,7 +96,7 @@ def advance(desk: Desk, rotation: Rotation) -> Again | Ended:
     }
     rotation = desk.memory.counted(rotation, desk.now())
     while not rotation.phase.ended:
-        if rotation.look_at is not None and rotation.look_at > desk.now():
+        if rotation.look_at is not None and rotation.look_at > desk.now() and not _room_since(desk, rotation):
             return Again(rotation.look_at)
         try:
             answer = setbacks.unasked(desk, rotation) or steps[rotation.phase](desk, rotation)
@@ -105,6 +106,11 @@ def advance(desk: Desk, rotation: Rotation) -> Again | Ended:
             return answer
         rotation = answer
     return Ended()
+
+
+def _room_since(desk: Desk, rotation: Rotation) -> bool:
+    """Whether there may be room for one more version before its time: its key has died since."""
+    return rotation.phase is Phase.PLANNED and rotation.error == FLOOD and desk.locked_out()
 
 
 # --- planned: look, sweep, reserve a slot ----------------------------------------------------------------

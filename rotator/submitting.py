@@ -175,7 +175,7 @@ def _must_be_allowed(desk: Desk, policy: Policy) -> None:
     held = desk.held(policy, urgent=True, admin=False)
     if held is not None:
         raise NotTaken(f"{held.why}.")
-    room = pushes_free_at(policy, desk.state, desk.now())
+    room = pushes_free_at(policy, desk.state, desk.now(), locked_out=desk.locked_out())
     if room is not None:
         raise NotTaken(f"too many versions of the secret were written lately; room at {room:%H:%M} UTC.")
 

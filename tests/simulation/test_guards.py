@@ -16,6 +16,7 @@ from rotator import (
     backoff,
     budgets,
     caseload,
+    containing,
     drilling,
     looking,
     owing,
@@ -53,7 +54,7 @@ from tests.simulation.fleet import Fleet
 from tests.simulation.sim import PROVIDER, SECRET, TARGET, Fault, Sim, Strike, Violation
 from tests.simulation.test_drill import drill
 from tests.simulation.test_holds import EFFECTS, Forgetful, restless, work
-from tests.simulation.test_leaked import put_back
+from tests.simulation.test_leaked import crowded, put_back, unfit
 from tests.simulation.test_rollback import back, held_by_the_store, rotated, served
 from tests.simulation.test_stories import kinds, ours, until
 
@@ -372,6 +373,20 @@ def contained_late(folder: Path) -> None:
     sim.run()
 
 
+def cannot_follow(folder: Path) -> None:
+    """A key is to die first whose secret has had too many versions."""
+    sim = Sim(folder)
+    crowded(sim)
+    sim.run()
+
+
+def unfit_store(folder: Path) -> None:
+    """A key is to die first in a secret that a person must make fit for writing."""
+    sim = Sim(folder)
+    unfit(sim)
+    work(sim, timedelta(hours=2))
+
+
 def flooded(folder: Path) -> None:
     """Somebody writes other fields of the secret all the time."""
     sim = Forgetful(folder)
@@ -628,6 +643,8 @@ GUARDS = [
         contained_by_guess,
     ),
     Guard("8 what is contained dies first", gone(rotation, "dies_first", nothing), contained_late),
+    Guard("8 what dies first can be followed", gone(containing, "_spared", lambda *_: False), cannot_follow),
+    Guard("8 the store would take what follows", gone(containing, "versions_of", nothing), unfit_store),
     Guard("10 the list is of the right account", any_list_tells, called_dead(another_account)),
     Guard("10 dead is proven", refusal_is_death, called_dead(deaf_provider)),
     Guard("11 what is to come back lives", gone(caseload, "_comes_back", lambda *_: False), held_back),

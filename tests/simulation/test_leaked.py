@@ -8,14 +8,27 @@ from typing import ClassVar
 
 import pytest
 
+from rotator import blocks, budgets
 from rotator.desk import NO_LIVING_KEY
-from rotator.errors import Refused
-from rotator.model import EVERYBODY, Debt, DebtPhase, DebtReason, Level, Order, Phase, Traits, Verdict
+from rotator.errors import NeedsPerson, Refused
+from rotator.model import (
+    EVERYBODY,
+    Block,
+    Change,
+    Debt,
+    DebtPhase,
+    DebtReason,
+    Level,
+    Order,
+    Phase,
+    Traits,
+    Verdict,
+)
 from rotator.notices import Severity, severity_of
 from rotator.people import Known, acts
 from rotator.testing.fakes import FakeProvider
-from tests.simulation.sim import GRACE, SECRET, TARGET, Fault, Sim, Strike
-from tests.simulation.test_holds import Forgetful
+from tests.simulation.sim import GRACE, SECRET, TARGET, Fault, Sim, Strike, Violation
+from tests.simulation.test_holds import Forgetful, work
 
 NONE = timedelta(0)
 
@@ -371,6 +384,135 @@ def test_a_stop_holds_what_was_ordered_to_die(sim: Sim) -> None:
     sim.ledger.withdraw(EVERYBODY, "stop")
     sim.run()
     sim.ended_well()
+
+
+def written(sim: Sim, times: int) -> None:
+    """So many versions of the secret were written a minute ago."""
+    claim, state = sim.ledger.claim(TARGET.id, "test", timedelta(seconds=9)), sim.ledger.secret(TARGET.id)
+    assert claim is not None
+    assert state is not None
+    ago = sim.ledger.now() - timedelta(minutes=1)
+    sim.ledger.commit(claim, Change(replace(state, pushes=(ago,) * times)))
+    sim.ledger.release(claim, sim.ledger.now())
+
+
+def test_a_secret_without_a_living_key_has_room_for_a_few_versions_more(sim: Sim) -> None:
+    """The budget is against loops; whoever reads the secret is locked out until the next one is written."""
+    written(sim, budgets.PUSHES[0].most)
+    ordered = sim.ledger.now()
+    sim.order(NONE, contain=True)
+    until(sim, lambda: "promoted" in kinds(sim))
+    assert not sim.old.live
+    assert sim.ledger.now() - ordered < timedelta(minutes=2)
+    sim.run()
+    sim.ended_well()
+
+
+def test_a_key_does_not_die_first_while_no_version_could_be_written_after_it(sim: Sim) -> None:
+    """Where that room is used up as well it lives until there is some, and then dies first."""
+    crowded(sim)
+    sim.run()
+    sim.ended_well()
+    assert sim.calls.index("provider.revoke") < sim.calls.index("provider.issue")
+    (debt,) = sim.ledger.debts(ended=True)
+    assert debt.revoked_at is not None
+    assert debt.revoked_at - debt.since > timedelta(minutes=50)
+
+
+def crowded(sim: Sim) -> None:
+    """A key is to die first whose secret has had all the versions that it may have; seen if it does."""
+    written(sim, budgets.LOCKED_OUT[0].most)
+    begun = sim.clock.now()
+
+    def outside(sim: Sim, name: str) -> None:
+        if name == "provider.revoke" and sim.clock.now() < begun + timedelta(minutes=50):
+            raise Violation("a key dies first, and no successor of it may be written")
+
+    sim.outside = outside
+    sim.order(NONE, contain=True)
+
+
+def test_a_key_does_not_die_first_where_its_store_would_take_no_other(sim: Sim) -> None:
+    """What a person must mend is found by a look just before; then it dies, and another one comes."""
+    unfit(sim)
+    until(sim, lambda: any(event.kind == "blocked" for event in sim.ledger.events()))
+    work(sim, timedelta(hours=2))
+    assert sim.old.live
+    assert "provider.revoke" not in sim.calls
+    vars(sim.store).pop("look")
+    sim.outside = lambda _sim, _name: None
+    sim.run()
+    sim.ended_well()
+
+
+def unfit(sim: Sim) -> None:
+    """A key is to die first in a secret that belongs to a service of the store's; seen if it does."""
+
+    def refuse(*_: object) -> None:
+        raise NeedsPerson("owned", "Secret one is managed by a service.", todo="let that rotate it")
+
+    def outside(_: Sim, name: str) -> None:
+        if name == "provider.revoke":
+            raise Violation("a key dies first, and its store takes no successor")
+
+    setattr(sim.store, "look", refuse)  # noqa: B010
+    sim.outside = outside
+    sim.order(NONE, contain=True)
+
+
+def test_a_key_does_not_die_first_where_its_secret_is_blocked(sim: Sim) -> None:
+    """It dies when another one is in use, as any that leaked."""
+    blocked(sim)
+    sim.run()
+    sim.ended_well()
+    assert sim.calls.index("store.promote") < sim.calls.index("provider.revoke")
+
+
+def blocked(sim: Sim) -> None:
+    """A key is to die first in a secret that waits for a person, who has mended what it waits for."""
+    sim.start().work(TARGET.id)
+    sim.order(NONE, contain=True)
+    claim, state = sim.ledger.claim(TARGET.id, "test", timedelta(seconds=9)), sim.ledger.secret(TARGET.id)
+    assert claim is not None
+    assert state is not None
+    block = Block("written-over", "the pending version holds another key.", "see who", sim.ledger.now())
+    sim.ledger.commit(claim, Change(replace(state, block=block)))
+    sim.ledger.release(claim, sim.ledger.now())
+
+
+def test_a_key_does_not_die_first_where_its_provider_issues_none(sim: Sim) -> None:
+    """That the admin credential lists keys does not tell that it may issue one."""
+    error = NeedsPerson("admin-forbidden", "the admin credential may not issue", todo="grant it")
+    error.call = "issue"
+    blocks.block(sim.ledger, sim.policy, error)
+    blocks.lift(sim.ledger, sim.policy)
+    sim.order(NONE, contain=True)
+    sim.run()
+    sim.ended_well()
+    assert sim.calls.index("provider.issue") < sim.calls.index("provider.revoke")
+
+
+def test_a_key_that_was_to_die_first_lives_once_nothing_brings_another_one(sim: Sim) -> None:
+    """A pause held its death, and its rotation ended meanwhile: a person is asked."""
+    freeze = Order("pause", "ben", "freeze", sim.clock.now(), until=sim.clock.now() + timedelta(days=1))
+    sim.outside = lambda sim, name: sim.ledger.give(TARGET.id, freeze) if name == "provider.find" else None
+    sim.order(NONE, contain=True)
+    until(sim, lambda: "pause" in sim.ledger.orders(TARGET.id) and not sim.ledger.due(1))
+    sim.outside = lambda _sim, _name: None
+    claim, live = sim.ledger.claim(TARGET.id, "test", timedelta(seconds=9)), sim.ledger.rotation(TARGET.id)
+    state = sim.ledger.secret(TARGET.id)
+    assert claim is not None
+    assert live is not None
+    assert state is not None
+    failed = replace(live, phase=Phase.FAILED, ended_at=sim.ledger.now())
+    sim.ledger.commit(claim, Change(state, failed))
+    sim.ledger.release(claim, sim.ledger.now())
+    sim.ledger.withdraw(TARGET.id, "pause")
+    until(sim, lambda: any(debt.block for debt in sim.ledger.debts()))
+    (debt,) = sim.ledger.debts()
+    assert debt.block is not None
+    assert "still in service" in debt.block.reason
+    assert sim.old.live
 
 
 def stop(sim: Sim) -> None:
