@@ -37,6 +37,7 @@ LOCKED_OUT = (Budget(10, HOUR), Budget(60, DAY))
 # enough for forty thousand policies a month, and leave time to stop what went wrong.
 ALL_REVOCATIONS = (Budget(60, HOUR),)
 FLOOD = "push-budget"  # the error of a rotation that waits for room for one more version
+NO_SLOT = "no-slot"  # the block of one whose account bears no more keys: a death makes room
 _ALL = "budget:revocations"
 
 

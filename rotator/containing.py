@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from rotator import blocks
+from rotator.budgets import NO_SLOT
 from rotator.desk import Desk
 from rotator.due import pushes_free_at
 from rotator.errors import NeedsPerson
@@ -34,7 +35,6 @@ from rotator.model import (
     SecretState,
 )
 from rotator.owing import afresh, identify, owe
-from rotator.setbacks import NO_SLOT
 
 IN_SERVICE = "leaked-in-service"  # the block of a leaked key that no rotation is about to replace
 FIRST = timedelta(minutes=10)  # for a key to die before another one is issued all the same

@@ -33,7 +33,6 @@ from rotator.owing import UNADOPTED, afresh, events_of, lives_on, owe, replaced,
 
 Step = Rotation | Again
 
-NO_SLOT = "no-slot"  # the error of a rotation whose account bears no more keys
 _NAMED = 20  # keys that a person is told of
 _AT_PROVIDER = {"not-as-asked", "not-verified", "wrong-account"}  # what a provider's keys turn out to be
 _UNASKED = timedelta(days=1)  # a rotation of the store's own that does not go on for so long is given up
@@ -362,9 +361,9 @@ def no_slot(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> Step
     if dying:
         look_at = desk.now() + backoff.while_blocked(0)
         text = f"{message}; waiting for {', '.join(debt.key_id or debt.id for debt in dying)} to die"
-        told = desk.event(NO_SLOT, text, rotation=rotation)
-        waiting = replace(rotation, look_at=look_at, error=NO_SLOT, why=text)
-        desk.write(rotation=waiting, events=[] if rotation.error == NO_SLOT else [told])
+        told = desk.event("no-slot", text, rotation=rotation)
+        waiting = replace(rotation, look_at=look_at, error="no-slot", why=text)
+        desk.write(rotation=waiting, events=[] if rotation.error == "no-slot" else [told])
         return Again(look_at)
     needed = {state.current.key_id for state, _ in desk.world.ledger.secrets() if state.current}
     free = [record for record in live if record.key_id not in needed]
@@ -375,7 +374,7 @@ def no_slot(desk: Desk, rotation: Rotation, listed: Sequence[KeyRecord]) -> Step
         if free
         else "have the provider raise the limit, or move policies to another account: each key is in service"
     )
-    return _blocked(desk, rotation, NeedsPerson(NO_SLOT, f"{message}.", todo=todo))
+    return _blocked(desk, rotation, NeedsPerson("no-slot", f"{message}.", todo=todo))
 
 
 def _can_die(desk: Desk, debt: Debt) -> bool:

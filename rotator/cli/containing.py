@@ -6,12 +6,14 @@ from datetime import datetime
 
 import click
 
+from rotator.budgets import NO_SLOT
 from rotator.cli import output
 from rotator.cli.options import NotDone
+from rotator.due import pushes_free_at
 from rotator.incident.coverage import Coverage, Outcome
 from rotator.incident.plan import Plan
 from rotator.incident.waves import TAKES
-from rotator.model import Policy, Provenance, Traits, locked_out
+from rotator.model import Phase, Policy, Provenance, Traits, locked_out
 from rotator.people import Known, adopt_command
 
 FEW = 50  # secrets that are named one by one
@@ -19,13 +21,15 @@ FEW = 50  # secrets that are named one by one
 
 @dataclass(frozen=True, slots=True)
 class Contained:
-    """What an order to contain comes to: keys that die first, what is refused, and our own admin credentials,
-    which go continuity first, since they issue their successors.
+    """What an order to contain comes to: keys that die first, what is refused, and what goes continuity
+    first: our own admin credentials, since they issue their successors, and by the policy's name those that
+    are ``spared``, since no successor could be written.
     """
 
     policies: tuple[Policy, ...] = ()
     refused: Mapping[str, Outcome] = field(default_factory=dict)
     after: tuple[Policy, ...] = ()
+    spared: Mapping[str, str] = field(default_factory=dict)
 
     def does(self, policy: Policy, otherwise: str) -> str:
         """What happens to a policy's keys, as one line; ``otherwise`` where none dies first."""
@@ -42,12 +46,13 @@ class Contained:
 
 
 def contained(
-    policies: Sequence[Policy], known: Mapping[str, Known], traits: Mapping[str, Traits]
+    policies: Sequence[Policy], known: Mapping[str, Known], traits: Mapping[str, Traits], now: datetime
 ) -> Contained:
     """Which of these policies' keys may die first; ``known`` and ``traits`` by secret. Pure."""
     first: list[Policy] = []
     after: list[Policy] = []
     refused: dict[str, Outcome] = {}
+    spared: dict[str, str] = {}
     for policy in policies:
         key = policy.target.id
         outcome = _refused(policy, known.get(key), traits[key])
@@ -57,9 +62,26 @@ def contained(
             continue
         elif policy.provider.account == key:
             after.append(policy)
+        elif (why := _not_followed(policy, known.get(key), now)) is not None:
+            spared[policy.name] = why
         else:
             first.append(policy)
-    return Contained(tuple(first), refused, tuple(after))
+    return Contained(tuple(first), refused, tuple(after), spared)
+
+
+def _not_followed(policy: Policy, known: Known | None, now: datetime) -> str | None:
+    """Why no key could come after one that died, as far as the ledger tells, with what to do; else None. For
+    the worker :mod:`rotator.containing` decides that anew.
+    """
+    if known is None:
+        return None
+    block, live = known.provider_block or known.state.block, known.rotation
+    if block is not None and block.kind != NO_SLOT:
+        return f"{block.reason} To do: {block.todo}"
+    if live is not None and live.phase is not Phase.PLANNED:
+        return None
+    room = pushes_free_at(policy, known.state, now, locked_out=True)
+    return f"too many versions of it were written lately, room at {room:%H:%M} UTC." if room else None
 
 
 def _died(known: Known | None) -> bool:
@@ -106,6 +128,13 @@ def words(found: Contained, whole: Plan, now: datetime) -> Iterator[str]:
         yield f"  {policy.name}: {where}, owner {policy.owner or 'unknown'}{told}"
     if len(found.policies) > FEW:
         yield f"  ... and {len(found.policies) - FEW} more: --dry-run --json names each."
+    for name in list(found.spared)[:FEW]:
+        yield (
+            f"{name} is not contained, its key lives until another one is in use. None could be written now: "
+            f"{found.spared[name]}"
+        )
+    if len(found.spared) > FEW:
+        yield f"... and {len(found.spared) - FEW} more that are not contained."
     for policy in found.after:
         yield f"{policy.name} goes continuity first: it issues its own successor."
     for outcome in found.refused.values():

@@ -72,7 +72,7 @@ def forecast(
         done = in_use_before(ledger, chosen, before) if ledger and before else {}
         over = record.covered_before(ledger, asked) if ledger and before is None else None
     left = tuple(one.policy for one in everybody([one for one in chosen if one.target.id not in done]))
-    first = _dies_first(left, known, leaked) if revoke_first else containing.NOTHING
+    first = _dies_first(left, known, leaked, now) if revoke_first else containing.NOTHING
     rows, whole = _planned(left, known, grace, now, first, few=not revoke_first)
     rows = [
         replace(row, does=leaked.does(one.target.id) or first.does(one, row.does))
@@ -105,11 +105,13 @@ def _planned(
     return [rows[policy.name] for policy in left], plan(everybody(begun), costs, rates, few=few)
 
 
-def _dies_first(left: Sequence[Policy], known: Mapping[str, Known], leaked: Search) -> Contained:
+def _dies_first(
+    left: Sequence[Policy], known: Mapping[str, Known], leaked: Search, now: datetime
+) -> Contained:
     """Which keys die before others are issued; of a key that leaked, those that serve."""
     serving = [one for one in left if not leaked.held or leaked.in_service(one.target.id)]
     return containing.contained(
-        serving, known, {policy.target.id: traits_of(policy.provider) for policy in left}
+        serving, known, {policy.target.id: traits_of(policy.provider) for policy in left}, now
     )
 
 
@@ -136,6 +138,7 @@ def show_forecast(found: Forecast, leaked: Search, *, as_json: bool) -> None:
                 "done_before": list(found.done.values()),
                 "covered_before": found.over,
                 "dies_first": [policy.name for policy in found.contained.policies],
+                "spared": found.contained.spared,
                 "refused": list(found.contained.refused.values()),
                 "leaked": leaked,
             }

@@ -27,7 +27,7 @@ from rotator.incident.record import Incident
 from rotator.incident.report import Found, Report, report
 from rotator.incident.waves import STUCK, Member, Standing, members, turn, width
 from rotator.interfaces import Clock, Ledger
-from rotator.model import Order, Policy
+from rotator.model import Order, Policy, locked_out
 from rotator.people import Known, ProviderBlock
 from rotator.stopping import sentence, stop_of
 
@@ -153,6 +153,7 @@ class _Going:
         self._outcomes: dict[str, Outcome] = {}  # by secret, of those that ended
         self._since: dict[str, float] = {}  # by secret, when it was ordered here
         self._begun: set[str] = set()  # all that was ordered: what came of one may make another due again
+        self._spared: set[str] = set()  # of those: a person must act, and the old key lives
         self._seen: dict[str, Outcome] = {}  # of those under way, as they were seen last
         self._tells = Tells(worker, world.clock)
         if incident.at < world.ledger.now():
@@ -212,7 +213,8 @@ class _Going:
         under_way = {key: timedelta(seconds=now - self._since[key]) for key in waits}
         missed = self._outcomes.keys() - in_use
         failed = missed & self._begun
-        return Standing(in_use, missed, under_way, failing, failed, failed & self._wish.contain)
+        lost = failed & self._wish.contain - self._spared
+        return Standing(in_use, missed, under_way, failing, failed, lost)
 
     def _look(self) -> None:
         """How those under way stand, by the ledger: whoever carries them out."""
@@ -223,6 +225,8 @@ class _Going:
             if found.ended:
                 self._outcomes[key] = self._seen.pop(key)
                 del self._since[key]
+                if found.state is Coverage.WAITING and not locked_out(known.state, known.debts):
+                    self._spared.add(key)
 
     def _done_before(self) -> None:
         """Where a new key is in use since the incident began no other one is ordered, whatever the old one

@@ -8,14 +8,15 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from rotator import budgets
 from rotator.cli import containing
 from rotator.cli.options import NotDone
 from rotator.incident.coverage import Coverage
 from rotator.incident.plan import Plan
-from rotator.model import CurrentKey, Policy, Provenance, Traits
-from rotator.people import Known
+from rotator.model import Block, CurrentKey, Phase, Policy, Provenance, Traits
+from rotator.people import Known, ProviderBlock
 from rotator.testing.fakes import FakeProvider
-from tests.unit.cli.records import NOW, known, policy
+from tests.unit.cli.records import NOW, known, policy, rotation
 
 TRAITS = FakeProvider.traits
 UNKNOWN = CurrentKey("v1", "key-1", Provenance.UNKNOWN, NOW)
@@ -24,7 +25,7 @@ WHOLE = Plan(2, (), (), 0, 0, timedelta(minutes=5), (), ())
 
 def contained(one: Policy, of: Known | None, traits: Traits = TRAITS) -> containing.Contained:
     """What an order for one policy comes to."""
-    return containing.contained([one], {one.target.id: of} if of else {}, {one.target.id: traits})
+    return containing.contained([one], {one.target.id: of} if of else {}, {one.target.id: traits}, NOW)
 
 
 def test_a_key_of_ours_dies_first() -> None:
@@ -58,6 +59,46 @@ def test_what_cannot_be_contained_is_told_before_the_yes(
     (refused,) = found.refused.values()
     assert (refused.state, todo in refused.why) == (coverage, True)
     assert any(todo in line for line in containing.words(found, WHOLE, NOW))
+
+
+OWNED = Block("owned", "Secret orders is managed by a service.", "let that rotate it", NOW)
+WRITTEN = tuple(NOW - timedelta(minutes=number) for number in range(budgets.LOCKED_OUT[0].most))
+
+
+@pytest.mark.parametrize(
+    ("of", "why"),
+    [
+        ({"block": OWNED}, "managed by a service. To do: let that rotate it"),
+        ({"pushes": WRITTEN}, "too many versions of it were written lately, room at 09:51 UTC"),
+    ],
+    ids=["blocked", "no room"],
+)
+def test_a_key_that_could_have_no_successor_is_spared_and_that_is_said(of: dict[str, Any], why: str) -> None:
+    """It goes continuity first, with the remedy; nobody is asked to agree to its death."""
+    one = policy("orders")
+    found = contained(one, known(one, **of))
+    assert (found.ids, found.refused, why in found.spared["orders"]) == (frozenset(), {}, True)
+    (told,) = containing.words(found, WHOLE, NOW)
+    assert told.startswith("orders is not contained")
+    assert why in told
+
+
+def test_what_the_order_itself_mends_or_was_written_before_spares_no_key() -> None:
+    """A death makes room at the account; a new key that is stored already needs no room."""
+    one = policy("orders")
+    no_slot = replace(OWNED, kind=budgets.NO_SLOT)
+    assert contained(one, known(one, block=no_slot)).ids
+    staged = replace(known(one, pushes=WRITTEN), rotation=rotation(one, Phase.STAGED))
+    assert contained(one, staged).ids
+    assert contained(one, known(one, pushes=WRITTEN[: budgets.PUSHES[0].most])).ids
+
+
+def test_a_provider_that_waits_for_a_person_spares_the_keys_of_its_account() -> None:
+    """What its admin credential lacks may be what the next key needs."""
+    one = policy("orders")
+    block = ProviderBlock("p", "build", "admin-forbidden", "may not issue.", "grant it", NOW.isoformat())
+    found = contained(one, replace(known(one), provider_block=block))
+    assert found.spared == {"orders": "may not issue. To do: grant it"}
 
 
 def test_an_admin_credential_goes_continuity_first() -> None:

@@ -170,3 +170,36 @@ def test_a_pause_from_before_holds_no_order_up_where_another_was_refused(rig: Ri
     found = {line["policy"]: line for line in said.json()["policies"]}
     assert "adopt orders" in found["orders"]["why"]
     assert (found["quotes"]["coverage"], "proven dead" in found["quotes"]["why"]) == ("rotated", True)
+
+
+def living(rig: Rig) -> set[str]:
+    """The ids of the keys that live."""
+    listed = rig.provider.keys()
+    return {key.key_id for key in listed if key.live}
+
+
+def owned_and_contained(rig: Rig) -> dict[str, str]:
+    """One secret of two belongs to a service; what the order to contain both came to, by policy."""
+    rig.service.own("prod/orders", "rds")
+    said = rig.say("run-now", "--all", "--revoke-first", "--reason", "breach", "--yes", "--json")
+    assert said.code == 1
+    return {line["policy"]: line["coverage"] for line in said.json()["policies"]}
+
+
+def test_a_key_whose_store_takes_no_other_is_spared_and_holds_up_none_of_its_account(rig: Rig) -> None:
+    """Its key lives, since a look just before found that out; the next one is contained."""
+    rig.say("run-now", "--all", "--reason", "first", "--yes")
+    held = rig.read("prod/orders")
+    assert owned_and_contained(rig) == {"orders": "waiting for a person", "quotes": "rotated"}
+    assert held["key_id"] in living(rig)
+
+
+def test_a_key_that_is_known_to_have_no_successor_is_named_before_it_could_die(rig: Rig) -> None:
+    """With the remedy, and it lives; given at once, the order goes on with the others."""
+    rig.say("run-now", "--all", "--reason", "first", "--yes")
+    rig.service.own("prod/orders", "rds")
+    assert rig.say("run-now", "orders", "--reason", "second", "--yes").code == 1
+    planned = rig.say("run-now", "--all", "--revoke-first", "--dry-run", "--json").json()
+    assert (planned["dies_first"], [*planned["spared"]]) == (["quotes"], ["orders"])
+    assert "Let that service rotate it" in planned["spared"]["orders"]
+    assert owned_and_contained(rig) == {"orders": "waiting for a person", "quotes": "rotated"}
