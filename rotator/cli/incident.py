@@ -8,6 +8,7 @@ import click
 from rotator.cli import output, session
 from rotator.cli.options import NotDone, Options, Wrong, json_option
 from rotator.cli.ordering import final, look, reported
+from rotator.cli.reading import last_policy
 from rotator.incident.coverage import Coverage
 from rotator.incident.page import page
 from rotator.incident.record import Incident, incidents
@@ -73,11 +74,10 @@ def _told(options: Options, ledger: Ledger, one: Incident) -> Report:
 
 
 def _policy(ledger: Ledger, by_secret: Mapping[str, Policy], secret: str) -> Policy | None:
-    """The policy of a secret; of one that was deleted since, as its last rotation knew it."""
+    """The policy of a secret; of one that was deleted since, as it was known last."""
     if secret in by_secret:
         return by_secret[secret]
-    last = next(iter(ledger.rotations(secret, 1)), None)
-    return last.policy if last is not None else None
+    return last_policy(ledger, secret)
 
 
 def _list(found: Sequence[Incident], *, as_json: bool) -> int:

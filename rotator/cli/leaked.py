@@ -1,16 +1,9 @@
-"""``--leaked``: a key on standard input, and which secrets hold it. Its value is compared, and never shown.
+"""``--leaked``: a key on standard input, and in words which secrets hold it. Its value is never shown."""
 
-Every secret is looked at to its end, whatever was found before, so that neither the time it takes nor what is
-printed tells anything of the value but where it is.
-"""
-
-import hmac
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import click
 
@@ -18,18 +11,9 @@ from rotator.cli import output
 from rotator.cli.candidates import TooMany, candidates, decoded
 from rotator.cli.credentials import MOST_BYTES
 from rotator.cli.options import Wrong
-from rotator.errors import EffectError, NeedsPerson
-from rotator.interfaces import Ledger, Stored
-from rotator.model import Credential, DebtPhase, DebtReason, Policy, ProviderRef, Traits
-from rotator.telemetry.redaction import NOT_SECRET
+from rotator.model import Credential
 
-if TYPE_CHECKING:
-    from rotator.wiring import Wiring
-
-THREADS = 16
-_TELL = 100  # secrets between two lines of progress
 _NOTHING = "Nothing was done."
-_PUBLIC = NOT_SECRET | {"email", "user_id"}  # fields of a login that are no secret
 
 
 class Where(StrEnum):
@@ -142,129 +126,6 @@ def brought() -> Credential:
     return Credential({str(number): one for number, one in enumerate(found)})
 
 
-class Sought:
-    """The texts that may be the key, to be compared with what secrets hold."""
-
-    def __init__(self, key: Credential) -> None:
-        self._by_length: dict[int, list[bytes]] = {}
-        for one in map(_raw, key.reveal().values()):
-            self._by_length.setdefault(len(one), []).append(one)
-
-    def any_of(self, values: Iterable[str | None]) -> bool:
-        """Whether one of them is one of these values, blanks around it apart. All of the same length are
-        compared, each in a time that tells nothing.
-        """
-        spelled = {form for value in values if value for form in (_raw(value), _raw(value.strip()))}
-        alike = [
-            hmac.compare_digest(one, form) for form in spelled for one in self._by_length.get(len(form), ())
-        ]
-        return any(alike)
-
-
-def _raw(text: str) -> bytes:
-    return text.encode(errors="surrogatepass")
-
-
-# --- the search ------------------------------------------------------------------------------------------
-
-
-def search(world: "Wiring", policies: Sequence[Policy], key: Credential) -> Search:
-    """Look at what each secret holds now, has pending, and still owes; side by side."""
-    places: list[Place] = []
-    unread: list[str] = []
-    sought = Sought(key)
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="search") as pool:
-        looks = pool.map(lambda policy: _looked(world, policy, sought), policies)
-        for number, (found, why) in enumerate(looks, 1):
-            places += found
-            unread += why
-            if number % _TELL == 0:
-                click.echo(f"looked at {number} of {len(policies)} secrets", err=True)
-    admins, of_admins = _admins(world, policies, sought)
-    return Search(tuple(places), (*unread, *of_admins), admins, len(policies))
-
-
-def _looked(world: "Wiring", policy: Policy, sought: Sought) -> tuple[list[Place], list[str]]:
-    """One secret: where it holds the key, and what of it could not be read."""
-    found: list[Place] = []
-    unread: list[str] = []
-    traits = world.provider(policy.provider).traits
-    for where, version, must in _versions(world.ledger, policy):
-        try:
-            stored = world.store(policy.target.store).read(policy.target, version)
-        except (EffectError, NeedsPerson) as error:
-            unread += [f"{policy.name}, {where}: {error.message}"] if must else []
-            continue
-        if stored is None and must and version is not None:
-            unread.append(f"{policy.name}, {where}: its value cannot be read any more")
-        matched = _matched(sought, stored, traits) if stored is not None else None
-        if stored is not None and matched is not None:
-            as_what = where if matched else Where.ID
-            found.append(Place(policy.name, policy.target.id, as_what, stored.version, matched))
-    return found, unread
-
-
-def _versions(ledger: Ledger, policy: Policy) -> Iterator[tuple[Where, str | None, bool]]:
-    """The versions that may hold a living key, by the ledger, and those of leaked keys that died; and whether
-    each must be there: what was given up may never have been stored.
-    """
-    yield Where.SERVICE, None, True
-    secret = policy.target.id
-    live = ledger.rotation(secret)
-    if live is not None and live.attempt.issued_at is not None:
-        yield Where.PENDING, live.attempt.version or live.attempt.push, live.attempt.version is not None
-    for debt in ledger.debts(secret, ended=True):
-        if debt.version and not debt.phase.ended:
-            yield Where.GRACE, debt.version, debt.reason.of_service
-        elif debt.version and (debt.reason, debt.phase) == (DebtReason.LEAKED, DebtPhase.DEAD):
-            yield Where.DEAD, debt.version, False
-
-
-def _matched(sought: Sought, stored: Stored, traits: Traits) -> tuple[str, ...] | None:
-    """The secret fields of a version that are the key, all where it is the whole value; empty where the key
-    is no more than an id of it, None where it is neither.
-    """
-    alike = [name for name in traits.secret_fields if sought.any_of([stored.credential.get(name)])]
-    whole = sought.any_of([stored.whole.get("")])
-    public = [stored.credential.get(name) for name in traits.fields if name not in traits.secret_fields]
-    named = sought.any_of(public)
-    if alike or whole:
-        return tuple(alike or traits.secret_fields)
-    return () if named else None
-
-
-def _admins(
-    world: "Wiring", policies: Sequence[Policy], sought: Sought
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What a person must do about admin credentials that leaked and no policy rotates; what was not read."""
-    rotated = {policy.target.id for policy in policies}
-    refs = {policy.provider.account: policy.provider for policy in policies if policy.provider.admin}
-    todo: list[str] = []
-    unread: list[str] = []
-    for account, ref in refs.items():
-        if account in rotated:
-            continue
-        try:
-            held = _holds(world, ref, sought)
-        except (EffectError, NeedsPerson) as error:
-            unread.append(f"the admin credential of {ref.name}: {error.message}")
-            continue
-        if held:
-            todo.append(
-                f"it is the admin credential of {ref.name}, which no policy rotates. To do: end it at "
-                f"{ref.name}, and bring another one: rotator submit --admin {ref.name}"
-            )
-    return tuple(todo), tuple(unread)
-
-
-def _holds(world: "Wiring", ref: ProviderRef, sought: Sought) -> bool:
-    """Whether an admin credential is meant; other fields of its secret, and ids, tell nothing."""
-    assert ref.admin is not None, "only providers with an admin credential are asked"
-    held = ref.admin.read(world.store(ref.admin.store).raw(ref.admin.secret))
-    names = world.provider(ref).traits.admin_fields
-    return sought.any_of(held.get(name) for name in names if name not in _PUBLIC)
-
-
 # --- words -----------------------------------------------------------------------------------------------
 
 
@@ -282,7 +143,7 @@ def words(found: Search) -> Iterator[str]:
         far = ", as far as could be looked at" if found.unread else ""
         some = "1 secret was" if found.looked_at == 1 else f"{found.looked_at} secrets were"
         chosen = "those that you chose; leave names and options out to look at all"
-        which = chosen if found.narrowed else "all that the policies name"
+        which = chosen if found.narrowed else "all that the policies name, or named before"
         yield f"Nobody holds it{far}: {some} looked at, {which}."
 
 

@@ -5,10 +5,11 @@ before rotations and debts last: what moved meanwhile is seen twice at worst, ne
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from rotator.interfaces import Ledger
-from rotator.model import Debt, Order, Rotation, SecretState
+from rotator.model import Debt, Order, Policy, Rotation, SecretState
 from rotator.people import Known, ProviderBlock, provider_blocks, provider_pauses
 
 
@@ -68,6 +69,17 @@ def _failed(
 def read_one(ledger: Ledger, secret_id: str) -> Known | None:
     """One secret, or None where the ledger does not know it."""
     return read_some(ledger, [secret_id]).get(secret_id)
+
+
+def last_policy(ledger: Ledger, secret_id: str) -> Policy | None:
+    """The deleted policy of a secret, as its newest rotation or debt knew it, under a name that no other one
+    has; None where it had neither.
+    """
+    last: Rotation | Debt | None = next(iter(ledger.rotations(secret_id, 1)), None)
+    last = last or max(ledger.debts(secret_id, ended=True), key=lambda debt: debt.since, default=None)
+    if last is None:
+        return None
+    return replace(last.policy, name=f"{last.policy.name} (deleted, {last.policy.target.secret})")
 
 
 def blocked_providers(ledger: Ledger) -> Mapping[str, ProviderBlock]:

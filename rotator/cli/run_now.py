@@ -12,9 +12,10 @@ from rotator.cli import containing, output, session
 from rotator.cli.forecast import Forecast, forecast, show_forecast
 from rotator.cli.giving import Wish
 from rotator.cli.incident import HTML_HELP, can_be_written, show_report, write_page
-from rotator.cli.leaked import Search, brought, search, told, words
+from rotator.cli.leaked import Search, brought, told, words
 from rotator.cli.options import NotDone, Options, Wrong, duration, json_option, tags
 from rotator.cli.ordering import carry_out
+from rotator.cli.searching import field, search
 from rotator.cli.select import Choice, moment, select
 from rotator.incident.record import Incident
 from rotator.incident.report import report
@@ -237,10 +238,11 @@ def _holders(
     everywhere = replace(choice, everything=not choice.names) if choice.empty else choice
     chosen, key = select(policies, everywhere), brought()
     with session.outside(options) as world:
-        found = search(world, chosen, key)
-    found = replace(found, narrowed=len(chosen) < len(policies))
+        where = field(world.ledger, policies, chosen, choice)
+        found = search(world, where, key)
     told(found)
-    return tuple(one for one in chosen if one.target.id in found.versions), found
+    dying = (one for one in where.deleted if not found.in_service(one.target.id))
+    return tuple(one for one in (*chosen, *dying) if one.target.id in found.versions), found
 
 
 def _not_held(options: Options, found: Search, how: _How, html: Path | None) -> int:

@@ -141,7 +141,12 @@ def _hurried(known: Known, debts: Iterable[Debt], asked: Asked) -> bool:
     serving = known.state.current.version if known.state.current else None
     if not asked.leaked or serving in asked.leaked:
         return False
-    return any(one.reason is DebtReason.LEAKED and one.version in asked.leaked for one in debts)
+    return any(one.version in asked.leaked and _at_once(one) for one in debts)
+
+
+def _at_once(debt: Debt) -> bool:
+    """Whether a debt is that of a key which leaked, or of one that was given up and dies as soon."""
+    return debt.reason is DebtReason.LEAKED or (not debt.reason.of_service and debt.urgent and not debt.grace)
 
 
 def _none_rotated(

@@ -5,6 +5,7 @@ import json
 import random
 import secrets
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -15,9 +16,11 @@ from rotator.cli import leaked
 from rotator.cli.candidates import candidates
 from rotator.cli.leaked import Search, Where
 from rotator.cli.options import Wrong
+from rotator.cli.searching import field, search
+from rotator.cli.select import Choice
 from rotator.interfaces import Ledger
 from rotator.ledger import open_ledger
-from rotator.model import Change, Credential, CurrentKey, Debt, Provenance, SecretState
+from rotator.model import Change, Credential, CurrentKey, Debt, Policy, Provenance, SecretState
 from rotator.testing.clock import ManualClock
 from rotator.testing.fakes import FakeProvider, FakeStore, FakeWorld
 from tests.unit.cli.records import NOW, debt, policy
@@ -33,6 +36,7 @@ class Scene:
         self.store = FakeStore(clock)
         self.ledger: Ledger = open_ledger(f"sqlite:///{folder / 'ledger.sqlite'}", clock)
         self.policies = [policy(name) for name in ("one", "two")]
+        self.others: list[Policy] = []  # that were not chosen
         self.world = FakeWorld(
             self.ledger, FakeProvider(clock, random.Random(1)), self.store, random.Random(2)
         )
@@ -55,7 +59,9 @@ class Scene:
     def found(self, *values: str) -> Search:
         """What a search for these values comes to."""
         key = Credential({str(number): value for number, value in enumerate(values)})
-        return leaked.search(cast("Any", self.world), self.policies, key)
+        every = self.policies
+        where = field(self.ledger, [*every, *self.others], every, Choice(everything=True))
+        return search(cast("Any", self.world), where, key)
 
 
 @pytest.fixture
@@ -111,6 +117,56 @@ def test_an_admin_credential_that_no_policy_rotates_is_left_to_a_person(scene: S
     found = scene.found("of-nobody")
     assert not found.held
     assert "rotator submit --admin build" in found.admins[0]
+
+
+def test_a_parent_credential_that_no_policy_rotates_is_brought_by_hand(scene: Scene) -> None:
+    """No command of ours takes it: a person puts it where tokens are minted from, and has those renewed."""
+    scene.policies = [replace(scene.policies[0], parent="admin")]
+    found = scene.found("of-nobody")
+    assert "put the new one into admin of the store aws yourself" in found.admins[0]
+    assert "rotator run-now one" in found.admins[0]
+    assert "submit" not in found.admins[0]
+
+
+def test_an_admin_credential_that_a_policy_rotates_is_left_to_that_policy(scene: Scene) -> None:
+    """Also where that one was not chosen: it is none of those that no policy rotates."""
+    own = policy("own")
+    own = replace(own, target=replace(own.target, id=scene.policies[0].provider.account))
+    scene.others = [own]
+    assert not scene.found("of-nobody").admins
+
+
+# --- a policy that was deleted ---------------------------------------------------------------------------
+
+
+def test_a_key_of_a_deleted_policy_that_has_not_died_is_found(scene: Scene) -> None:
+    """By the copy of the policy that its debt has."""
+    gone = scene.policies.pop()
+    scene.store.put(gone.target.secret, "v0", {"key_id": "key-0", "secret": VALUE}, current=False)
+    scene.owes(debt(gone, version="v0"))
+    (place,) = scene.found(VALUE).held
+    assert (place.policy, place.where) == ("two (deleted, prod/two)", Where.GRACE)
+
+
+def test_a_key_in_service_that_no_policy_rotates_any_more_is_left_to_a_person(scene: Scene) -> None:
+    """It is said who holds it, and what to do."""
+    gone = scene.policies.pop()
+    scene.owes(debt(gone, version=None))
+    scene.store.put(gone.target.secret, "v2", {"key_id": "key-9", "secret": VALUE}, current=True)
+    found = scene.found(VALUE)
+    assert "two (deleted, prod/two) holds it in service" in found.left[0]
+    assert not any("Nobody" in line for line in leaked.words(found))
+
+
+def test_what_is_not_known_of_a_deleted_policy_is_named(scene: Scene) -> None:
+    """A secret that cannot be read, and one of which nothing says where it is."""
+    gone = [scene.policies.pop(), policy("three")]
+    del scene.store.secrets[gone[0].target.secret]
+    scene.owes(debt(gone[0], version="v0"))
+    current = CurrentKey("v1", "key-3", Provenance.ISSUED, NOW)
+    scene.ledger.enroll([SecretState(gone[1].target.id, "three", "other", NOW, current=current)])
+    named = scene.found(VALUE).unread
+    assert [line.partition(",")[0] for line in named] == ["three", "two (deleted", "two (deleted"]
 
 
 @pytest.mark.parametrize(

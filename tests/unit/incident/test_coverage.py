@@ -95,6 +95,19 @@ def test_a_leaked_key_of_another_order_covers_nothing() -> None:
     assert outcome(*given, asked=about, now=NOW).state is Coverage.ROTATED
 
 
+def test_a_leaked_key_that_was_given_up_is_covered_once_it_is_dead() -> None:
+    """It never came into service, so nothing is rotated for it; its own death is what counts."""
+    spent = debt(POLICY, reason=DebtReason.ABANDONED, version="v0", urgent=True)
+    about = Asked(BEFORE, dead=True, leaked=("v0",))
+    going = outcome(POLICY, known(POLICY), [OLD], [spent], asked=about, now=NOW)
+    dead = replace(spent, phase=DebtPhase.DEAD, ended_at=NOW)
+    done = outcome(POLICY, known(POLICY), [OLD], [dead], asked=about, now=NOW)
+    assert (going.state, done.state) == (Coverage.WORKING, Coverage.ROTATED)
+    assert "proven dead" in done.why
+    later = outcome(POLICY, known(POLICY), [OLD], [replace(spent, grace=timedelta(1))], asked=about, now=NOW)
+    assert later.state is Coverage.UNCOVERED
+
+
 def told(given: Known, last: Rotation | None, *debts: Debt, dead: bool = True) -> str:
     """What is said of an order."""
     return outcome(POLICY, given, [last] if last else [], debts, asked=Asked(BEFORE, dead=dead), now=NOW).why
