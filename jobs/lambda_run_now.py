@@ -87,7 +87,8 @@ def _words(param: click.Parameter, value: object) -> Iterator[str]:
             raise WrongEvent("it is true or false")
         yield from ["true"] if value else []
     elif _several(param):
-        pairs = [f"{key}={text}" for key, text in value.items()] if isinstance(value, Mapping) else value
+        one = [value] if isinstance(value, str) and isinstance(param, click.Option) else value
+        pairs = [f"{key}={text}" for key, text in one.items()] if isinstance(one, Mapping) else one
         if not isinstance(pairs, list) or not all(isinstance(one, str) for one in pairs):
             raise WrongEvent("it is a list of texts")
         yield from pairs

@@ -7,7 +7,7 @@ import click
 
 from rotator.cli import asking, declaring, output, session
 from rotator.cli.declaring import Declaration
-from rotator.cli.options import Options, Wrong, json_option
+from rotator.cli.options import Options, Wrong, json_option, kept
 from rotator.cli.reading import read_all, read_one
 from rotator.cli.select import named
 from rotator.interfaces import Ledger
@@ -25,7 +25,13 @@ from rotator.people import Known
 @click.option(
     "--debt", "debt_id", metavar="DEBT", help="Which replaced key is meant, where there are several."
 )
-@click.option("--reason", default="", metavar="TEXT", help="How you know, for those who read the history.")
+@click.option(
+    "--reason",
+    default="",
+    metavar="TEXT",
+    callback=kept,
+    help="How you know, for those who read the history.",
+)
 @click.option("--suggest", is_flag=True, help="List the keys that secrets may hold; adopt those proven.")
 @click.option("--yes", is_flag=True, help="With --suggest: adopt what is proven without asking.")
 @json_option
@@ -183,7 +189,7 @@ def _refuse(why: str | None) -> None:
     metavar="C",
     help="With a policy's name for DEBT: who is served.",
 )
-@click.option("--reason", required=True, metavar="TEXT", help="How you know.")
+@click.option("--reason", required=True, metavar="TEXT", callback=kept, help="How you know.")
 @json_option
 @click.pass_obj
 def settle(options: Options, *, debt: str, consumers: tuple[str, ...], reason: str, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import click
 
 from rotator.cli import output, session
-from rotator.cli.options import Options, Wrong, duration, json_option
+from rotator.cli.options import Options, Wrong, duration, json_option, kept
 from rotator.cli.reading import read_one
 from rotator.cli.select import named
 from rotator.interfaces import Clock, Ledger
@@ -24,7 +24,9 @@ LONGEST = timedelta(days=30)
 @click.option(
     "--for", "long", default="24h", show_default=True, metavar="D", callback=duration, help="How long."
 )
-@click.option("--reason", default="", metavar="TEXT", help="Why, for those who read the history.")
+@click.option(
+    "--reason", default="", metavar="TEXT", callback=kept, help="Why, for those who read the history."
+)
 @json_option
 @click.pass_obj
 def pause(options: Options, *, name: str, long: timedelta, reason: str, as_json: bool) -> None:
@@ -87,7 +89,12 @@ def resume(options: Options, *, name: str | None, everything: bool, as_json: boo
     short_help="Stop everything, at once, until somebody resumes.",
     epilog='\b\nExamples: rotator stop --reason "keys die that should not"\n          rotator resume --all',
 )
-@click.option("--reason", metavar="TEXT", help="Why, for everybody who sees that nothing happens. Needed.")
+@click.option(
+    "--reason",
+    metavar="TEXT",
+    callback=kept,
+    help="Why, for everybody who sees that nothing happens. Needed.",
+)
 @click.option("--for", "long", metavar="D", callback=duration, help="How long; left out: until resumed.")
 @json_option
 @click.pass_obj

@@ -13,7 +13,7 @@ from rotator.cli.credentials import MOST_BYTES
 from rotator.cli.options import Wrong
 from rotator.model import Credential
 
-_NOTHING = "Nothing was done."
+NOTHING = "Nothing was done."
 
 
 class Where(StrEnum):
@@ -111,18 +111,18 @@ def brought() -> Credential:
     else:
         data = sys.stdin.buffer.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
-            raise Wrong(f"Standard input is too long for a key. {_NOTHING}")
+            raise Wrong(f"Standard input is too long for a key. {NOTHING}")
         try:
             text = decoded(data)
         except UnicodeDecodeError:
-            raise Wrong(f"Standard input is no text. {_NOTHING}") from None
+            raise Wrong(f"Standard input is no text. {NOTHING}") from None
     try:
         found = candidates(text)
     except TooMany:
         less = "Give the part of it that holds the key"
-        raise Wrong(f"Standard input holds too much that may be a key. {less}. {_NOTHING}") from None
+        raise Wrong(f"Standard input holds too much that may be a key. {less}. {NOTHING}") from None
     if not found:
-        raise Wrong(f"There is no key on standard input. {_NOTHING}")
+        raise Wrong(f"There is no key on standard input. {NOTHING}")
     return Credential({str(number): one for number, one in enumerate(found)})
 
 

@@ -73,6 +73,15 @@ def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
         raise click.BadParameter(str(error)) from None
 
 
+def kept(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """The callback of an option whose text is kept for ever: it may hold nothing that looks like a secret."""
+    from rotator.telemetry.redaction import scrub  # noqa: PLC0415 - a command that keeps none is fast
+
+    if value is not None and scrub(value) != value:
+        raise click.BadParameter("It holds what looks like a secret, and is kept for ever. Leave that out.")
+    return value
+
+
 def tags(
     _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rotator.cli import output, session
-from rotator.cli.options import NotDone, Options, Wrong, json_option
+from rotator.cli.options import NotDone, Options, Wrong, json_option, kept
 from rotator.cli.select import Choice, select
 from rotator.model import Policy
 
@@ -32,7 +32,12 @@ _TRIES, _PAUSE = 60, 0.5  # half a minute for workers that act on a secret
 )
 @click.option("--fix", is_flag=True, help="Make debts of proven orphans of ours: they are revoked.")
 @click.option("--trust-ledger", is_flag=True, help="Agree to a ledger that is older than the world.")
-@click.option("--reason", metavar="TEXT", help="With --trust-ledger: why, for those who read the history.")
+@click.option(
+    "--reason",
+    metavar="TEXT",
+    callback=kept,
+    help="With --trust-ledger: why, for those who read the history.",
+)
 @click.option("--yes", is_flag=True, help="With --trust-ledger: agree without being asked.")
 @json_option
 @click.pass_obj

@@ -11,7 +11,7 @@ import click
 from rotator.budgets import FLOOD
 from rotator.cli import output, session
 from rotator.cli.hold import LONGEST
-from rotator.cli.options import NotDone, Options, Wrong, duration, json_option
+from rotator.cli.options import NotDone, Options, Wrong, duration, json_option, kept
 from rotator.cli.ordering import GOES_ON, LOOK, Tells, final, stopped_by_signal
 from rotator.cli.overall import must_not_be_stopped
 from rotator.cli.progress import Progress
@@ -46,7 +46,9 @@ class Wish:
     epilog='Example: rotator rollback market-maker --reason "orders are refused since the rotation"',
 )
 @click.argument("name")
-@click.option("--reason", metavar="TEXT", help="Why; it stands in the history for ever. Needed.")
+@click.option(
+    "--reason", metavar="TEXT", callback=kept, help="Why; it stands in the history for ever. Needed."
+)
 @click.option(
     "--grace", metavar="D", callback=duration, help="How long the newer key lives on, not the policy's."
 )

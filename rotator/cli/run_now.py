@@ -12,14 +12,16 @@ from rotator.cli import containing, output, session
 from rotator.cli.forecast import Forecast, forecast, show_forecast
 from rotator.cli.giving import Wish
 from rotator.cli.incident import HTML_HELP, can_be_written, show_report, write_page
-from rotator.cli.leaked import Search, brought, told, words
-from rotator.cli.options import NotDone, Options, Wrong, duration, json_option, tags
+from rotator.cli.leaked import NOTHING, Search, brought, told, words
+from rotator.cli.options import NotDone, Options, Wrong, duration, json_option, kept, tags
 from rotator.cli.ordering import carry_out
 from rotator.cli.searching import field, search
 from rotator.cli.select import Choice, moment, select
+from rotator.cli.sought import Sought
 from rotator.incident.record import Incident
 from rotator.incident.report import report
 from rotator.model import Policy
+from rotator.telemetry.redaction import scrub
 
 LONGEST_REASON = 500
 
@@ -63,7 +65,9 @@ LONGEST_REASON = 500
     is_flag=True,
     help="Those that hold a key which is given on standard input, never as an argument. It dies at once.",
 )
-@click.option("--reason", metavar="TEXT", help="Why; it stands in the history for ever. Needed.")
+@click.option(
+    "--reason", metavar="TEXT", callback=kept, help="Why; it stands in the history for ever. Needed."
+)
 @click.option(
     "--grace", metavar="D", callback=duration, help="How long the old key lives on, not the policy's."
 )
@@ -153,7 +157,7 @@ def _asked(options: Options, choice: Choice, how: _How, wait: timedelta, html: P
     if how.leaked:
         _can_be_asked(dry_run=how.dry_run, yes=how.yes)
         reasoned(how.text, dry_run=how.dry_run)  # before a person types the key
-        selected, found = _holders(options, book.policies, choice)
+        selected, found = _holders(options, book.policies, choice, how)
         if not selected:
             return _not_held(options, found, how, html)
     else:
@@ -217,12 +221,14 @@ def _fit_for_tokens(chosen: Sequence[Policy], names: Sequence[str], how: _How) -
 
 
 def reasoned(reason: str | None, *, dry_run: bool = False) -> str:
-    """A reason as it is kept. Raises Wrong where there is none, or too much of it."""
+    """A reason as it is kept. Raises Wrong where there is none, too much of it, or a secret in it."""
     text = output.printable((reason or "").strip())
     if not text and not dry_run:
         raise Wrong('Say why: --reason "…". It stands in the history, for those who ask later.')
     if len(text) > LONGEST_REASON:
         raise Wrong(f"--reason has {len(text)} characters; at most {LONGEST_REASON} are kept.")
+    if scrub(text) != text:
+        raise Wrong("--reason holds what looks like a secret, and is kept for ever. Leave that out.")
     return text
 
 
@@ -230,16 +236,21 @@ def reasoned(reason: str | None, *, dry_run: bool = False) -> str:
 
 
 def _holders(
-    options: Options, policies: Sequence[Policy], choice: Choice
+    options: Options, policies: Sequence[Policy], choice: Choice, how: _How
 ) -> tuple[tuple[Policy, ...], Search]:
     """The policies whose secrets hold the key on standard input, of those that were chosen, or of all; where
-    it was found is told on standard error.
+    it was found is told on standard error. Raises Wrong where the reason would keep it.
     """
     everywhere = replace(choice, everything=not choice.names) if choice.empty else choice
-    chosen, key = select(policies, everywhere), brought()
+    chosen, sought = select(policies, everywhere), Sought(brought())
     with session.outside(options) as world:
         where = field(world.ledger, policies, chosen, choice)
-        found = search(world, where, key)
+        found = search(world, where, sought)
+    if sought.told_in(how.text or ""):
+        raise Wrong(
+            "--reason repeats what was given as the key, or a part of it, and is kept for ever. Leave that "
+            f"out. {NOTHING}"
+        )
     told(found)
     dying = (one for one in where.deleted if not found.in_service(one.target.id))
     return tuple(one for one in (*chosen, *dying) if one.target.id in found.versions), found

@@ -18,7 +18,7 @@ from rotator.cli.select import Choice, meant
 from rotator.cli.sought import Sought, matched
 from rotator.errors import EffectError, NeedsPerson
 from rotator.interfaces import Ledger
-from rotator.model import Credential, DebtPhase, DebtReason, Policy, ProviderRef
+from rotator.model import DebtPhase, DebtReason, Policy, ProviderRef
 from rotator.telemetry.redaction import NOT_SECRET
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ def field(ledger: Ledger, every: Sequence[Policy], chosen: Sequence[Policy], cho
     return Field(tuple(chosen), tuple(deleted), tuple(every), tuple(lost))
 
 
-def search(world: "Wiring", where: Field, key: Credential) -> Search:
+def search(world: "Wiring", where: Field, sought: Sought) -> Search:
     """Look at what each secret holds now, has pending, and still owes; side by side."""
     places: list[Place] = []
     unread: list[str] = list(where.lost)
-    sought, policies = Sought(key), (*where.chosen, *where.deleted)
+    policies = (*where.chosen, *where.deleted)
     with ThreadPoolExecutor(THREADS, thread_name_prefix="search") as pool:
         looks = pool.map(lambda policy: _looked(world, policy, sought), policies)
         for number, (found, why) in enumerate(looks, 1):

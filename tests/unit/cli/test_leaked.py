@@ -18,6 +18,7 @@ from rotator.cli.leaked import Search, Where
 from rotator.cli.options import Wrong
 from rotator.cli.searching import field, search
 from rotator.cli.select import Choice
+from rotator.cli.sought import Sought
 from rotator.interfaces import Ledger
 from rotator.ledger import open_ledger
 from rotator.model import Change, Credential, CurrentKey, Debt, Policy, Provenance, SecretState
@@ -61,7 +62,7 @@ class Scene:
         key = Credential({str(number): value for number, value in enumerate(values)})
         every = self.policies
         where = field(self.ledger, [*every, *self.others], every, Choice(everything=True))
-        return search(cast("Any", self.world), where, key)
+        return search(cast("Any", self.world), where, Sought(key))
 
 
 @pytest.fixture
@@ -193,3 +194,13 @@ def test_a_login_beside_an_id_is_told_from_the_id_alone(scene: Scene) -> None:
     scene.store.put("prod/one", "v2", {"key_id": "key-one", "secret": f"{VALUE} "}, current=True)
     found = scene.found(*candidates(f"key-two {VALUE}"), "key-one", "key-two")
     assert [(one.policy, one.where) for one in found.places] == [("one", Where.SERVICE), ("two", Where.ID)]
+
+
+def test_an_id_may_be_said_and_a_key_may_not(scene: Scene) -> None:
+    """In a reason: an id is none, a word is one where it was found as one."""
+    scene.store.put("prod/one", "v2", {"key_id": "key-one-2026", "secret": "swordfish"}, current=True)
+    sought = Sought(Credential({"0": "key-one-2026", "1": "swordfish", "2": "repository"}))
+    assert sought.told_in("key-one-2026")
+    search(cast("Any", scene.world), field(scene.ledger, scene.policies, scene.policies, Choice()), sought)
+    assert not sought.told_in("key-one-2026 was in a repository")
+    assert sought.told_in("it was swordfish")

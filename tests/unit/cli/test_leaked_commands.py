@@ -1,6 +1,10 @@
 """``run-now --leaked`` by its command: what it finds, and what it says and keeps of what it was given."""
 
+import base64
 import json
+import secrets
+
+import pytest
 
 from tests.unit.cli.conftest import Rig
 
@@ -55,3 +59,48 @@ def test_a_key_in_service_of_a_deleted_policy_is_left_to_a_person(rig: Rig) -> N
     assert (said.code, said.json()["policies"]) == (1, [])
     assert "no policy rotates that. To do: put its policy back" in said.err
     assert "Nobody" not in said.err
+
+
+@pytest.mark.parametrize("how", ["as it is", "in Base64", "found nowhere"])
+def test_a_reason_that_repeats_the_key_is_refused(rig: Rig, how: str) -> None:
+    """It would stand in the ledger and in the page for ever; nothing is written, and nothing is repeated."""
+    key = secrets.token_hex(20) if how == "found nowhere" else rig.read("prod/orders")["api_secret"]
+    told = base64.b64encode(f"{key}\n".encode()).decode() if how == "in Base64" else f"«{key}»"
+    page = rig.folder / "incident.html"
+    said = rig.say(
+        "run-now", "--leaked", "--yes", "--html", str(page), "--reason", f"saw {told} in a chat", stdin=key
+    )
+    assert (said.code, "--reason repeats what was given as the key" in said.err) == (2, True), said
+    assert key not in said.err + said.out
+    assert not page.exists()
+    assert not (rig.folder / "l.db").exists()
+
+
+def test_a_reason_may_repeat_words_and_addresses_of_what_was_given(rig: Rig) -> None:
+    """What stands around a key is no secret."""
+    held = rig.read("prod/orders")
+    given = f"found in the repository https://github.com/acme/repo1 {held['api_secret']}"
+    order = ("run-now", "--leaked", "--dry-run", "--reason")
+    for reason in ("found in the repository", "see https://github.com/acme/repo1"):
+        assert rig.say(*order, reason, stdin=given).code == 0, reason
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        ("run-now", "orders", "--yes"),
+        ("rollback", "orders", "--yes"),
+        ("pause", "orders"),
+        ("stop",),
+        ("settle", "0123"),
+        ("adopt", "orders", "--key-id", "x"),
+        ("reconcile", "--trust-ledger", "--yes"),
+    ],
+)
+def test_a_reason_with_what_looks_like_a_secret_is_refused(rig: Rig, order: tuple[str, ...]) -> None:
+    """Of every command that keeps one; the secret is not repeated, and nothing is done."""
+    value = secrets.token_hex(16)
+    said = rig.say(*order, "--reason", f"they sent Authorization: Bearer {value}")
+    assert (said.code, "looks like a secret" in said.err) == (2, True), said
+    assert value not in said.err + said.out
+    assert not (rig.folder / "l.db").exists()
