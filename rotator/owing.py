@@ -219,11 +219,16 @@ def leaked_debt(desk: Desk, policy: Policy, key: CurrentKey) -> Debt | None:
 
 def _issuer(desk: Desk, policy: Policy, key: CurrentKey) -> Policy:
     """The policy under which a key was issued: a policy may have moved to another provider since."""
-    if key.token is None:
-        return policy
-    made = (one for one in desk.world.ledger.rotations(desk.state.id, MANY) if one.attempt.token == key.token)
-    issuer = next((one.policy for one in made), policy)
+    issuer = issued_under(desk.world.ledger, desk.state.id, key) or policy
     return policy if issuer.provider.principal == policy.provider.principal else issuer
+
+
+def issued_under(ledger: Ledger, secret: str, key: CurrentKey) -> Policy | None:
+    """The policy, as it was then, by which we issued a secret's key; None: it was not us, or nobody knows."""
+    if key.token is None:
+        return None
+    made = (one for one in ledger.rotations(secret, MANY) if one.attempt.token == key.token)
+    return next((one.policy for one in made), None)
 
 
 def needs_adoption(desk: Desk, policy: Policy, provenance: Provenance) -> bool:

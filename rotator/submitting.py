@@ -218,3 +218,10 @@ def record_admin(ledger: Ledger, ref: ProviderRef, brought: Brought) -> None:
     key = f"admin:{ref.principal}"
     while not ledger.swap(key, ledger.fact(key), _BROUGHT.encode(brought)):
         pass
+
+
+def admin_brought(ledger: Ledger, ref: ProviderRef) -> datetime | None:
+    """When a person last brought an admin credential that was written, by the ledger's clock; None: never."""
+    text = ledger.fact(f"admin:{ref.principal}")
+    found = _BROUGHT.decode(text) if text is not None else None
+    return found.at if found is not None and found.written else None

@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from rotator.cli import containing, output, session
+from rotator.cli.besides import besides
 from rotator.cli.containing import Contained
 from rotator.cli.leaked import Search
 from rotator.cli.options import Options
@@ -21,6 +23,9 @@ from rotator.incident.plan import Cost, Plan, plan
 from rotator.incident.record import Incident
 from rotator.model import Policy
 from rotator.people import Known
+
+if TYPE_CHECKING:
+    from rotator.policies import Book
 
 LONGEST_TABLE = 50  # rows of a plan that a person reads before a yes
 
@@ -40,6 +45,7 @@ class Forecast:
     done: Mapping[str, Outcome] = field(default_factory=dict)
     over: Incident | None = None  # in which the very same was done: this is once more
     issued_before: datetime | None = None  # by which they were chosen
+    besides: tuple[str, ...] = ()  # what lives there and is not touched, as sentences
 
     @property
     def left(self) -> int:
@@ -49,6 +55,7 @@ class Forecast:
 
 def forecast(
     options: Options,
+    book: "Book",
     selected: Sequence[Policy],
     choice: Choice,
     leaked: Search,
@@ -71,6 +78,8 @@ def forecast(
         before = record.same(ledger, asked) if ledger else None
         done = in_use_before(ledger, chosen, before) if ledger and before else {}
         over = record.covered_before(ledger, asked) if ledger and before is None else None
+        since = before.at if before else now
+        beside = () if leaked.held else besides(ledger, book, choice, asked.secrets, since)
     left = tuple(one.policy for one in everybody([one for one in chosen if one.target.id not in done]))
     first = _dies_first(left, known, leaked, now) if revoke_first else containing.NOTHING
     rows, whole = _planned(left, known, grace, now, first, few=not revoke_first)
@@ -80,7 +89,7 @@ def forecast(
     ]
     finished = tuple(policy for policy in chosen if policy.target.id in done)
     policies, before_when = (*left, *finished), choice.issued_before
-    return Forecast(policies, rows, whole, holds, now, first, done, over, before_when)
+    return Forecast(policies, rows, whole, holds, now, first, done, over, before_when, beside)
 
 
 def _planned(
@@ -141,6 +150,7 @@ def show_forecast(found: Forecast, leaked: Search, *, as_json: bool) -> None:
                 "spared": found.contained.spared,
                 "refused": list(found.contained.refused.values()),
                 "leaked": leaked,
+                "besides": found.besides,
             }
         )
         return
@@ -162,6 +172,8 @@ def show_forecast(found: Forecast, leaked: Search, *, as_json: bool) -> None:
     )
     for line in lines if found.rows else ("Nothing is left to be rotated. Another --reason begins anew.",):
         click.echo(output.printable(line))
+    for what in found.besides:
+        click.echo(output.printable(f"Not by this order: {what}"))
 
 
 def _table(rows: Sequence[PlanRow]) -> None:

@@ -133,9 +133,10 @@ def show_report(told: Report, why_ended: str = "", *, as_json: bool) -> int:
     for what in told.incident.besides:
         click.echo(output.printable(f"Besides: {what}"), err=True)
     covered = sum(line.covered for line in told.lines)
-    click.echo(f"{covered} of {len(told.lines)} covered. Incident {told.incident.id}.")
+    left = f", {len(told.incident.besides)} besides not" if told.incident.besides else ""
+    click.echo(f"{covered} of {len(told.lines)} covered{left}. Incident {told.incident.id}.")
     if not told.covered:
-        text = "Not covered yet: see why in the table; the same command goes on, once that is mended."
+        text = "Not covered yet: see why above; the same command goes on, once that is mended."
         click.echo(output.printable(why_ended or text), err=True)
     return 0 if told.covered else 1
 

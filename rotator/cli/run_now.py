@@ -163,8 +163,9 @@ def _asked(options: Options, choice: Choice, how: _How, wait: timedelta, html: P
     else:
         selected, found = select(book.policies, choice), Search()
     planned = forecast(
-        options, selected, choice, found, grace=how.grace, revoke_first=how.revoke_first, reason=how.reason
-    )
+        options, book, selected, choice, found,
+        grace=how.grace, revoke_first=how.revoke_first, reason=how.reason,
+    )  # fmt: skip
     _fit_for_tokens(planned.policies, choice.names, how)
     if how.dry_run or not how.as_json:
         show_forecast(planned, found, as_json=how.as_json)
@@ -192,9 +193,16 @@ def _wish(planned: Forecast, found: Search, choice: Choice, how: _How, wait: tim
         refused=planned.contained.refused,
         leaked=found.versions,
         leaked_fields=found.fields,
-        besides=found.left,
+        besides=(*found.left, *(planned.besides if _must_die(planned, how) else ())),
         issued_before=choice.issued_before,
     )
+
+
+def _must_die(planned: Forecast, how: _How) -> bool:
+    """Whether an order is about keys that others may know: then what it does not touch is not covered. One
+    that leaves them their grace is routine, and may end well though there is more than policies rotate.
+    """
+    return how.revoke_first or how.grace == timedelta(0) or planned.issued_before is not None
 
 
 def _possible(*, revoke_first: bool, revoke_now: bool, grace: timedelta | None) -> None:

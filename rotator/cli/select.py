@@ -109,6 +109,11 @@ def _known(what: str, given: Iterable[str], names: Iterable[str]) -> None:
             raise Wrong(f"No policy has the {what} {name!r}. Those in use: {', '.join(known) or 'none'}.")
 
 
+def is_older(known: Known | None, choice: Choice) -> bool:
+    """Whether a secret's keys are among those that a time of issue chooses, where one was given."""
+    return choice.issued_before is None or _older(known, choice.issued_before)
+
+
 def issued_before(
     policies: Sequence[Policy],
     known: Mapping[str, Known],

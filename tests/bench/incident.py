@@ -120,6 +120,7 @@ def furnish(
             "secret": one.secret,
             "every": "300d",
             "key": {"scopes": list(SCOPES)},
+            "tags": {"on": "laptop"},
         }
         for one in outside.held
     ]

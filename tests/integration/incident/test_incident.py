@@ -16,7 +16,7 @@ from tests.bench.incident import furnish
 from tests.bench.outside import Outside, Size
 
 SECRETS, ACCOUNTS = 12, 2
-ORDER = ("run-now", "--all", "--revoke-now", "--yes", "--json", "--reason", "laptop lost")
+ORDER = ("run-now", "--tag", "on=laptop", "--revoke-now", "--yes", "--json", "--reason", "laptop lost")
 
 
 @pytest.fixture
