@@ -16,6 +16,7 @@ class Sought:
     """The texts that may be the key, to be compared with what secrets hold; and which were found there."""
 
     def __init__(self, key: Credential) -> None:
+        self._key = key  # so long it is taken out of whatever is logged
         self._keys: set[bytes] = set()  # what was found as a key
         self._ids: set[bytes] = set()  # what was found as an id, which is no secret
         self._by_length: dict[int, list[bytes]] = {}
