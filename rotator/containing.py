@@ -180,7 +180,9 @@ def _longer(debt: Debt, grace: timedelta | None) -> bool:
 def _young(desk: Desk, run: Order) -> bool:
     """Whether the key in service was issued when an order says, or later."""
     current, before = desk.state.current, run.issued_before
-    return current is not None and before is not None and (current.issued_at or current.since) >= before
+    if current is None or before is None or desk.state.holds is not None:
+        return False
+    return (current.issued_at or current.since) >= before
 
 
 def _out_of_service(desk: Desk, run: Order) -> list[Debt]:
