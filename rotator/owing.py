@@ -227,8 +227,11 @@ def issued_under(ledger: Ledger, secret: str, key: CurrentKey) -> Policy | None:
     """The policy, as it was then, by which we issued a secret's key; None: it was not us, or nobody knows."""
     if key.token is None:
         return None
-    made = (one for one in ledger.rotations(secret, MANY) if one.attempt.token == key.token)
-    return next((one.policy for one in made), None)
+    for limit in (1, MANY):  # mostly it is the newest one
+        for one in ledger.rotations(secret, limit):
+            if one.attempt.token == key.token:
+                return one.policy
+    return None
 
 
 def needs_adoption(desk: Desk, policy: Policy, provenance: Provenance) -> bool:

@@ -4,8 +4,8 @@ Where a provider, a store, everything or an age is meant, and not some policies,
 secrets whose policy is gone, or names another account by now, and admin credentials without a policy.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,23 @@ from rotator.cli.select import Choice, is_older, meant
 from rotator.interfaces import Ledger
 from rotator.model import CurrentKey, Debt, DebtPhase, Policy, ProviderRef, SecretState
 from rotator.owing import MANY, issued_under
+from rotator.people import adopt_command, is_ours_to_revoke, unproven
 
 if TYPE_CHECKING:
     from rotator.policies import Book
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What lives beside an order: as sentences with what to do, and, by secret, the versions of replaced keys
+    that the order lets die with its own.
+    """
+
+    words: tuple[str, ...] = ()
+    ends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+NOTHING = Beside()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +52,40 @@ class _Left:
         """The provider's name."""
         return self.provider.name if self.provider else self.principal.partition("|")[0]
 
+    @property
+    def dies(self) -> bool:
+        """Whether rotator is to revoke the key without a person, now or when its grace is over."""
+        debt = self.key
+        if isinstance(debt, CurrentKey) or debt.block is not None or unproven(debt):
+            return False
+        return is_ours_to_revoke(debt.policy)
+
 
 def besides(
-    ledger: Ledger | None, book: "Book", choice: Choice, touched: Collection[str], since: datetime
-) -> tuple[str, ...]:
-    """What lives beside an order about a place, as sentences with what to do; nothing where it names policies
-    or chooses by what only policies have. ``touched`` are the secrets that it is about, by id; an admin
-    credential that a person brought after ``since`` is another one already.
+    ledger: Ledger | None,
+    book: "Book",
+    choice: Choice,
+    touched: Collection[str],
+    since: datetime,
+    *,
+    no_grace: bool = False,
+) -> Beside:
+    """What lives beside an order about a place; nothing where it names policies or chooses by what only
+    policies have. ``touched`` are the secrets that it is about, by id; an admin credential that a person
+    brought after ``since`` is another one already. What is in its grace dies by itself, as what the order
+    replaces does: it counts where there is ``no_grace``.
     """
     of_place = choice.providers or choice.stores or choice.issued_before or choice.everything
     if choice.names or not of_place or ledger is None:
-        return ()
+        return NOTHING
     keys = _not_over(ledger, touched, _keys(ledger, book, choice, touched))
-    return (*map(_of_key, keys), *_admins(ledger, book, choice, touched, choice.issued_before or since))
+    keys = [one for one in keys if no_grace or not one.dies]
+    admins = _admins(ledger, book, choice, touched, choice.issued_before or since)
+    ends: dict[str, tuple[str, ...]] = {}
+    for one in keys:
+        if one.dies and one.key.version:
+            ends[one.state.id] = (*ends.get(one.state.id, ()), one.key.version)
+    return Beside((*map(_of_key, keys), *admins), ends)
 
 
 # --- keys ------------------------------------------------------------------------------------------------
@@ -148,22 +183,33 @@ def _of_key(left: _Left) -> str:
 
 
 def _stands(key: CurrentKey | Debt) -> str:
-    if isinstance(key, CurrentKey):
-        return "is in service, as far as is known"
-    until = f", not before {key.not_before:%Y-%m-%d %H:%M}Z" if key.not_before else ""
-    return f"must still die{until}"
+    return "is in service, as far as is known" if isinstance(key, CurrentKey) else "must still die"
 
 
 def _todo(left: _Left, name: str) -> str:
     """Who can end a key, and how it is told."""
+    debt = left.key if isinstance(left.key, Debt) else None
+    waits = _waits(debt, name) if debt is not None else None
+    if waits is not None:
+        return waits
     if left.now is not None:
         return f"rotator run-now {name} --revoke-now --reason TEXT; then the same command"
     if left.was is not None and left.was.renew is not None:
         return "nothing revokes a token: replace what it is minted from"
-    if isinstance(left.key, Debt):
-        settle = f"rotator settle {left.key.id} --reason TEXT"
-        return f"revoke it at {left.at}, then: {settle}; then the same command"
+    if debt is not None:
+        return f"revoke it at {left.at}, then: rotator settle {debt.id} --reason TEXT; then the same command"
     return f"revoke it at {left.at}; or put the policy back, and give the same command again"
+
+
+def _waits(debt: Debt, name: str) -> str | None:
+    """What the death of a replaced key waits for, where rotator is the one to end it."""
+    if debt.block is not None:
+        return debt.block.todo
+    if unproven(debt):
+        return adopt_command(name, debt.key_id)
+    if is_ours_to_revoke(debt.policy):
+        return "nothing but the same command, which sees whether it is dead: the order ends its grace"
+    return None
 
 
 # --- admin credentials -----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rotator.cli import containing, output, session
-from rotator.cli.besides import besides
+from rotator.cli.besides import NOTHING, Beside, besides
 from rotator.cli.containing import Contained
 from rotator.cli.leaked import Search
 from rotator.cli.options import Options
@@ -45,7 +45,7 @@ class Forecast:
     done: Mapping[str, Outcome] = field(default_factory=dict)
     over: Incident | None = None  # in which the very same was done: this is once more
     issued_before: datetime | None = None  # by which they were chosen
-    besides: tuple[str, ...] = ()  # what lives there and is not touched, as sentences
+    besides: Beside = NOTHING
 
     @property
     def left(self) -> int:
@@ -79,7 +79,10 @@ def forecast(
         done = in_use_before(ledger, chosen, before) if ledger and before else {}
         over = record.covered_before(ledger, asked) if ledger and before is None else None
         since = before.at if before else now
-        beside = () if leaked.held else besides(ledger, book, choice, asked.secrets, since)
+        no_grace = grace is not None and not grace
+        left_there = (
+            NOTHING if leaked.held else besides(ledger, book, choice, asked.secrets, since, no_grace=no_grace)
+        )
     left = tuple(one.policy for one in everybody([one for one in chosen if one.target.id not in done]))
     first = _dies_first(left, known, leaked, now) if revoke_first else containing.NOTHING
     rows, whole = _planned(left, known, grace, now, first, few=not revoke_first)
@@ -89,7 +92,7 @@ def forecast(
     ]
     finished = tuple(policy for policy in chosen if policy.target.id in done)
     policies, before_when = (*left, *finished), choice.issued_before
-    return Forecast(policies, rows, whole, holds, now, first, done, over, before_when, beside)
+    return Forecast(policies, rows, whole, holds, now, first, done, over, before_when, left_there)
 
 
 def _planned(
@@ -150,7 +153,7 @@ def show_forecast(found: Forecast, leaked: Search, *, as_json: bool) -> None:
                 "spared": found.contained.spared,
                 "refused": list(found.contained.refused.values()),
                 "leaked": leaked,
-                "besides": found.besides,
+                "besides": found.besides.words,
             }
         )
         return
@@ -172,7 +175,7 @@ def show_forecast(found: Forecast, leaked: Search, *, as_json: bool) -> None:
     )
     for line in lines if found.rows else ("Nothing is left to be rotated. Another --reason begins anew.",):
         click.echo(output.printable(line))
-    for what in found.besides:
+    for what in found.besides.words:
         click.echo(output.printable(f"Not by this order: {what}"))
 
 

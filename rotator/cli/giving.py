@@ -37,6 +37,7 @@ class Wish:
     leaked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     leaked_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     besides: tuple[str, ...] = ()  # what a person must see to beside them
+    ends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by secret beside them, replaced keys
     issued_before: datetime | None = None
 
 
@@ -63,6 +64,19 @@ def give(world: "Wiring", policy: Policy, wish: Wish) -> Outcome | None:
         _unblocked(world, policy, by)
     ledger.give(policy.target.id, _order(policy, wish, known.orders.get("run"), by, ledger.now()))
     return None
+
+
+def end_beside(world: "Wiring", wish: Wish) -> frozenset[str]:
+    """End the grace of replaced keys beside an order, by their versions; the secrets where that was asked
+    for. Where another order stands, that one is left alone.
+    """
+    ledger, none = world.ledger, timedelta(0)
+    free = {secret: ends for secret, ends in wish.ends.items() if "run" not in ledger.orders(secret)}
+    for secret, versions in free.items():
+        now = ledger.now()
+        order = Order("run", session.person(), wish.reason, now, grace=none, leaked_versions=versions)
+        ledger.give(secret, order)
+    return frozenset(free)
 
 
 def _order(policy: Policy, wish: Wish, before: Order | None, by: str, now: datetime) -> Order:

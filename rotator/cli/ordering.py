@@ -15,7 +15,7 @@ import click
 
 from rotator.cli import session
 from rotator.cli.exporting import made_of
-from rotator.cli.giving import Wish, give
+from rotator.cli.giving import Wish, end_beside, give
 from rotator.cli.options import Options
 from rotator.cli.overall import GO_ON, must_not_be_stopped
 from rotator.cli.planning import provider_calls, traits_of
@@ -152,7 +152,7 @@ class _Going:
         self._by_id = {policy.target.id: policy for policy in wish.policies}
         self._outcomes: dict[str, Outcome] = {}  # by secret, of those that ended
         self._since: dict[str, float] = {}  # by secret, when it was ordered here
-        self._begun: set[str] = set()  # all that was ordered: what came of one may make another due again
+        self._begun = {*end_beside(world, wish)}  # all that was ordered: one may make another due again
         self._spared: set[str] = set()  # of those: a person must act, and the old key lives
         self._seen: dict[str, Outcome] = {}  # of those under way, as they were seen last
         self._tells = Tells(worker, world.clock)

@@ -193,7 +193,8 @@ def _wish(planned: Forecast, found: Search, choice: Choice, how: _How, wait: tim
         refused=planned.contained.refused,
         leaked=found.versions,
         leaked_fields=found.fields,
-        besides=(*found.left, *(planned.besides if _must_die(planned, how) else ())),
+        besides=(*found.left, *(planned.besides.words if _must_die(planned, how) else ())),
+        ends=planned.besides.ends,
         issued_before=choice.issued_before,
     )
 

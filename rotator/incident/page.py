@@ -86,6 +86,8 @@ def _figures(report: Report) -> str:
     for coverage in (Coverage.FAILED, Coverage.WAITING, Coverage.UNCOVERED, Coverage.WORKING):
         count = report.counts.get(str(coverage), 0)
         told += [_figure(str(count), str(coverage), _LOOKS[coverage])] if count else []
+    besides = report.incident.besides
+    told += [_figure(str(len(besides)), "besides, not covered", "bad")] if besides else []
     return f'<div class="figures">{"".join(told)}</div>'
 
 

@@ -1,6 +1,5 @@
 """What lives beside an order about a provider, a store, everything or an age: named, with what to do."""
 
-import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,15 +9,25 @@ from typing import Any
 
 import pytest
 
-from rotator.cli.besides import besides
+from rotator.cli.besides import Beside, besides
 from rotator.cli.select import Choice
 from rotator.interfaces import Ledger
 from rotator.ledger import open_ledger
-from rotator.model import AdminRef, Attempt, Change, CurrentKey, Debt, Phase, Policy, Provenance, Rotation
+from rotator.model import (
+    AdminRef,
+    Attempt,
+    Block,
+    Change,
+    CurrentKey,
+    Debt,
+    Phase,
+    Policy,
+    Provenance,
+    Rotation,
+)
 from rotator.policies import Book
 from rotator.submitting import Brought, record_admin
 from rotator.testing.clock import ManualClock
-from tests.unit.cli.conftest import POLICIES, Rig
 from tests.unit.cli.records import NOW, STORE, debt, policy, rotation, state
 
 BUILD = Choice(providers=("build",))
@@ -55,11 +64,17 @@ class Scene:
         self.knows(self.ledger.secret(one.secret), None, one)
 
     def beside(self, choice: Choice, *touched: Policy, since: timedelta = timedelta(0)) -> tuple[str, ...]:
-        """What is beside an order about these."""
+        """What is beside an order about these, as sentences."""
+        return self.whole(choice, *touched, since=since).words
+
+    def whole(
+        self, choice: Choice, *touched: Policy, since: timedelta = timedelta(0), no_grace: bool = True
+    ) -> Beside:
+        """All of it."""
         providers = {one.provider.name: one.provider for one in self.policies}
         book = Book({"aws": STORE}, providers, tuple(self.policies))
         ids = {one.target.id for one in touched}
-        return besides(self.ledger, book, choice, ids, self.ledger.now() + since)
+        return besides(self.ledger, book, choice, ids, self.ledger.now() + since, no_grace=no_grace)
 
     def keys(self, choice: Choice, *touched: Policy) -> list[str]:
         """Of that, what is told of keys of policies."""
@@ -79,6 +94,12 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 # --- keys ------------------------------------------------------------------------------------------------
 
 
+def by_hand() -> Policy:
+    """A policy of which a person revokes the keys."""
+    made = policy("gone")
+    return replace(made, provider=replace(made.provider, admin=None))
+
+
 def test_a_key_whose_policy_was_deleted_is_named(scene: Scene) -> None:
     """The one in service and the one in its grace, each with its id, its provider and what ends it."""
     gone = policy("gone")
@@ -89,8 +110,39 @@ def test_a_key_whose_policy_was_deleted_is_named(scene: Scene) -> None:
         "gone, whose policy was deleted: key key-gone of build is in service, as far as is known. To do: "
         "revoke it at build; or put the policy back, and give the same command again"
     )
-    assert older.startswith("gone, whose policy was deleted: key key-0 of build must still die, not before ")
-    assert "revoke it at build, then: rotator settle debt1 --reason TEXT" in older
+    assert older.startswith("gone, whose policy was deleted: key key-0 of build must still die. To do: ")
+
+
+def test_the_grace_of_a_replaced_key_ends_with_that_of_the_order(scene: Scene) -> None:
+    """Where the order gives none; with its grace it dies by itself, as what the order replaces does."""
+    gone, one = policy("gone"), scene.policies[0]
+    scene.holds(gone, "key-gone")
+    scene.owes(debt(gone, version="v0"))
+    assert scene.whole(BUILD, one).ends == {gone.target.id: ("v0",)}
+    assert "the order ends its grace" in scene.keys(BUILD, one)[1]
+    with_grace = scene.whole(BUILD, one, no_grace=False)
+    assert with_grace.ends == {}
+    assert not [told for told in with_grace.words if "key-0" in told]
+
+
+@pytest.mark.parametrize(
+    ("more", "todo"),
+    [
+        ({"provenance": Provenance.UNKNOWN}, "rotator adopt gone --key-id key-0"),
+        ({"block": Block("still-in-service", "why.", "see to it", NOW)}, "see to it"),
+        ({"policy": by_hand()}, "rotator settle debt1 --reason TEXT"),
+    ],
+    ids=["unadopted", "blocked", "by hand"],
+)
+def test_a_replaced_key_that_a_person_must_end_is_left_to_them(
+    scene: Scene, more: dict[str, Any], todo: str
+) -> None:
+    """With what to do; its grace is not ended."""
+    gone = policy("gone")
+    scene.holds(gone, "key-gone")
+    scene.owes(debt(gone, version="v0", **more))
+    found = scene.whole(BUILD, scene.policies[0], no_grace=False)
+    assert (todo in found.words[1], found.ends) == (True, {})
 
 
 @pytest.mark.parametrize(
@@ -222,80 +274,8 @@ def test_what_tokens_are_minted_from_is_named(scene: Scene) -> None:
     provider = replace(token.provider, admin=AdminRef(STORE, "prod/parent"))
     scene.policies.append(replace(token, provider=provider, parent="aws|parent"))
     book = Book({}, {"figure": replace(provider, admin=None, account="")}, tuple(scene.policies))
-    (told,) = besides(scene.ledger, book, Choice(providers=("figure",)), {token.target.id}, NOW)
+    (told,) = besides(scene.ledger, book, Choice(providers=("figure",)), {token.target.id}, NOW).words
     assert told.startswith(
         "what tokens of figure are minted from (prod/parent in aws), which no policy rotates."
     )
     assert "submit" not in told
-
-
-# --- the command -----------------------------------------------------------------------------------------
-
-BREACH = ("run-now", "--provider", "build", "--revoke-now", "--reason", "provider breach", "--yes")
-
-
-@pytest.fixture
-def breached(rig: Rig) -> Rig:
-    """``quotes`` is there; the policy of ``trades`` was deleted while an older key was in its grace."""
-    head, whole = POLICIES.split("  - name: orders")[0], POLICIES.split("  - name: quotes")[1]
-    trades = "  - name: trades\n" + whole.removeprefix("\n").replace("quotes", "trades")
-    (rig.folder / "with.yaml").write_text(
-        f"{head}  - name: quotes{whole}{trades}".format(url=rig.provider.url)
-    )
-    (rig.folder / "without.yaml").write_text(f"{head}  - name: quotes{whole}".format(url=rig.provider.url))
-    rig.secret("prod/trades", {})
-    files(rig, "with")
-    rig.say("tick")
-    rig.say("run-now", "trades", "--reason", "routine", "--yes")
-    files(rig, "without")
-    rig.say("tick")
-    return rig
-
-
-def files(rig: Rig, which: str) -> None:
-    """Work by other policies from now on."""
-    (rig.folder / "rotator.yaml").write_text((rig.folder / f"{which}.yaml").read_text())
-
-
-def left(rig: Rig) -> dict[str, Any]:
-    """The row of what was deleted."""
-    rows = rig.say("status", "--json").json()["policies"]
-    return next(row for row in rows if row["policy"] == "trades")
-
-
-def test_what_a_breach_leaves_is_in_plan_report_and_exit_code(breached: Rig) -> None:
-    """Keys of a policy that is gone, and the admin credential: each secret is covered, the order is not."""
-    row, page = left(breached), breached.folder / "incident.html"
-    expected = [row["key_id"], row["debts"][0]["key_id"], "the admin credential of build"]
-    plan = breached.say(*BREACH, "--dry-run").out
-    said = breached.say(*BREACH, "--html", str(page))
-    assert said.code == 1
-    for one in expected:
-        assert f"{one}" in plan.split("Not by this order: ", 1)[1]
-        assert f"{one}" in said.err.split("Besides: ", 1)[1]
-        assert f"{one}" in page.read_text()
-    assert "1 of 1 covered, 3 besides not." in said.out
-    told = breached.say("incident", "--json")
-    assert (told.code, len(told.json()["incident"]["besides"])) == (1, 3)
-
-
-def test_the_same_command_ends_well_once_people_saw_to_it(breached: Rig) -> None:
-    """A fresh admin credential, the policy put back, a debt settled: nothing is left beside."""
-    breached.say(*BREACH)
-    older = left(breached)["debts"][0]
-    breached.provider.withdraw(older["key_id"])
-    assert breached.say("settle", older["debt"], "--reason", "revoked by hand").code == 0
-    assert breached.say("submit", "--admin", "build", stdin=json.dumps(breached.provider.admin)).code == 0
-    files(breached, "with")
-    said = breached.say(*BREACH)
-    assert "Going on with incident" in said.err
-    assert "2 of 2 covered. Incident" in said.out
-    assert said.code == 0
-
-
-def test_a_routine_order_ends_well_and_says_it_in_its_plan(breached: Rig) -> None:
-    """Whose admin credential no policy rotates would else never see a rotation of everything end with 0."""
-    said = breached.say("run-now", "--all", "--reason", "routine", "--yes")
-    assert said.code == 0
-    assert said.out.count("Not by this order: ") == 3
-    assert breached.say("run-now", "--all", "--dry-run", "--json").json()["besides"]
