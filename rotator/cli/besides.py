@@ -76,10 +76,10 @@ def besides(
     replaces does: it counts where there is ``no_grace``.
     """
     of_place = choice.providers or choice.stores or choice.issued_before or choice.everything
-    if choice.names or not of_place or ledger is None:
+    if choice.names or not of_place:
         return NOTHING
-    keys = _not_over(ledger, touched, _keys(ledger, book, choice, touched))
-    keys = [one for one in keys if no_grace or not one.dies]
+    found = _not_over(ledger, touched, _keys(ledger, book, choice, touched)) if ledger else []
+    keys = [one for one in found if no_grace or not one.dies]
     admins = _admins(ledger, book, choice, touched, choice.issued_before or since)
     ends: dict[str, tuple[str, ...]] = {}
     for one in keys:
@@ -216,7 +216,7 @@ def _waits(debt: Debt, name: str) -> str | None:
 
 
 def _admins(
-    ledger: Ledger, book: "Book", choice: Choice, touched: Collection[str], since: datetime
+    ledger: Ledger | None, book: "Book", choice: Choice, touched: Collection[str], since: datetime
 ) -> Iterator[str]:
     """The admin credentials of what was chosen that are not rotated with it. They have no tags and no owner;
     one that a policy rotates is among ``touched`` if it is old enough.
@@ -227,7 +227,7 @@ def _admins(
         return
     told = set(touched)
     for ref in reversed(_refs(book)):  # a provider before its tokens
-        brought = admin_brought(ledger, ref)
+        brought = admin_brought(ledger, ref) if ledger else None
         if ref.admin is None or ref.account in told or not _holds(ref, choice):
             continue
         told.add(ref.account)
@@ -255,8 +255,8 @@ def _by_hand(ref: ProviderRef, *, of_tokens: bool) -> str:
     if of_tokens:
         where = f"{ref.admin.secret} in {ref.admin.store.name}"
         return (
-            f"what tokens of {ref.name} are minted from ({where}), which no policy rotates. To do: replace "
-            f"it at {ref.name} and there"
+            f"what tokens of {ref.name} are minted from ({where}), which no policy rotates. To do: give it a "
+            f"policy, and the same command again; or replace it at {ref.name} and there yourself"
         )
     return (
         f"the admin credential of {ref.name}, which no policy rotates. To do: rotate it by hand at "

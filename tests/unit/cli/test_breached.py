@@ -78,3 +78,10 @@ def test_a_routine_order_ends_well_and_says_it_in_its_plan(breached: Rig) -> Non
     assert said.code == 0
     assert said.out.count("Not by this order: ") == 2
     assert breached.say("run-now", "--all", "--dry-run", "--json").json()["besides"]
+
+
+def test_before_there_is_a_ledger_admin_credentials_are_named_too(rig: Rig) -> None:
+    """The very first command may be one about a breach."""
+    assert "the admin credential of build" in rig.say(*BREACH, "--dry-run").out
+    said = rig.say(*BREACH)
+    assert "Besides: the admin credential of build, which no policy rotates" in said.err
