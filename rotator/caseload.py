@@ -86,7 +86,8 @@ def digest(policy: Policy | None) -> str:
 def acquainted(desk: Desk, policy: Policy | None) -> None:
     """Note under which policy the secret is worked now: the state stays with the secret."""
     state = desk.state
-    if state.digest == digest(policy) and state.gone == (policy is None):
+    placed = policy is None or state.target is not None
+    if state.digest == digest(policy) and state.gone == (policy is None) and placed:
         return
     events: list[Event] = []
     if policy is None:
@@ -112,6 +113,7 @@ def acquainted(desk: Desk, policy: Policy | None) -> None:
             gone=False,
             block=None,
             telling=telling.by(policy, state.telling),
+            target=policy.target,
         )
     desk.write(state=state, events=events)
 

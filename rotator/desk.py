@@ -57,6 +57,7 @@ class Memory:
         self._counts: dict[str, tuple[Rotation, Rotation, datetime]] = {}
         self._facts: set[str] = set()
         self._debts: dict[bool, tuple[datetime, Mapping[tuple[str, str | None], Sequence[Debt]]]] = {}
+        self._unnamed: tuple[datetime, Mapping[str, Sequence[str]]] | None = None
 
     def keep(self, secret: str, version: str, stored: Stored, now: datetime) -> Stored:
         """Hold a version for a while; drops what is too old."""
@@ -102,6 +103,21 @@ class Memory:
             found = every
             self._debts[ended] = now + _ALL, found
         return found
+
+    def unnamed(self, ledger: Ledger) -> Mapping[str, Sequence[str]]:
+        """By account its secrets of whose key no id is known, every account among them; as old at most."""
+        now = ledger.now()
+        until, found = self._unnamed or (now, {})
+        if not now < until <= now + _ALL:
+            every: dict[str, list[str]] = {}
+            for state, _ in ledger.secrets():
+                every.setdefault(state.principal, []).extend([state.id] if state.unnamed else [])
+            self._unnamed, found = (now + _ALL, every), every
+        return found
+
+    def forget_secrets(self) -> None:
+        """There may be new secrets."""
+        self._unnamed = None
 
     def knows(self, fact: str, ledger: Ledger) -> bool:
         """Whether the ledger has a fact that is never taken back; asked until it has."""

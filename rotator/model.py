@@ -49,6 +49,16 @@ class Credential:
         alike = [hmac.compare_digest(_raw(self.get(name)), _raw(other.get(name))) for name in names]
         return all(alike)
 
+    def shares(self, other: "Credential", names: Iterable[str]) -> bool:
+        """Whether a value that ``other`` has under one of ``names`` is among ours, whatever its name here.
+
+        White space around a value does not count; all are compared, each in a time that tells nothing.
+        """
+        theirs = [value for name in names if (value := _raw(other.get(name)).strip())]
+        ours = [_raw(value).strip() for value in self._fields.values()]
+        alike = [hmac.compare_digest(one, value) for one in ours for value in theirs]
+        return any(alike)
+
     def corrupted(self, names: Iterable[str]) -> "Credential":
         """A copy that must not work: one character of each named field differs, its shape does not."""
         return Credential(
@@ -217,7 +227,12 @@ class ProviderRef:
     def principal(self) -> str:
         """The account whose keys count against one limit: one admin credential at one address."""
         admin = f"{self.admin.store.name}/{self.admin.secret}" if self.admin else self.name
-        return f"{self.type}|{self.base_url}|{self.account or admin}"
+        return f"{self.address}{self.account or admin}"
+
+    @property
+    def address(self) -> str:
+        """How every principal there begins: two of them may be one account, with two admin credentials."""
+        return f"{self.type}|{self.base_url}|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,7 +479,7 @@ class SecretState:
     looked_at: datetime | None = None  # first look at the store: None until it was taken on
     spread_until: datetime | None = None  # what was overdue when taken on waits until then
     current: CurrentKey | None = None
-    holds: str | None = None  # id of the key that was seen in it instead of ``current``: it is in service
+    holds: str | None = None  # id of the key that was seen in it instead of ``current`` ("": unknown)
     rotated_at: datetime | None = None  # last promotion, or the age of the version found when taken on
     settings: str | None = None  # digest of the key settings that the current key was issued with
     account: str | None = None  # whose account the current key belongs to, where the provider tells
@@ -479,6 +494,14 @@ class SecretState:
     gone: bool = False  # its policy was deleted: nothing is rotated, debts are still paid
     drill: Drill | None = None  # the last one
     telling: Telling | None = None  # consumers that are still to be told of the current key
+    target: Target | None = None  # where it is, as its policy said last: so any worker can read it
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether it may hold a key of which no id is known: none is written to it, or nobody looked yet."""
+        if self.holds is not None:
+            return not self.holds
+        return self.current is None or self.current.key_id is None
 
 
 class Phase(StrEnum):

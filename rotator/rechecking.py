@@ -3,7 +3,7 @@
 Nothing is read here but records and versions; each rule raises what must be waited for, or who must act.
 """
 
-from rotator import byhand
+from rotator import byhand, elsewhere
 from rotator.desk import Desk
 from rotator.errors import NeedsPerson, Unknown
 from rotator.interfaces import Stored
@@ -31,16 +31,13 @@ def not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored |
         current.credential.get(traits.id_field) if current else None,
         rotation.attempt.key_id if rotation else None,
     }
-    elsewhere = _elsewhere(desk, debt)
-    if traits.revokes and elsewhere:
-        if debt.reason is DebtReason.LEAKED and all(
-            _will_be_replaced(desk, debt, other) for other in elsewhere
-        ):
-            names = ", ".join(other.policy for other in elsewhere)
+    others = _elsewhere(desk, debt, old) if traits.revokes else []
+    if others:
+        names = ", ".join(other.policy for other in others)
+        if debt.reason is DebtReason.LEAKED and all(_will_be_replaced(desk, debt, one) for one in others):
             raise Unknown(byhand.IN_SERVICE, f"waiting for a new key in the secret of {names}, as ordered")
-        names = ", ".join(other.policy for other in elsewhere)
         why = f"key {debt.key_id} is to die, but the secret of {names} holds it as well."
-        first = f"rotator run-now {elsewhere[0].policy} --reason TEXT"
+        first = f"rotator run-now {others[0].policy} --reason TEXT"
         todo = f"{first}: this key dies when no secret holds it any more"
         raise NeedsPerson(byhand.IN_SERVICE, why, todo=todo)
     by_id = not traits.shared_id and debt.key_id is not None and debt.key_id in in_service
@@ -54,31 +51,31 @@ def not_in_service(desk: Desk, debt: Debt, current: Stored | None, old: Stored |
         raise NeedsPerson(byhand.IN_SERVICE, why, todo=todo)
 
 
-def _elsewhere(desk: Desk, debt: Debt) -> list[SecretState]:
-    """Other secrets of that account that hold the very key: somebody copied one. Where a key is contained,
-    those in which it is contained as well need it no more.
+def _elsewhere(desk: Desk, debt: Debt, old: Stored | None) -> list[SecretState]:
+    """Other secrets that hold the very key: somebody copied one. Where a key is contained, those in which it
+    is contained as well need it no more.
     """
-    keepers = desk.world.ledger.keepers(debt.policy.provider.principal, debt.key_id or "")
-    # A policy whose secret moved has left its old place: nobody is told to read there any more.
-    moved = {other.id for other in keepers if other.gone and other.policy == debt.policy.name}
-    others = [other for other in keepers if other.id not in {debt.secret, *moved}]
-    return [other for other in others if not (debt.contain and _leaked_too(desk, debt, other))]
+    holders = elsewhere.holders(desk, debt, old)
+    return [other for other in holders if not (debt.contain and _leaked_too(desk, debt, other))]
 
 
 def _leaked_too(desk: Desk, debt: Debt, other: SecretState) -> bool:
     """Whether a key is owed, in the same way, by another secret that holds it; or is dead there already."""
     dead = other.current is not None and other.current.contained
-    owed = desk.world.ledger.debts(other.id)
-    alike = (one for one in owed if one.key_id == debt.key_id and one.reason is DebtReason.LEAKED)
-    return dead or any(one.contain >= debt.contain for one in alike)
+    return dead or any(one.contain >= debt.contain for one in _leaked_there(desk, debt, other))
 
 
 def _will_be_replaced(desk: Desk, debt: Debt, other: SecretState) -> bool:
     """Whether another secret that holds a leaked key is to get a new one: so it was ordered, or has begun."""
-    owed = desk.world.ledger.debts(other.id)
-    leaked = any(one.key_id == debt.key_id and one.reason is DebtReason.LEAKED for one in owed)
     run = desk.world.ledger.orders(other.id).get("run")
-    return leaked or (run is not None and run.owes)
+    return any(_leaked_there(desk, debt, other)) or (run is not None and run.owes)
+
+
+def _leaked_there(desk: Desk, debt: Debt, other: SecretState) -> list[Debt]:
+    """What another secret that holds a leaked key owes for it; where no id is known, for what it holds."""
+    version = other.current.version if other.current else None
+    owed = (one for one in desk.world.ledger.debts(other.id) if one.reason is DebtReason.LEAKED)
+    return [one for one in owed if debt.key_id == one.key_id or (one.key_id, one.version) == (None, version)]
 
 
 def ours_is_current(desk: Desk, debt: Debt, current: Stored | None) -> None:

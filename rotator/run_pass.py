@@ -71,13 +71,18 @@ class Worker:
         digests = {policy.target.id: caseload.digest(policy) for policy in book.policies}
         self.book, self._likeness = book, Likeness(digests, now)
         ledger.enroll(
-            SecretState(p.target.id, p.name, p.provider.principal, now, p.parent, jitter=self._drawn())
+            SecretState(
+                p.target.id, p.name, p.provider.principal, now, p.parent, self._drawn(), target=p.target
+            )
             for p in book.policies
         )
+        self._memory.forget_secrets()
         changed = [
             state.id
             for state, _ in ledger.secrets()
-            if digests.get(state.id, "") != state.digest or state.gone != (state.id not in digests)
+            if digests.get(state.id, "") != state.digest
+            or state.gone != (state.id not in digests)
+            or (state.target is None and not state.gone)
         ]
         ledger.nudge(changed)
 

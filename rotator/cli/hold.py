@@ -180,12 +180,9 @@ def known_to(ledger: Ledger, policy: Policy) -> None:
     """See that the ledger knows a policy's secret, so that orders can be given to it."""
     if ledger.secret(policy.target.id) is None:
         drawn = secrets.randbelow(2**32) / 2**32
+        target, principal = policy.target, policy.provider.principal
         ledger.enroll(
-            [
-                SecretState(
-                    policy.target.id, policy.name, policy.provider.principal, ledger.now(), jitter=drawn
-                )
-            ]
+            [SecretState(target.id, policy.name, principal, ledger.now(), jitter=drawn, target=target)]
         )
 
 

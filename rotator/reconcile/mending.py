@@ -19,7 +19,7 @@ from rotator.model import Debt, Event, KeyRecord, Level, Policy, token_in
 from rotator.owing import events_of, strays_of
 from rotator.reconcile.compare import strange, unknown_tokens
 from rotator.reconcile.survey import holding
-from rotator.reconcile.values import FIXABLE, Finding, Kind, View
+from rotator.reconcile.values import FIXABLE, Finding, Holding, Kind, View
 
 CLAIM = timedelta(seconds=90)
 _MANY = 1000  # rotations of one secret
@@ -60,7 +60,7 @@ def note_found(world: World, view: View, holder: str) -> None:
     for one in view.holdings:
         secret = one.policy.target.id
         state, live = view.records.states.get(secret), view.records.rotations.get(secret)
-        key_id = one.key_id if strange(view, one) else None
+        key_id = _instead(one) if strange(view, one) else None
         if state is None or one.error or state.holds == key_id:
             continue
         with claimed(world, secret, holder) as desk:
@@ -68,10 +68,16 @@ def note_found(world: World, view: View, holder: str) -> None:
                 desk.write(state=replace(state, holds=key_id), events=[_noted(desk, key_id)])
 
 
+def _instead(one: Holding) -> str | None:
+    """The id of the key that is there instead; empty where nobody can tell, so that values are compared."""
+    return None if one.empty else one.key_id or ""
+
+
 def _noted(desk: Desk, key_id: str | None) -> Event:
     if key_id is None:
         return desk.event("as-known", "the secret holds what the ledger says")
-    text = f"the secret holds key {key_id}, of which the ledger did not know: it lives while it is there"
+    text = f"the secret holds key {key_id or 'of unknown id'}, of which the ledger did not know: it lives"
+    text += " while it is there"
     return desk.event("seen", text, level=Level.WARNING, key_id=key_id)
 
 

@@ -1,11 +1,14 @@
 """One key in several secrets of an account: what is known of it in one is so for all."""
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from rotator.errors import NeedsPerson, Unknown
 from rotator.model import (
     Change,
     CurrentKey,
@@ -16,7 +19,7 @@ from rotator.model import (
     SecretState,
     Target,
 )
-from tests.simulation.sim import POLICY, PROVIDER, STORE, TARGET, Sim
+from tests.simulation.sim import POLICY, PROVIDER, STORE, TARGET, Fault, Sim, Strike, Violation
 from tests.simulation.test_stories import kinds, until
 
 OTHER = replace(POLICY, name="other", target=Target("fake|other", STORE, "prod/other"))
@@ -135,3 +138,212 @@ def test_a_key_that_nobody_knows_elsewhere_stays_nobodys(sim: Sim) -> None:
     until(sim, lambda: not sim.ledger.due(1))
     assert ours(sim).provenance is Provenance.UNKNOWN
     assert sim.old.live
+
+
+# --- secrets of whose key no id is known ------------------------------------------------------------------
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Sim:
+    """A world with one secret, whose key a person adopted."""
+    return Sim(tmp_path)
+
+
+def beside(sim: Sim, held: Mapping[str, str], **more: object) -> SecretState:
+    """Another secret of the account, which holds this, and of whose key the ledger knows no id."""
+    sim.store.put(OTHER.target.secret, "o0", held, current=True)
+    now = sim.clock.now()
+    current = CurrentKey("o0", None, Provenance.UNKNOWN, now)
+    fresh = SecretState(OTHER.target.id, "other", PROVIDER.principal, now, looked_at=now, target=OTHER.target)
+    state = replace(fresh, **{"current": current, **more})  # type: ignore[arg-type]
+    sim.ledger.enroll([state])
+    claim = sim.ledger.claim(state.id, "test", timedelta(seconds=90))
+    assert claim is not None
+    sim.ledger.release(claim, None)
+    return state
+
+
+def copy_without_id(sim: Sim) -> Mapping[str, str]:
+    """The value of our key, as a policy writes it that keeps no id."""
+    sim.held_elsewhere.add(sim.old.key_id)
+    return {"secret": sim.old.secret}
+
+
+def replaced_for_days(sim: Sim, days: int = 2) -> None:
+    """Rotate, and work for so long what is due of our secret."""
+    sim.order(NONE)
+    until(sim, lambda: "promoted" in kinds(sim))
+    for _ in range(days):
+        until(sim, lambda: not sim.ledger.due(1))
+        sim.clock.advance(timedelta(days=1))
+    until(sim, lambda: not sim.ledger.due(1))
+
+
+def told(sim: Sim) -> str:
+    """What people are asked about the key that is to die."""
+    (debt,) = sim.ledger.debts(TARGET.id)
+    assert debt.block is not None
+    return f"{debt.block.reason} {debt.block.todo}"
+
+
+@pytest.mark.parametrize(
+    "known",
+    [{}, {"current": None}, {"current": None, "looked_at": None}, {"holds": ""}, {"gone": True}],
+    ids=["no-id", "no-key-seen", "never-looked-at", "written-by-somebody", "policy-deleted"],
+)
+def test_a_key_that_another_secret_holds_without_its_id_is_not_revoked(
+    mine: Sim, known: dict[str, object]
+) -> None:
+    """Where no id is known values are compared: the key dies when no secret holds it any more."""
+    named = CurrentKey("o0", "key-77", Provenance.ISSUED, mine.clock.now())
+    more = {"current": named, **known} if "holds" in known else known
+    state = beside(mine, copy_without_id(mine), **more)
+    replaced_for_days(mine)
+    assert mine.old.live
+    assert "the secret of other holds it as well" in told(mine)
+    assert "rotator run-now other" in told(mine)
+    mine.store.put(OTHER.target.secret, "o1", {"secret": "of-another-key"}, current=True)
+    mine.held_elsewhere.clear()
+    mine.run()
+    mine.ended_well()
+    assert state.unnamed
+
+
+def test_a_key_of_unknown_id_that_is_another_one_holds_up_nothing(mine: Sim) -> None:
+    """It is compared, and found to be another one."""
+    beside(mine, {"secret": mine.foreign.secret})
+    mine.order()
+    mine.run()
+    mine.ended_well_beside(mine.foreign)
+
+
+@pytest.mark.parametrize("held", [{"note": "no key yet"}, None], ids=["empty", "missing"])
+def test_a_secret_without_a_key_holds_up_nothing(mine: Sim, held: Mapping[str, str] | None) -> None:
+    """A secret that holds no key, or does not exist, is no reason against a death."""
+    beside(mine, held or {}, current=None)
+    if held is None:
+        del mine.store.secrets[OTHER.target.secret]
+    mine.order()
+    mine.run()
+    mine.ended_well()
+
+
+def test_a_policy_that_was_deleted_before_its_secret_was_looked_at_holds_up_nothing(mine: Sim) -> None:
+    """It was a mistake in a file: nobody can say of it what it holds."""
+    beside(mine, {}, current=None, looked_at=None, gone=True)
+    del mine.store.secrets[OTHER.target.secret]
+    read = mine.store.read
+
+    def denied(target: Target, version: str | None = None) -> object:
+        if target.id == OTHER.target.id:
+            raise NeedsPerson("access-denied", "reading it is not allowed.", todo="allow it")
+        return read(target, version)
+
+    setattr(mine.store, "read", denied)  # noqa: B010
+    mine.order()
+    mine.run()
+    mine.ended_well()
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [
+        (NeedsPerson("access-denied", "Reading it is not allowed.", todo="allow it"), "allow it"),
+        (Unknown("timeout", "no answer in time"), "it is tried again meanwhile"),
+    ],
+    ids=["denied", "away"],
+)
+def test_a_secret_that_cannot_be_compared_keeps_the_key_alive_and_people_hear(
+    mine: Sim, error: Exception, asked: str
+) -> None:
+    """While nobody knows whether a key is in service it lives; it dies once that can be told."""
+    beside(mine, {"secret": "of-another-key"})
+    read, broken = mine.store.read, [True]
+
+    def fails(target: Target, version: str | None = None) -> object:
+        if target.id == OTHER.target.id and broken:
+            raise error
+        return read(target, version)
+
+    setattr(mine.store, "read", fails)  # noqa: B010
+    mine.held_elsewhere.add(mine.old.key_id)
+    replaced_for_days(mine)
+    assert mine.old.live
+    assert asked in told(mine)
+    assert any("the secret of other holds" in event.text for event in mine.ledger.events(TARGET.id))
+    broken.clear()
+    mine.held_elsewhere.clear()
+    mine.run()
+    mine.ended_well()
+
+
+def test_a_key_whose_value_cannot_be_read_any_more_is_not_compared_and_lives(mine: Sim) -> None:
+    """Nothing tells then that the other secret holds another key: people are told how that can be known."""
+    beside(mine, copy_without_id(mine))
+    mine.order(NONE)
+    until(mine, lambda: "promoted" in kinds(mine))
+    worker_forgets(mine)
+    until(mine, lambda: not mine.ledger.due(1))
+    assert mine.old.live
+    assert "its value" not in told(mine)
+    assert "cannot be read any more" in told(mine)
+    assert "rotator run-now other" in told(mine)
+
+
+def worker_forgets(sim: Sim) -> None:
+    """The version that held the old key is gone from the store, and from memory."""
+    del sim.store.secrets[TARGET.secret].versions["v0"]
+    sim.clock.advance(timedelta(minutes=10))
+
+
+@pytest.mark.parametrize("alike", [True, False], ids=["one-account", "two-accounts"])
+def test_a_second_admin_credential_of_one_account_makes_no_other_key(mine: Sim, alike: bool) -> None:
+    """The same id at the same address is the same key where the value is: two accounts may share an id."""
+    second = replace(PROVIDER, account="fake|second-admin")
+    value = mine.old.secret if alike else "of-another-key"
+    held = {"key_id": mine.old.key_id, "secret": value}
+    named = CurrentKey("o0", mine.old.key_id, Provenance.UNKNOWN, mine.clock.now())
+    beside(mine, held, principal=second.principal, current=named)
+    mine.held_elsewhere |= {mine.old.key_id} if alike else set()
+    replaced_for_days(mine)
+    assert mine.old.live is alike
+    if alike:
+        assert "the secret of other holds it as well" in told(mine)
+
+
+def test_a_leaked_key_that_both_secrets_give_up_needs_neither(mine: Sim) -> None:
+    """Where the other secret owes what it holds as leaked, too, the key dies though no id is known there."""
+    state = beside(mine, {"secret": mine.old.secret})
+    claim = mine.ledger.claim(state.id, "test", timedelta(seconds=90))
+    assert claim is not None
+    assert state.current is not None
+    unknown = replace(owed(mine), key_id=None, version="o0", contain=True, provenance=Provenance.UNKNOWN)
+    mine.ledger.commit(claim, Change(state, debts=(unknown,)))
+    mine.ledger.release(claim, None)
+    mine.order(NONE, contain=True)
+    until(mine, lambda: "promoted" in kinds(mine))
+    assert not mine.old.live
+
+
+@pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.LOST])
+def test_no_fault_of_a_comparison_revokes_what_is_in_service(tmp_path: Path, fault: Fault) -> None:
+    """Whichever call after the promotion is struck, the key lives while a secret holds it without its id."""
+    quiet = started(tmp_path / "quiet")
+    until(quiet, lambda: "blocked" in kinds(quiet))
+    first = quiet.calls.index("store.promote") + 2
+    for nth in range(first, len(quiet.calls) + 1):
+        sim = started(tmp_path / str(nth), Strike(nth, fault))
+        with contextlib.suppress(Violation):  # it does not end
+            sim.run(steps=12)
+        assert sim.strikes[0].hit is not None
+        assert sim.old.live
+        sim.ledger.close()
+
+
+def started(folder: Path, *strikes: Strike) -> Sim:
+    """A rotation beside a secret that holds our key without its id."""
+    folder.mkdir()
+    sim = Sim(folder, strikes=list(strikes))
+    beside(sim, copy_without_id(sim))
+    sim.order(NONE)
+    return sim

@@ -18,6 +18,7 @@ from rotator import (
     caseload,
     containing,
     drilling,
+    elsewhere,
     looking,
     owing,
     permits,
@@ -52,6 +53,7 @@ from rotator.model import (
 )
 from tests.simulation.fleet import Fleet
 from tests.simulation.sim import PROVIDER, SECRET, TARGET, Fault, Sim, Strike, Violation
+from tests.simulation.test_copied import beside, copy_without_id
 from tests.simulation.test_drill import drill
 from tests.simulation.test_holds import EFFECTS, Forgetful, restless, work
 from tests.simulation.test_leaked import crowded, put_back, unfit
@@ -223,6 +225,18 @@ def copied(sim: Sim) -> None:
     state = SecretState("fake|copy", "copy", PROVIDER.principal, sim.clock.now(), current=held)
     sim.ledger.enroll([state])
     sim.held_elsewhere.add(sim.old.key_id)
+
+
+def copied_without_id(sim: Sim) -> None:
+    """Another secret of the account holds the old key, without its id."""
+    beside(sim, copy_without_id(sim))
+
+
+def copied_at_second_admin(sim: Sim) -> None:
+    """So does one whose policy names another admin credential of the account, with the id."""
+    second = replace(PROVIDER, account="fake|second-admin").principal
+    named = CurrentKey("o0", sim.old.key_id, Provenance.UNKNOWN, sim.clock.now())
+    beside(sim, {"key_id": sim.old.key_id, **copy_without_id(sim)}, principal=second, current=named)
 
 
 def another_account(sim: Sim) -> None:
@@ -636,6 +650,16 @@ GUARDS = [
         with_sim(owed_by_mistake(foreign_key, Provenance.ISSUED)),
     ),
     Guard("8 no other secret holds it", gone(rechecking, "_elsewhere", lambda *_: []), with_sim(copied)),
+    Guard(
+        "8 no secret of which no id is known holds it",
+        gone(elsewhere, "alike", lambda *_: False),
+        with_sim(copied_without_id),
+    ),
+    Guard(
+        "8 nor a secret of the account's other admin credential",
+        gone(elsewhere, "_beside", lambda *_: []),
+        with_sim(copied_at_second_admin),
+    ),
     Guard("8 contained is what the secret held then", contained_for_good, contained_and_put_back),
     Guard(
         "8 what is contained was issued by us or adopted",

@@ -19,6 +19,7 @@ STORIES = (
     "looking",
     "owing",
     "copied",
+    "elsewhere",
     "byhand",
     "keeping",
     "containing",

@@ -1,0 +1,92 @@
+"""Other secrets that hold a key which is about to die: by its id where that is known, else by its value.
+
+Within an account an id that the ledger knows tells by itself. Where no id is known (none is written to the
+secret, nobody looked at it yet, or somebody wrote it), and where the same id is known at another account of
+the provider's address (it may be the same one, with a second admin credential), the secret is read afresh and
+compared with the version that holds the dying key. No value is kept, so that nothing is to be forgotten.
+"""
+
+from collections.abc import Iterator
+
+from rotator.desk import Desk, holds_nothing
+from rotator.errors import EffectError, NeedsPerson, Unknown, clause
+from rotator.interfaces import Stored
+from rotator.model import Debt, SecretState
+
+NOT_COMPARED = "not-compared"
+_MISSING = "missing"  # as every store says that there is no such secret: nobody reads it
+
+
+def holders(desk: Desk, debt: Debt, old: Stored | None) -> list[SecretState]:
+    """Every other secret that holds the key of a debt; ``old`` is the version that its value is read from.
+
+    Raises Unknown where one cannot be compared now, NeedsPerson where a person must see to that.
+    """
+    ledger, key_id = desk.world.ledger, debt.key_id or ""
+    known = ledger.keepers(debt.policy.provider.principal, key_id)
+    found = [other for other in known if not _left(debt, other)]
+    beside = [other for other in _beside(desk, debt) if not _left(debt, other)]
+    return found + [other for other in beside if alike(desk, debt, old, other)]
+
+
+def _left(debt: Debt, other: SecretState) -> bool:
+    """Whether it is the debt's own secret; or the old place of its policy, whose secret moved: nobody is told
+    to read there any more.
+    """
+    return other.id == debt.secret or (other.gone and other.policy == debt.policy.name)
+
+
+def _beside(desk: Desk, debt: Debt) -> Iterator[SecretState]:
+    """The secrets at the provider's address of which an id does not tell."""
+    ledger, provider = desk.world.ledger, debt.policy.provider
+    for principal, unnamed in desk.memory.unnamed(ledger).items():
+        if not principal.startswith(provider.address):
+            continue
+        if principal != provider.principal:
+            yield from ledger.keepers(principal, debt.key_id or "")
+        states = (ledger.secret(secret) for secret in unnamed)
+        yield from (state for state in states if state and state.unnamed)
+
+
+def alike(desk: Desk, debt: Debt, old: Stored | None, other: SecretState) -> bool:
+    """Whether a secret of which an id does not tell holds the key.
+
+    The record alone tells of a secret of which nobody noted where it was before its policy was deleted, and
+    of a key that never served and whose value is nowhere.
+    """
+    traits = desk.provider(debt.policy).traits
+    nowhere = old is None and debt.served is None
+    if nowhere or (other.target is None and (other.gone or not other.unnamed)):
+        return not other.unnamed
+    found = _read(desk, debt, other)
+    if found is None:
+        return False
+    if old is not None and found.whole.shares(old.credential, traits.secret_fields):
+        return True
+    told = found.credential.get(traits.id_field)
+    if old is None and told is None and not holds_nothing(found.credential, traits.secret_fields):
+        why = f"the value of key {debt.key_id} cannot be read any more"
+        raise _not_compared(debt, other, why, f"rotator run-now {other.policy} --reason TEXT")
+    return told == debt.key_id and (old is None or other.principal == debt.policy.provider.principal)
+
+
+def _read(desk: Desk, debt: Debt, other: SecretState) -> Stored | None:
+    """What a secret holds now; None where it does not exist, or has no version."""
+    never_ours = other.gone and other.looked_at is None  # a mistake in a file, which was put right
+    if other.target is None:
+        raise Unknown(NOT_COMPARED, f"waiting for a first look at the secret of {other.policy}")
+    try:
+        return desk.store_at(other.target).read(other.target)
+    except NeedsPerson as error:
+        if error.kind == _MISSING or never_ours:
+            return None
+        raise _not_compared(debt, other, error.message, error.todo) from None
+    except EffectError as error:
+        why = f"what the secret of {other.policy} holds cannot be compared: {error.message}"
+        raise Unknown(NOT_COMPARED, why, retry_at=error.retry_at) from None
+
+
+def _not_compared(debt: Debt, other: SecretState, why: str, todo: str) -> NeedsPerson:
+    """A key lives while nobody knows whether it is in service."""
+    what = f"what the secret of {other.policy} holds cannot be compared with it"
+    return NeedsPerson(NOT_COMPARED, f"key {debt.key_id} is to die, but {what}: {clause(why)}.", todo=todo)
