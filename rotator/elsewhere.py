@@ -61,7 +61,7 @@ def alike(desk: Desk, debt: Debt, old: Stored | None, other: SecretState) -> boo
     found = _read(desk, debt, other)
     if found is None:
         return False
-    if old is not None and found.whole.shares(old.credential, traits.secret_fields):
+    if old is not None and found.credential.shares(old.credential, traits.secret_fields):
         return True
     told = found.credential.get(traits.id_field)
     if old is None and told is None and not holds_nothing(found.credential, traits.secret_fields):

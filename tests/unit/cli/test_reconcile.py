@@ -84,14 +84,26 @@ def copied(rig: Rig, value: dict[str, str]) -> None:
 
 def test_a_copied_key_that_rotator_revoked_is_told_as_such(rotated: Rig) -> None:
     """Where a secret holds a dead key, the finding says that rotator revoked it, and for which policy."""
-    rotated.say("tick")
+    rotated.say("run-now", "orders", "--reason", "so that the id of its key is known", "--yes")
     rotated.say("reconcile")
     value = rotated.read("prod/quotes")
     copied(rotated, {name: value[name] for name in ("key_id", "api_key", "api_secret")})
     rotated.say("run-now", "quotes", "--revoke-now", "--reason", "leaked", "--yes")
     said = rotated.say("reconcile", "--json").json()
-    (found,) = [one for one in said["findings"] if one["subject"] == "policy orders"]
+    (found,) = [
+        one for one in said["findings"] if (one["subject"], one["kind"]) == ("policy orders", "drift")
+    ]
     assert "rotator revoked that key, which was replaced for quotes" in found["text"]
+
+
+def test_a_key_that_was_copied_to_where_no_id_is_known_lives(rotated: Rig) -> None:
+    """Its value is compared in the step that revokes, though nobody saw the copy, and it bears no id."""
+    rotated.say("tick")
+    value, key_id = rotated.read("prod/quotes"), current(rotated)
+    copied(rotated, {name: value[name] for name in ("api_key", "api_secret")})
+    said = rotated.say("run-now", "quotes", "--revoke-now", "--reason", "leaked", "--yes")
+    assert (said.code, "the secret of orders holds it as well" in said.out + said.err) == (1, True)
+    assert key_id in [key.key_id for key in live(rotated)]
 
 
 @pytest.mark.parametrize("narrowed", [["quotes"], ["--provider", "build"], []])
