@@ -1,7 +1,8 @@
 """What is wrong with a ledger's chains: from their records, the keys, and what was given outside."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -9,6 +10,8 @@ from rotator.audit.chain import OWN, START, covered, trail_of
 from rotator.audit.keys import KeyRing
 from rotator.interfaces import Ledger
 from rotator.model import Anchor, Chain, Head, Record
+
+TRUSTED = "fact/trusted-since"  # as records name the fact that a person trusts the ledger as it is
 
 
 class Flaw(StrEnum):
@@ -36,13 +39,29 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Agreed:
+    """A cut that a person agreed to: a backup was put back, and anchors name records that it does not hold.
+
+    ``number`` is the record of the agreement, and ``anchors`` are so many that it explains.
+    """
+
+    at: datetime
+    by: str
+    number: int
+    anchors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """What was looked at, and the first thing that is wrong with each chain; the ledger's own comes first."""
+    """What was looked at, and the first thing that is wrong with each chain; the ledger's own comes first.
+    ``agreed`` is no flaw: what a person agreed to last, where an anchor shows it.
+    """
 
     chains: int
     records: int
     anchors: int
     findings: tuple[Finding, ...]
+    agreed: Agreed | None = None
 
 
 def verify(ledger: Ledger, ring: KeyRing, anchors: Iterable[Anchor] = ()) -> Report:
@@ -57,7 +76,8 @@ def verify(ledger: Ledger, ring: KeyRing, anchors: Iterable[Anchor] = ()) -> Rep
         chains, records = chains + 1, records + len(chain.records)
         found = verifier.wrong(chain)
         findings += [found] if found else []
-    return Report(chains, records, len(verifier.anchors), (*findings, *verifier.gone(ledger)))
+    findings += verifier.gone(ledger)
+    return Report(chains, records, len(verifier.anchors), tuple(findings), verifier.agreed)
 
 
 def judged(
@@ -78,6 +98,7 @@ class _Verifier:
 
     def __init__(self, ledger_id: str, ring: KeyRing, anchors: tuple[Anchor, ...]) -> None:
         self.anchors = anchors
+        self.agreed: Agreed | None = None
         self._id = ledger_id
         self._ring = ring
         self._pins: dict[str, Head] = {}  # by secret, the last record of which the ledger's own chain tells
@@ -85,12 +106,12 @@ class _Verifier:
     def wrong(self, chain: Chain) -> Finding | None:
         """The first thing that is wrong with a chain, if anything is."""
         pin = self._pins.pop(chain.secret, None)
-        known = sorted((one.head for one in self.anchors), key=lambda head: head.number)
-        if chain.secret != OWN:
-            known = [pin] if pin else []
+        known = [pin] if pin else []
         flaw = self._links(chain)
         if chain.secret == OWN:
-            self._learn(chain.records[: flaw.number - 1] if flaw and flaw.number else chain.records)
+            sound = chain.records[: flaw.number - 1] if flaw and flaw.number else chain.records
+            self._learn(sound)
+            known = self._expected(sound)
         return flaw or _anew(chain) or _missing(chain, known) or _end(chain) or _documents(chain)
 
     def gone(self, ledger: Ledger) -> Iterator[Finding]:
@@ -136,11 +157,36 @@ class _Verifier:
             return Finding(secret, Flaw.REORDERED, text, number)
         return None
 
+    def _expected(self, records: Sequence[Record]) -> list[Head]:
+        """The heads that anchors name, but for those that were lost before a person agreed to that.
+
+        The agreement is a record of the chain itself: nobody makes one without the key.
+        """
+        agreed = next((found for one in reversed(records) if (found := _agreement(one))), None)
+        macs = {record.number: record.mac for record in records}
+        lost = [
+            one.head
+            for one in self.anchors
+            if agreed and one.at <= agreed.at and macs.get(one.head.number) != one.head.mac
+        ]
+        if agreed and lost:
+            self.agreed = replace(agreed, anchors=len(lost))
+        expected = (one.head for one in self.anchors if one.head not in lost)
+        return sorted(expected, key=lambda head: head.number)
+
     def _learn(self, records: Iterable[Record]) -> None:
         """Take the heads of the other chains from the ledger's own; the last one of each counts."""
         for record in records:
             for secret, (number, mac) in trail_of(record).get("heads", {}).items():
                 self._pins[secret] = Head(number, mac)
+
+
+def _agreement(record: Record) -> Agreed | None:
+    """What a record tells, if it is that a person trusts a ledger which had lost records."""
+    trail = trail_of(record)
+    if trail.get("docs", {}).get(TRUSTED) is None:
+        return None
+    return Agreed(record.at, str(trail.get("by", "")), record.number)
 
 
 # Whoever asks these has seen that the chain's links hold: its records are as they were written.

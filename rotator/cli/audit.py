@@ -11,7 +11,7 @@ from rotator.audit import anchors
 from rotator.audit.certificates import Certificate, Death
 from rotator.audit.chain import OWN
 from rotator.audit.keys import KeyRing
-from rotator.audit.verify import Finding, Report, judged
+from rotator.audit.verify import Agreed, Finding, Report, judged
 from rotator.audit.verify import verify as verified
 from rotator.cli import exporting, output, session
 from rotator.cli.options import NotDone, Once, Options, Wrong, json_option
@@ -50,7 +50,8 @@ def verify(options: Options, *, file: Path | None, lines: tuple[str, ...], as_js
     """Tell whether every record is there as it was written, and whether the ledger holds what they say.
 
     The exit code is 1 if anything was changed, removed, reordered, inserted or cut off. An anchor tells
-    as well whether the ledger was put back to an older state, or written anew as a whole.
+    as well whether the ledger was put back to an older state, or written anew as a whole; one to which a
+    person agreed since (`reconcile --trust-ledger`) is named, and is no fault.
     """
     with _ledger(options) as ledger:
         known = _anchors(options, file, lines, ledger.id)
@@ -69,7 +70,13 @@ def _as_json(report: Report) -> dict[str, object]:
         for one in report.findings
     ]
     counts = {"chains": report.chains, "records": report.records, "anchors": report.anchors}
-    return {**counts, "findings": findings}
+    agreed = report.agreed
+    told = (
+        {"at": agreed.at, "by": agreed.by, "record": agreed.number, "anchors": agreed.anchors}
+        if agreed
+        else None
+    )
+    return {**counts, "findings": findings, "agreed": told}
 
 
 def _say(report: Report, names: dict[str, str]) -> None:
@@ -79,6 +86,8 @@ def _say(report: Report, names: dict[str, str]) -> None:
             "give --anchors FILE, or --anchor LINE out of the log.",
             err=True,
         )
+    if report.agreed is not None:
+        click.echo(_agreed(report.agreed), err=True)
     if not report.findings:
         click.echo(
             f"The audit trail is whole: {report.records} records in {report.chains} chains, "
@@ -90,6 +99,15 @@ def _say(report: Report, names: dict[str, str]) -> None:
         [(_whose(one, names), str(one.number or "-"), one.flaw, one.text) for one in report.findings],
     )
     click.echo("Do not trust what the ledger says of these until you know why. See the log of that time.")
+
+
+def _agreed(agreed: Agreed) -> str:
+    """A cut that a person agreed to, as a sentence."""
+    return (
+        f"Records were lost before {agreed.at:%Y-%m-%d %H:%M}Z, of which {agreed.anchors} anchors tell; "
+        f"{agreed.by} agreed to that then (record {agreed.number} of the ledger itself). What is there now "
+        "is verified, and compared with the anchors since."
+    )
 
 
 def _names(ledger: Ledger) -> dict[str, str]:

@@ -192,6 +192,7 @@ def test_a_restored_ledger_revokes_nothing_until_a_person_agrees(rotated: Rig) -
     """An old backup is recognised, told, shown, and taken over; then it ends with one key of ours."""
     backup(rotated, "l.db", "old.db")
     assert rotated.say("run-now", "quotes", "--reason", "second key", "--yes").code == 0
+    rotated.say("tick")
     backup(rotated, "old.db", "l.db")
     before = {key.key_id for key in ours(rotated)}
     said = rotated.say("reconcile")
@@ -211,6 +212,9 @@ def test_a_restored_ledger_revokes_nothing_until_a_person_agrees(rotated: Rig) -
     kinds = {kind for kind, _ in found(rotated)}
     assert kinds <= {"nobodys", "orphan"}
     assert "ledger-trusted" in rotated.say("history", "quotes").out
+    rotated.say("tick")
+    whole = rotated.say("audit", "verify")
+    assert (whole.code, "agreed to that" in whole.err, "is whole" in whole.out) == (0, True, True)
 
 
 def test_a_ledger_whose_every_secret_a_worker_holds_is_not_called_trusted(rotated: Rig) -> None:

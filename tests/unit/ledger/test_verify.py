@@ -1,16 +1,20 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from rotator.audit.verify import Flaw, verify
+from rotator import safe_mode
+from rotator.audit.verify import TRUSTED, Flaw, verify
 from rotator.interfaces import Ledger
 from rotator.ledger import audit_keys
+from rotator.ledger.rows import FACT
 from rotator.ledger.sql import SqlLedger
+from rotator.model import Anchor
 from rotator.testing.ledger_samples import a_state, an_order
 from tests.unit.ledger.lives import judged, lived, opened_at
 
@@ -271,3 +275,68 @@ def test_a_chain_that_is_gone_is_found(path: Path, ledger: SqlLedger) -> None:
     )
     found = judged(path).findings[0]
     assert (found.flaw, found.secret, found.number) == (Flaw.CUT, "two", 1)
+
+
+# --- a cut that a person agreed to ------------------------------------------------------------------------
+
+
+def restored(path: Path) -> list[Anchor]:
+    """A ledger that was put back, to which a person agreed; the anchors of before and since."""
+    ledger = opened_at(path)
+    ledger.enroll([a_state("zero")])
+    ledger.anchor()
+    ledger.close()
+    old = path.read_bytes()
+    ledger = opened_at(path)
+    lost = lived(ledger)
+    ledger.close()
+    path.write_bytes(old)
+    ledger = opened_at(path)
+    safe_mode.enter(ledger, "it does not hold its anchor")
+    safe_mode.leave(ledger)
+    ledger.enroll([a_state(f"after-{number}") for number in range(20)])
+    ledger.remember("control/a", "value")
+    since = ledger.anchor()
+    ledger.close()
+    assert since is not None
+    return [lost, replace(since, at=since.at + timedelta(minutes=10))]
+
+
+def test_a_cut_that_a_person_agreed_to_is_told_and_is_no_flaw(tmp_path: Path) -> None:
+    """With when and by whom, out of the chain itself; anchors since then are compared as ever."""
+    path = tmp_path / "ledger.sqlite"
+    lost, since = restored(path)
+    assert TRUSTED == FACT + safe_mode.TRUSTED
+    report = judged(path, lost, since)
+    assert report.findings == ()
+    assert report.agreed is not None
+    assert (report.agreed.anchors, report.agreed.at, bool(report.agreed.by)) == (1, lost.at, True)
+    ahead = replace(since, head=replace(since.head, number=since.head.number + 9))
+    assert [one.flaw for one in judged(path, lost, ahead).findings] == [Flaw.CUT]
+    assert judged(path, since).agreed is None
+
+
+def test_what_an_agreed_cut_does_not_explain_is_found_all_the_same(tmp_path: Path) -> None:
+    """Tampering after it is named, and so is one with the agreement: nobody makes that without the key."""
+    path = tmp_path / "ledger.sqlite"
+    lost, since = restored(path)
+    edit(path, "DELETE FROM facts WHERE key = 'control/a'")
+    (found,) = judged(path, lost, since).findings
+    assert (found.flaw, "control/a" in found.text) == (Flaw.DOCUMENT, True)
+
+
+def test_nobody_agrees_to_a_cut_by_hand(tmp_path: Path) -> None:
+    """A fact that another program writes is no agreement: the lost records are missed as ever."""
+    path = tmp_path / "ledger.sqlite"
+    ledger = opened_at(path)
+    ledger.enroll([a_state("zero")])
+    ledger.close()
+    old = path.read_bytes()
+    ledger = opened_at(path)
+    lost = lived(ledger)
+    ledger.close()
+    path.write_bytes(old)
+    edit(path, f"INSERT INTO facts VALUES ('{safe_mode.TRUSTED}', '2030-01-01T00:00:00+00:00')")
+    report = judged(path, lost)
+    assert [one.flaw for one in report.findings] == [Flaw.CUT]
+    assert report.agreed is None
