@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from rotator.errors import LedgerUnusable
 
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")
 _OTHERS = 0o077
+_DAY = 86_400.0  # seconds
 
 
 def default_path(environ: Mapping[str, str] | None = None, platform: str = sys.platform) -> Path:
@@ -77,6 +79,26 @@ def _check(path: Path) -> None:
             f"The ledger {path} is read-only, and every step must be written before it is done. Make it "
             f"writable: chmod 600 {path} [read-only]"
         )
+
+
+def unchecked(path: Path) -> bool:
+    """Whether nobody looked through a large ledger for a day, by this machine's clock."""
+    try:
+        return not 0 <= time.time() - _mark(path).lstat().st_mtime < _DAY
+    except OSError:
+        return True
+
+
+def checked(path: Path) -> None:
+    """Note that a large ledger is whole; where that cannot be, it is looked through again."""
+    with suppress(OSError):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        os.close(os.open(_mark(path), flags, 0o600))
+        os.utime(_mark(path))
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(path.name + ".checked")
 
 
 def close_to_others(path: Path) -> None:

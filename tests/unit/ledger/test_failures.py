@@ -101,13 +101,53 @@ def test_damage_is_seen_when_opened(path: Path, ledger: SqlLedger) -> None:
 
 
 def test_damage_of_a_large_ledger(path: Path, ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ledger too large to be checked whole is refused where the damage is met."""
+    """A ledger too large to be checked whole each time is refused where the damage is met."""
     ledger.enroll([a_state()])
     ledger.close()
-    damage(path)
     monkeypatch.setattr(sqlite, "SMALL", 0)
+    reopen(path).close()
+    damage(path)
     with pytest.raises(LedgerUnusable, match="restore the last backup"):
         reopen(path)
+
+
+def test_a_large_ledger_is_checked_whole_once_a_day(
+    path: Path, ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever opens it first in a day hears of damage that nothing else would meet; others do not wait."""
+    monkeypatch.setattr(sqlite, "SMALL", 0)
+    ledger.close()
+    reopen(path).close()
+    hide_rows(path)
+    reopen(path).close()
+    mark = path.with_name(f"{path.name}.checked")
+    os.utime(mark, (0, 0))
+    for _ in "12":  # that it was looked at is noted only where it is whole
+        with pytest.raises(LedgerUnusable, match="restore the last backup"):
+            reopen(path)
+
+
+def test_an_index_that_leads_to_nothing_is_damage(path: Path, ledger: SqlLedger) -> None:
+    """Debts that a query would not find are no debts for who asks: such a ledger is refused."""
+    ledger.close()
+    hide_rows(path)
+    with pytest.raises(LedgerUnusable, match="restore the last backup"):
+        reopen(path)
+
+
+def hide_rows(path: Path) -> None:
+    """Add a debt of which no index of its time and state knows: every page is in order by itself."""
+    index = "name = 'debts_open'"
+    with closing(sqlite3.connect(path)) as file:
+        kept = file.execute(f"SELECT * FROM sqlite_master WHERE {index}").fetchone()
+        file.execute("PRAGMA writable_schema=ON")
+        file.execute(f"DELETE FROM sqlite_master WHERE {index}")
+        file.commit()
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("INSERT INTO debts (id, secret, open, since, doc) VALUES ('d', 'one', 1, 0, '{}')")
+        file.execute("PRAGMA writable_schema=ON")
+        file.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", kept)
+        file.commit()
 
 
 def test_busy(path: Path, ledger: SqlLedger) -> None:
