@@ -185,6 +185,24 @@ def test_a_step_that_went_well_is_no_cause_of_a_later_failure(sim: Sim) -> None:
     assert failed.why == "the key was not accepted within 5m: no"
 
 
+def test_a_key_that_is_refused_until_it_has_spread_is_waited_for(sim: Sim) -> None:
+    """A first refusal gives up no key: one that works in time is promoted, and no other is issued."""
+    probe, spread = sim.provider.probe, sim.clock.now() + timedelta(minutes=2)
+
+    def spreads(credential: Credential) -> Probe:
+        known = credential.get("secret") == sim.old.secret or sim.clock.now() >= spread
+        return probe(credential) if known else Probe(Verdict.DEAD, "refused: it has not spread yet")
+
+    bend(sim.provider, "probe", spreads)
+    sim.order()
+    until(sim, lambda: "promoted" in kinds(sim))
+    assert sim.clock.now() >= spread
+    assert sim.calls.count("provider.issue") == 1
+    assert not {"given-up", "failed"} & set(kinds(sim))
+    sim.run()
+    sim.ended_well()
+
+
 def test_a_key_that_flaps_is_counted_from_its_last_refusal(sim: Sim) -> None:
     """A refusal between two successes begins the count anew."""
     answers = iter([Verdict.LIVE, Verdict.DEAD, Verdict.DEAD, Verdict.LIVE, Verdict.DEAD])
@@ -774,6 +792,32 @@ def test_a_refused_admin_credential_is_one_block_of_the_provider(sim: Sim) -> No
     sim.run()
     sim.ended_well()
     assert sim.ledger.facts("block:") == {}
+
+
+def test_a_revoke_that_the_admin_credential_is_refused_for_stays_owed(sim: Sim) -> None:
+    """The debt stays and the provider is blocked and told once; the new key stays in service, and no other is
+    issued; once the credential works the old key dies.
+    """
+
+    def refused(sim: Sim, name: str) -> None:
+        sim.provider.admin_works = name != "provider.revoke" and sim.provider.admin_works
+
+    sim.outside = refused
+    sim.order()
+    until(sim, lambda: "blocked" in kinds(sim))
+    assert sim.calls[-2:].count("provider.revoke") == 1
+    sim.outside = Sim.outside
+    sim.clock.advance(timedelta(hours=5))
+    until(sim, lambda: not sim.ledger.due(1))
+    (debt,) = sim.ledger.debts()
+    assert (debt.phase, sim.old.live) == (DebtPhase.REVOKING, True)
+    assert alarms(sim) == ["blocked"]
+    assert len(sim.ledger.facts("block:")) == 1
+    assert sim.calls.count("provider.issue") == 1
+    assert sim.provider.accepts(sim.store.value(SECRET)["secret"])
+    sim.provider.admin_works = True
+    sim.run()
+    sim.ended_well()
 
 
 def test_a_missing_secret_blocks_its_policy_in_clear_words(sim: Sim) -> None:
