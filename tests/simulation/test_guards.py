@@ -51,12 +51,15 @@ from rotator.model import (
     Verdict,
     token_for,
 )
+from rotator.reconcile import mending
+from rotator.reconcile.values import Holding
 from tests.simulation.fleet import Fleet
 from tests.simulation.sim import PROVIDER, SECRET, TARGET, Fault, Sim, Strike, Violation
 from tests.simulation.test_copied import beside, copy_without_id
 from tests.simulation.test_drill import drill
 from tests.simulation.test_holds import EFFECTS, Forgetful, restless, work
 from tests.simulation.test_leaked import crowded, put_back, unfit
+from tests.simulation.test_mended import put_in_meanwhile
 from tests.simulation.test_rollback import back, held_by_the_store, rotated, served
 from tests.simulation.test_stories import kinds, ours, until
 
@@ -594,6 +597,11 @@ def gone(module: object, name: str, instead: object) -> Callable[[Patch], None]:
     return lambda patch: patch.setattr(module, name, instead)
 
 
+def held_by_nobody(patch: Patch) -> None:
+    """Owe what a comparison found without another look at the secret."""
+    patch.setattr(mending, "holding", lambda world, policy: Holding(policy, world.ledger.now(), empty=True))
+
+
 def current_key(sim: Sim) -> str:
     """The key that the secret holds."""
     return sim.old.key_id
@@ -608,6 +616,7 @@ GUARDS = [
     Guard("1 intent before effect", without_intent, struck("provider.issue", Fault.CRASH_AFTER)),
     Guard("2 sweep by label", without_sweep, struck("provider.issue", Fault.LOST)),
     Guard("2 a drill's key is owed", gone(drilling, "_owed", lambda *_: []), one_drill),
+    Guard("2 an orphan is one under the claim too", held_by_nobody, put_in_meanwhile),
     Guard("3 the first version is an empty one", without_seed, with_sim(no_version)),
     Guard("4 one token per attempt", one_token, struck("provider.issue", Fault.LOST)),
     Guard(
