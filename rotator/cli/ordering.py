@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from rotator.wiring import Wiring
 
 LOOK = 0.5  # seconds between passes
+_REST = 4  # times as long as a look at all that is under way took, until the next: the work is to go on
 _TELL = 5.0  # seconds between two times that people are told what waits for them
 GOES_ON = "Stopped between effects. The orders stand: the daemon, or the same command again, goes on."
 _ALL = 1_000  # rotations of one secret
@@ -155,6 +156,7 @@ class _Going:
         self._begun = {*end_beside(world, wish)}  # all that was ordered: one may make another due again
         self._spared: set[str] = set()  # of those: a person must act, and the old key lives
         self._seen: dict[str, Outcome] = {}  # of those under way, as they were seen last
+        self._look_at = 0.0  # when they are looked at again
         self._tells = Tells(worker, world.clock)
         if incident.at < world.ledger.now():
             self._done_before()
@@ -218,6 +220,9 @@ class _Going:
 
     def _look(self) -> None:
         """How those under way stand, by the ledger: whoever carries them out."""
+        began = self._world.clock.monotonic()
+        if began < self._look_at:
+            return
         self._seen = {}
         for key, known in read_some(self._world.ledger, list(self._since)).items():
             found = _outcome(self._world.ledger, self._by_id[key], known, self._incident.asks(key))
@@ -227,6 +232,8 @@ class _Going:
                 del self._since[key]
                 if found.state is Coverage.WAITING and not locked_out(known.state, known.debts):
                     self._spared.add(key)
+        ended = self._world.clock.monotonic()
+        self._look_at = ended + _REST * (ended - began)
 
     def _done_before(self) -> None:
         """Where a new key is in use since the incident began no other one is ordered, whatever the old one
