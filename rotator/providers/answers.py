@@ -58,9 +58,13 @@ class Answer:
             raise Unknown("garbage", "The answer is encoded or longer than 1 MiB.")
         with suppress(ValueError, RecursionError):
             value = json.loads(self.body.decode(), object_pairs_hook=_once, parse_constant=_no_number)
-            return _unsaid(value, self.sent)
+            return _unsaid(value, self.sent) if self._may_repeat(self.body) else value
         # Raised out here: json's error holds the body, and must not hang on as its context.
         raise Unknown("garbage", f"The answer (status {self.status}) is not JSON.")
+
+    def _may_repeat(self, body: bytes) -> bool:
+        """Whether a secret of the request may stand in a body: as it is, or escaped."""
+        return b"\\" in body or any(each.encode(errors="surrogatepass") in body for each in self.sent)
 
     def shape(self) -> Any:
         """The body as JSON, or None: for looking at the form of a refusal."""
