@@ -64,7 +64,7 @@ def carry_out(options: Options, book: "Book", wish: Wish) -> tuple[Report, str]:
             worker.stop()
             worker.close()
         told = reported(world.ledger, incident, wish.policies, going.ended())
-        if told.covered and set(incident.secrets) <= {policy.target.id for policy in wish.policies}:
+        if told.rotated and set(incident.secrets) <= {policy.target.id for policy in wish.policies}:
             told = replace(told, incident=record.covered(world.ledger, incident))
         worker.tell_alarms()
     return told, _halted(halt) if halt else GOES_ON if stopped else ""

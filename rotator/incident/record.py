@@ -18,8 +18,9 @@ class Incident:
     """One order of a person over many secrets, by the ledger's clock.
 
     ``secrets`` are canonical ids in the order of the plan; ``grace`` is None for each policy's own;
-    ``ended_at`` is when all of it was covered. ``leaked`` is by secret the versions that held the key, where
-    some did, and ``besides`` then what a person must see to beside them, as sentences.
+    ``rotated_at`` is when all of them were covered, ``ended_at`` when nothing was left beside them either.
+    ``leaked`` is by secret the versions that held the key, where some did, and ``besides`` what a person must
+    see to beside them, as sentences.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Incident:
     secrets: tuple[str, ...]
     grace: timedelta | None = None
     revoke_first: bool = False
+    rotated_at: datetime | None = None
     ended_at: datetime | None = None
     leaked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     besides: tuple[str, ...] = ()
@@ -46,7 +48,7 @@ class Incident:
     def asks(self, secret: str) -> Asked:
         """What it asks of one secret."""
         none = self.grace is not None and not self.grace
-        return Asked(self.at, none, tuple(self.leaked.get(secret, ())), self.ended_at)
+        return Asked(self.at, none, tuple(self.leaked.get(secret, ())), self.rotated_at)
 
 
 def _places(one: Incident) -> set[tuple[str, str]]:
@@ -82,7 +84,8 @@ def _with(ledger: Ledger, known: Incident, asked: Incident) -> Incident:
         secret: tuple(dict.fromkeys((*known.leaked.get(secret, ()), *asked.leaked.get(secret, ()))))
         for secret in (*known.leaked, *asked.leaked)
     }
-    now = replace(known, secrets=secrets, leaked=leaked, besides=asked.besides)
+    rotated_at = known.rotated_at if secrets == known.secrets else None
+    now = replace(known, secrets=secrets, leaked=leaked, besides=asked.besides, rotated_at=rotated_at)
     if now != known and ledger.swap(f"{_PREFIX}{known.id}", _text(known), _text(now)):
         return now
     return known
@@ -95,10 +98,14 @@ def going_on(ledger: Ledger, reason: str) -> frozenset[str]:
 
 
 def covered(ledger: Ledger, incident: Incident) -> Incident:
-    """Write that all of an incident is covered. May be called twice: the first time counts."""
-    ended = replace(incident, ended_at=ledger.now())
-    if incident.ended_at is None and ledger.swap(f"{_PREFIX}{incident.id}", _text(incident), _text(ended)):
-        return ended
+    """Write that all secrets of an incident are covered, and the whole where nothing is left beside them. May
+    be called twice: the first time counts.
+    """
+    now = ledger.now()
+    ended_at = incident.ended_at or (None if incident.besides else now)
+    after = replace(incident, rotated_at=incident.rotated_at or now, ended_at=ended_at)
+    if after != incident and ledger.swap(f"{_PREFIX}{incident.id}", _text(incident), _text(after)):
+        return after
     return incident
 
 
@@ -124,11 +131,16 @@ def _text(one: Incident) -> str:
             "secrets": one.secrets,
             "grace": grace,
             "revoke_first": one.revoke_first,
+            "rotated_at": one.rotated_at.isoformat() if one.rotated_at else None,
             "ended_at": one.ended_at.isoformat() if one.ended_at else None,
             "leaked": dict(one.leaked),
             "besides": one.besides,
         }
     )
+
+
+def _when(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _read(text: str) -> Incident:
@@ -141,7 +153,8 @@ def _read(text: str) -> Incident:
         secrets=tuple(kept["secrets"]),
         grace=None if kept["grace"] is None else timedelta(seconds=kept["grace"]),
         revoke_first=kept["revoke_first"],
-        ended_at=datetime.fromisoformat(kept["ended_at"]) if kept["ended_at"] else None,
+        rotated_at=_when(kept.get("rotated_at", kept["ended_at"])),
+        ended_at=_when(kept["ended_at"]),
         leaked={secret: tuple(versions) for secret, versions in kept.get("leaked", {}).items()},
         besides=tuple(kept.get("besides", ())),
     )

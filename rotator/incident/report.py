@@ -72,7 +72,12 @@ class Report:
     @property
     def covered(self) -> bool:
         """Whether everything that was asked for is covered."""
-        return all(line.covered for line in self.lines) and not self.incident.besides
+        return self.rotated and not self.incident.besides
+
+    @property
+    def rotated(self) -> bool:
+        """Whether every secret is covered."""
+        return all(line.covered for line in self.lines)
 
 
 def report(incident: Incident, found: Sequence[Found], now: datetime) -> Report:
@@ -138,7 +143,7 @@ def _rotation(incident: Incident, rotations: Sequence[Rotation]) -> Rotation | N
             if one.phase is Phase.PROMOTED
             and one.back is None
             and one.ended_at is not None
-            and incident.at <= one.ended_at <= (incident.ended_at or one.ended_at)
+            and incident.at <= one.ended_at <= (incident.rotated_at or one.ended_at)
         ),
         None,
     )
@@ -146,7 +151,7 @@ def _rotation(incident: Incident, rotations: Sequence[Rotation]) -> Rotation | N
 
 def _begun(incident: Incident, rotations: Sequence[Rotation]) -> Rotation | None:
     """The newest one of this incident that brought no new key, or has not yet."""
-    until = incident.ended_at
+    until = incident.rotated_at
     mine = (one for one in rotations if one.back is None and not one.drill)
     mine = (one for one in mine if until is None or one.began_at <= until)
     return next((one for one in mine if one.ended_at is None or one.ended_at >= incident.at), None)

@@ -149,16 +149,24 @@ def test_an_order_that_goes_on_ends_the_grace_that_a_softer_one_gave(rig: Rig) -
     assert lives == [second] == [rig.read("prod/quotes")["key_id"]]
 
 
-def test_what_was_covered_stays_covered(rig: Rig) -> None:
-    """Whatever is rotated later is no part of the incident: neither its keys, nor what holds it."""
+@pytest.mark.parametrize(("chosen", "code"), [(("quotes",), 0), (("--provider", "build"), 1)])
+def test_what_was_covered_stays_covered(rig: Rig, chosen: tuple[str, ...], code: int) -> None:
+    """Whatever is rotated later is no part of the incident: neither its keys, nor what holds it; also where
+    something is left beside it, such as an admin credential that no policy rotates.
+    """
+    text = (rig.folder / "rotator.yaml").read_text()
+    (rig.folder / "rotator.yaml").write_text(
+        text.partition("  - name: orders")[0] + text[text.index("  - name: quotes") :]
+    )
     rig.say("run-now", "quotes", "--reason", "first", "--yes")
-    order = ("run-now", "quotes", "--reason", "breach", "--revoke-now", "--yes", "--json")
+    order = ("run-now", *chosen, "--reason", "breach", "--revoke-now", "--yes", "--json")
     (line,) = rig.say(*order).json()["policies"]
+    assert line["coverage"] == "rotated"
     rig.say("run-now", "quotes", "--reason", "routine", "--yes")
     said = rig.say("incident", "--list", "--json").json()["incidents"]
     (breach,) = [one["id"] for one in said if one["reason"] == "breach"]
     told = rig.say("incident", breach, "--json")
-    assert told.code == 0
+    assert told.code == code
     (after,) = told.json()["policies"]
     assert {**after, "certificates": []} == {**line, "certificates": []}
 
