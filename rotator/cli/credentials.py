@@ -28,7 +28,8 @@ def for_headers(names: tuple[str, ...]) -> dict[str, str]:
     if missing:
         raise Wrong(f"Missing: {', '.join(missing)}. {_expected(names)}")
     if len(found) != len(names):
-        raise Wrong(f"There are {len(found) - len(names)} fields too many. {_expected(names)}")
+        extra = len(found) - len(names)
+        raise Wrong(f"It has {extra} {'field' if extra == 1 else 'fields'} too many. {_expected(names)}")
     return {name: _fit(name, found[name]) for name in names}
 
 
