@@ -15,10 +15,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from rotator import caseload, safe_mode
-from rotator.desk import Desk, Memory
+from rotator.desk import Desk
 from rotator.errors import Fenced, LedgerUnusable
 from rotator.interfaces import Notifier, World
 from rotator.likeness import Likeness
+from rotator.memory import Memory
 from rotator.model import Claim, Event, Level, Policy, SecretState
 from rotator.policies import Book
 from rotator.stopping import news, sentence, stop_of

@@ -19,8 +19,9 @@ from rotator.cli.options import NotDone, Options, Wrong
 from rotator.cli.ordering import GOES_ON, LOOK, look, stopped_by_signal, watch
 from rotator.cli.overall import must_not_be_stopped
 from rotator.cli.reading import read_one
-from rotator.desk import Desk, Memory
+from rotator.desk import Desk
 from rotator.incident.coverage import Asked, Coverage, Outcome
+from rotator.memory import Memory
 from rotator.model import Credential, Phase, Policy, Provenance, Rotation
 from rotator.owing import holds_same, run_again
 from rotator.people import paused_until

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
-from rotator.desk import Desk, Memory
+from rotator.desk import Desk
 from rotator.errors import EffectError, NeedsPerson
 from rotator.interfaces import World
 from rotator.looking import doubt, keys_listed
+from rotator.memory import Memory
 from rotator.model import Debt, Event, KeyRecord, Level, Policy, token_in
 from rotator.owing import events_of, strays_of
 from rotator.reconcile.compare import strange, unknown_tokens

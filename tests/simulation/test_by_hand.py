@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator.desk import Memory
 from rotator.errors import NeedsPerson, Unknown
 from rotator.interfaces import Stored
+from rotator.memory import Memory
 from rotator.model import Credential, DebtPhase, DebtReason, Order, Phase, Probe, Target, Verdict
 from rotator.submitting import NotTaken
 from rotator.testing.fakes import FakeKey

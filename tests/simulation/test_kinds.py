@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 import pytest
 
 from rotator import breaker
-from rotator.desk import Desk, Memory
+from rotator.desk import Desk
 from rotator.errors import EffectError, NeedsPerson, NotSent, Refused, RotatorError, Scope, Unknown
 from rotator.interfaces import Ledger
 from rotator.ledger import open_ledger
+from rotator.memory import Memory
 from rotator.model import (
     AdminRef,
     Credential,

@@ -65,6 +65,7 @@ ROOMS: dict[str, Room] = {
     "notices": Room(("model",)),
     "records": Room(("errors",), "how anything is read from a ledger, whoever wrote it"),
     "stamps": Room(("backoff", "model")),
+    "memory": Room(("interfaces", "model")),
     "likeness": Room((*FACTS, "backoff", "interfaces", "model", "stamps")),
     "budgets": Room((*FACTS, "backoff", "cron", "interfaces", "model")),
     "blocks": Room(("backoff", *FACTS, *WORDS)),
@@ -74,13 +75,13 @@ ROOMS: dict[str, Room] = {
     "people": Room(("blocks", "errors", "model"), "blocks of providers are facts: shown as they are read"),
     **{
         story: Room(
-            (*WORDS, *FACTS, *HOLDS, "due", "backoff", "durations", "stamps",
+            (*WORDS, *FACTS, *HOLDS, "due", "backoff", "durations", "memory", "stamps",
              *(one for one in STORIES if one != story))
         )
         for story in STORIES
     },
     "run_pass": Room(
-        (*WORDS, "caseload", "desk", "likeness", "policies", "safe_mode", "stopping"),
+        (*WORDS, "caseload", "desk", "likeness", "memory", "policies", "safe_mode", "stopping"),
         "of policies it takes the Book, a value, and nothing else",
     ),
     "providers": Room((*WORDS, *CALENDAR, "addresses", "quiet")),
@@ -101,8 +102,8 @@ ROOMS: dict[str, Room] = {
     ),
     "doctor": Room((*WORDS, "capabilities", "due", "people")),
     "reconcile": Room(
-        (*WORDS, *FACTS, "safe_mode", "due", "backoff", "durations", "desk", "looking", "owing", "setbacks",
-         "stamps", "telling"),
+        (*WORDS, *FACTS, "safe_mode", "due", "backoff", "durations", "desk", "looking", "memory", "owing",
+         "setbacks", "stamps", "telling"),
         "it looks as the stories do, under the same claims, and leaves every revocation to them",
     ),
     "incident": Room((*WORDS, "audit", "due", "durations", "people"), "of audit the certificates, values"),
@@ -125,7 +126,7 @@ ROOMS: dict[str, Room] = {
         (*WORDS, *CALENDAR, "people", "policies", "audit", "ledger", "telemetry", "wiring", "run_pass",
          "jobs", "lab", "version", "doctor", "reconcile", "safe_mode", "capabilities", "submitting",
          "rollback", "rotation", "desk", "stopping", "budgets", "keeping", "breaker", "incident", "owing",
-         "notices", "blocks", "drilling"),
+         "notices", "blocks", "drilling", "memory"),
         "a command is where everything meets; lab for the command demo alone, and the story for submit: its "
         "first step is taken while the person waits",
     ),

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 import pytest
 
 from rotator import safe_mode
-from rotator.desk import Desk, Memory
+from rotator.desk import Desk
 from rotator.errors import Fenced
 from rotator.ledger import open_ledger
 from rotator.likeness import CHECK
 from rotator.looking import doubt
+from rotator.memory import Memory
 from rotator.model import Level, Order, Policy, ProviderRef, SecretState, StoreRef, Target, Traits
 from rotator.policies import Book
 from rotator.run_pass import CLAIM, Worker

@@ -16,6 +16,7 @@ from rotator.lab.figure import Figure
 from rotator.lab.fintechstudios import PROBE_PATH, FintechStudios
 from rotator.lab.logins import LocalLogins
 from rotator.ledger import open_ledger
+from rotator.memory import Memory
 from rotator.model import Credential, DebtPhase, StoreRef
 from rotator.policies import load
 from rotator.providers.network import Network, Surroundings
@@ -181,7 +182,7 @@ def submitted(desk: Desk, name: str, fields: dict[str, str]) -> None:
     state = ledger.secret(policy.target.id)
     assert claim is not None
     assert state is not None
-    submit(story.Desk(desk.world, story.Memory(), claim, state), policy, Credential(fields), "a person")
+    submit(story.Desk(desk.world, Memory(), claim, state), policy, Credential(fields), "a person")
     ledger.release(claim, ledger.now())
 
 
