@@ -34,6 +34,7 @@ STORIES = (
     "desk",
     "breaker",
     "caseload",
+    "beginning",
     "native",
 )
 WORDS = ("interfaces", "errors", "model")
