@@ -130,7 +130,7 @@ def unwanted(live: Rotation, run: Order) -> str | None:
 def is_all(live: Rotation, run: Order) -> bool:
     """Whether an order is about the key alone that is about to come into service, which leaked."""
     left = set(run.leaked_versions) - {live.attempt.version, live.attempt.push}
-    return run.issued_before is None and not left
+    return not (run.issued_before or run.rotates or left)
 
 
 def may_be_given_up(live: Rotation) -> bool:
@@ -155,7 +155,8 @@ def hurried(desk: Desk, run: Order, live: Rotation | None) -> Hurried:
     if run.leaked_versions:
         out = _out_of_service(desk, run)
         debts = tuple(_as_leaked(desk, debt) for debt in out if not _hurries(debt))
-        return Hurried(debts, {debt.version for debt in out} >= set(run.leaked_versions))
+        every = {debt.version for debt in out} >= set(run.leaked_versions)
+        return Hurried(debts, every and not run.rotates)
     if (live is not None and not live.drill) or not _young(desk, run):
         return Hurried()
     old = (debt for debt in desk.debts() if debt.reason.of_service and not in_service(desk, debt))
@@ -179,10 +180,8 @@ def _longer(debt: Debt, grace: timedelta | None) -> bool:
 
 def _young(desk: Desk, run: Order) -> bool:
     """Whether the key in service was issued when an order says, or later."""
-    current, before = desk.state.current, run.issued_before
-    if current is None or before is None or desk.state.holds is not None:
-        return False
-    return (current.issued_at or current.since) >= before
+    issued, before = desk.state.issued_at, run.issued_before
+    return issued is not None and before is not None and issued >= before
 
 
 def _out_of_service(desk: Desk, run: Order) -> list[Debt]:

@@ -14,6 +14,7 @@ from rotator.interfaces import Stored
 from rotator.model import Debt, SecretState
 
 NOT_COMPARED = "not-compared"
+_DELETED = "not-allowed-now"  # as Secrets Manager says of one that is marked for deletion: nor that one
 _MISSING = "missing"  # as every store says that there is no such secret: nobody reads it
 
 
@@ -25,6 +26,8 @@ def holders(desk: Desk, debt: Debt, old: Stored | None) -> list[SecretState]:
     ledger, key_id = desk.world.ledger, debt.key_id or ""
     known = ledger.keepers(debt.policy.provider.principal, key_id)
     found = [other for other in known if not _left(debt, other)]
+    if debt.served is None:  # it was nowhere that it could be copied from
+        return found
     beside = [other for other in _beside(desk, debt) if not _left(debt, other)]
     return found + [other for other in beside if alike(desk, debt, old, other)]
 
@@ -51,12 +54,10 @@ def _beside(desk: Desk, debt: Debt) -> Iterator[SecretState]:
 def alike(desk: Desk, debt: Debt, old: Stored | None, other: SecretState) -> bool:
     """Whether a secret of which an id does not tell holds the key.
 
-    The record alone tells of a secret of which nobody noted where it was before its policy was deleted, and
-    of a key that never served and whose value is nowhere.
+    The record alone tells of a secret of which nobody noted where it was before its policy was deleted.
     """
     traits = desk.provider(debt.policy).traits
-    nowhere = old is None and debt.served is None
-    if nowhere or (other.target is None and (other.gone or not other.unnamed)):
+    if other.target is None and (other.gone or not other.unnamed):
         return not other.unnamed
     found = _read(desk, debt, other)
     if found is None:
@@ -75,10 +76,12 @@ def _read(desk: Desk, debt: Debt, other: SecretState) -> Stored | None:
     never_ours = other.gone and other.looked_at is None  # a mistake in a file, which was put right
     if other.target is None:
         raise Unknown(NOT_COMPARED, f"waiting for a first look at the secret of {other.policy}")
+    if desk.world.stopping():
+        raise Unknown(NOT_COMPARED, "stopping")
     try:
         return desk.store_at(other.target).read(other.target)
     except NeedsPerson as error:
-        if error.kind == _MISSING or never_ours:
+        if error.kind == _MISSING or never_ours or (other.gone and error.kind == _DELETED):
             return None
         raise _not_compared(debt, other, error.message, error.todo) from None
     except EffectError as error:

@@ -497,6 +497,13 @@ class SecretState:
     target: Target | None = None  # where it is, as its policy said last: so any worker can read it
 
     @property
+    def issued_at(self) -> datetime | None:
+        """When the key in service was issued, or a time after that, as far as is known."""
+        if self.current is None or self.holds is not None:
+            return None
+        return self.current.issued_at or self.rotated_at
+
+    @property
     def unnamed(self) -> bool:
         """Whether it may hold a key of which no id is known: none is written to it, or nobody looked yet."""
         if self.holds is not None:
@@ -709,6 +716,7 @@ class Order:
     leaked_fields: tuple[str, ...] = ()  # of run
     contain: bool = False  # of run
     issued_before: datetime | None = None  # of run
+    rotates: bool = False  # of run: it replaces the key in service, also where another one leaked
 
     @property
     def owes(self) -> bool:

@@ -73,10 +73,10 @@ def forecast(
         chosen = issued_before(selected, known, choice, again)
         asked = Incident(
             "", "", reason, now, tuple(policy.target.id for policy in chosen), grace, revoke_first,
-            leaked=leaked.versions,
+            leaked=leaked.versions, issued_before=choice.issued_before,
         )  # fmt: skip
         before = record.same(ledger, asked) if ledger else None
-        done = in_use_before(ledger, chosen, before) if ledger and before else {}
+        done = in_use_before(ledger, chosen, before.merged(asked)) if ledger and before else {}
         over = record.covered_before(ledger, asked) if ledger and before is None else None
         since = before.at if before else now
         no_grace = grace is not None and not grace

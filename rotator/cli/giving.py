@@ -105,6 +105,7 @@ def _harder(order: Order, before: Order, policy: Policy) -> Order:
     ages = [one.issued_before for one in (order, before)]
     return replace(
         order,
+        rotates=any(one.rotates or not one.leaked_versions for one in (order, before)),
         grace=least,
         leaked_versions=tuple(dict.fromkeys((*order.leaked_versions, *before.leaked_versions))),
         leaked_fields=tuple(dict.fromkeys((*order.leaked_fields, *before.leaked_fields))),

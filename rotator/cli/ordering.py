@@ -87,6 +87,7 @@ def _incident(world: "Wiring", wish: Wish) -> Incident:
         revoke_first=wish.revoke_first,
         leaked=wish.leaked,
         besides=wish.besides,
+        issued_before=wish.issued_before,
     )
     incident = record.begin(world.ledger, asked)
     if incident.id != asked.id:
@@ -257,11 +258,11 @@ class _Going:
         """
         least, now, found = self._incident.grace, self._world.ledger.now(), {}
         for key, known in read_some(self._world.ledger, list(self._by_id)).items():
-            new, asked = known.state.current, self._incident.asks(key)
+            issued, asked = known.state.issued_at, self._incident.asks(key)
             ends = [debt for debt in known.debts if asked.ends(debt) and debt.not_before is not None]
             late = [debt.grace for debt in ends if debt.not_before and debt.not_before > now]
-            if new is not None and least is not None and max(late, default=least) > least:
-                found[key] = new.issued_at or new.since
+            if issued is not None and least is not None and max(late, default=least) > least:
+                found[key] = issued
         return found
 
     def _in_vain(self) -> bool:

@@ -144,9 +144,9 @@ def _older(known: Known | None, before: datetime) -> bool:
     """Whether the key in service may be older, one that was replaced and lives, or one on its way there."""
     if known is None or known.state.rotated_at is None:
         return True
-    current, live = known.state.current, known.rotation
+    live = known.rotation
     issued = [debt.issued_at or debt.served or debt.since for debt in known.debts if debt.reason.of_service]
-    issued.append((current.issued_at if current else None) or known.state.rotated_at)
+    issued.append(known.state.issued_at or known.state.rotated_at)
     if live is not None and live.attempt.issued_at is not None:
         issued.append(live.attempt.issued_at)
     return any(at < before for at in issued)

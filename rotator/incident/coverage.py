@@ -49,12 +49,14 @@ class Asked:
     dead: bool
     leaked: tuple[str, ...] = ()
     covered_at: datetime | None = None
+    issued_before: datetime | None = None
 
     def ends(self, debt: Debt) -> bool:
         """Whether a key had to die: it leaked, or was in service or in its grace when the order was given."""
         if debt.phase is DebtPhase.VOID or (debt.ended_at is not None and debt.ended_at < self.at):
             return False
-        return debt.version in self.leaked or (self._older(debt) and not self._later(debt.since))
+        mine = self._older(debt) or self._given_up(debt)
+        return debt.version in self.leaked or (mine and not self._later(debt.since))
 
     def then(self, rotations: Iterable[Rotation], debts: Iterable[Debt]) -> Rotation | None:
         """The rotation of an order that was covered, of these, the newest first; or a rollback since, if that
@@ -70,6 +72,11 @@ class Asked:
         """Whether a debt's key was in service, and is no younger than the order."""
         born = debt.issued_at or debt.served
         return debt.reason.of_service and (born is None or born <= self.at)
+
+    def _given_up(self, debt: Debt) -> bool:
+        """Whether a debt's key was on its way into service, and is older than what stays."""
+        before, issued = self.issued_before, debt.issued_at
+        return before is not None and issued is not None and issued < before and debt.since >= self.at
 
     def _later(self, at: datetime) -> bool:
         """Whether something came after all of it was covered."""
@@ -139,6 +146,9 @@ def met(live: Rotation) -> str:
 def _hurried(known: Known, debts: Iterable[Debt], asked: Asked) -> bool:
     """Whether the order was about a leaked key that had been replaced before: nothing is rotated."""
     serving = known.state.current.version if known.state.current else None
+    issued, before = known.state.issued_at, asked.issued_before
+    if not asked.leaked and issued is not None and before is not None:
+        return issued >= before
     if not asked.leaked or serving in asked.leaked:
         return False
     return any(one.version in asked.leaked and _at_once(one) for one in debts)
@@ -164,7 +174,9 @@ def _none_rotated(
         )
         return Outcome(name, Coverage.UNCOVERED, why)
     if last.phase is not Phase.FAILED:
-        return None
+        serving = known.state.current.version if known.state.current else None
+        leaks = asked.covered_at is None and serving in asked.leaked
+        return Outcome(name, Coverage.UNCOVERED, _not_begun(policy, known)) if leaks else None
     left = "" if locked_out(known.state, known.debts) else "the old key stays: "
     todo = last.todo or f"rotator history {name}"
     why = f"{left}{clause(last.why or last.error or 'it failed')}. To do: {todo}"

@@ -20,7 +20,7 @@ class Incident:
     ``secrets`` are canonical ids in the order of the plan; ``grace`` is None for each policy's own;
     ``rotated_at`` is when all of them were covered, ``ended_at`` when nothing was left beside them either.
     ``leaked`` is by secret the versions that held the key, where some did, and ``besides`` what a person must
-    see to beside them, as sentences.
+    see to beside them, as sentences. Keys that were issued at ``issued_before``, or later, stay.
     """
 
     id: str
@@ -34,6 +34,7 @@ class Incident:
     ended_at: datetime | None = None
     leaked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     besides: tuple[str, ...] = ()
+    issued_before: datetime | None = None
 
     def means(self, other: "Incident") -> bool:
         """Whether both ask for the same, whoever gives the command. Policies come and go meanwhile, and fewer
@@ -48,7 +49,25 @@ class Incident:
     def asks(self, secret: str) -> Asked:
         """What it asks of one secret."""
         none = self.grace is not None and not self.grace
-        return Asked(self.at, none, tuple(self.leaked.get(secret, ())), self.rotated_at)
+        leaked = tuple(self.leaked.get(secret, ()))
+        return Asked(self.at, none, leaked, self.rotated_at, self.issued_before)
+
+    def merged(self, asked: "Incident") -> "Incident":
+        """The same with the secrets and versions that were added, and what a person must see to now."""
+        secrets = tuple(dict.fromkeys((*self.secrets, *asked.secrets)))
+        leaked = {
+            secret: tuple(dict.fromkeys((*self.leaked.get(secret, ()), *asked.leaked.get(secret, ()))))
+            for secret in (*self.leaked, *asked.leaked)
+        }
+        more = (secrets, leaked) != (self.secrets, self.leaked)
+        return replace(
+            self,
+            secrets=secrets,
+            leaked=leaked,
+            besides=asked.besides,
+            issued_before=asked.issued_before,
+            rotated_at=None if more else self.rotated_at,
+        )
 
 
 def _places(one: Incident) -> set[tuple[str, str]]:
@@ -79,13 +98,7 @@ def covered_before(ledger: Ledger, asked: Incident) -> Incident | None:
 
 def _with(ledger: Ledger, known: Incident, asked: Incident) -> Incident:
     """The one that goes on, with the secrets that were added, and what a person must see to now."""
-    secrets = tuple(dict.fromkeys((*known.secrets, *asked.secrets)))
-    leaked = {
-        secret: tuple(dict.fromkeys((*known.leaked.get(secret, ()), *asked.leaked.get(secret, ()))))
-        for secret in (*known.leaked, *asked.leaked)
-    }
-    rotated_at = known.rotated_at if secrets == known.secrets else None
-    now = replace(known, secrets=secrets, leaked=leaked, besides=asked.besides, rotated_at=rotated_at)
+    now = known.merged(asked)
     if now != known and ledger.swap(f"{_PREFIX}{known.id}", _text(known), _text(now)):
         return now
     return known
@@ -135,6 +148,7 @@ def _text(one: Incident) -> str:
             "ended_at": one.ended_at.isoformat() if one.ended_at else None,
             "leaked": dict(one.leaked),
             "besides": one.besides,
+            "issued_before": one.issued_before.isoformat() if one.issued_before else None,
         }
     )
 
@@ -157,4 +171,5 @@ def _read(text: str) -> Incident:
         ended_at=_when(kept["ended_at"]),
         leaked={secret: tuple(versions) for secret, versions in kept.get("leaked", {}).items()},
         besides=tuple(kept.get("besides", ())),
+        issued_before=_when(kept.get("issued_before")),
     )

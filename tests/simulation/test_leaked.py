@@ -205,6 +205,39 @@ def test_a_younger_key_stays_and_the_older_one_lives_no_longer_than_is_said(
     assert sim.ledger.orders(TARGET.id) == {}
 
 
+def test_a_key_that_came_back_is_as_old_as_it_was(sim: Sim) -> None:
+    """Since when a secret holds it tells nothing of its age: an order about older keys replaces it."""
+    state = sim.ledger.secret(TARGET.id)
+    assert state is not None
+    assert state.current is not None
+    claim = sim.ledger.claim(TARGET.id, "a test", timedelta(minutes=1))
+    assert claim is not None
+    before, now = sim.clock.now() - timedelta(days=1), sim.clock.now()
+    back = replace(state.current, since=now, issued_at=None)
+    sim.ledger.commit(claim, Change(replace(state, current=back, rotated_at=before)))
+    sim.ledger.release(claim, None)
+    sim.order(NONE, issued_before=now - timedelta(hours=1))
+    sim.run()
+    sim.ended_well()
+    assert not sim.old.live
+
+
+def test_an_order_to_rotate_is_not_over_where_an_older_key_leaked(sim: Sim) -> None:
+    """Two people's orders in one: the older key loses its grace, and the one in service is replaced."""
+    sim.order()
+    until(sim, lambda: "promoted" in kinds(sim))
+    serving = sim.store.value(SECRET)["key_id"]
+    now = sim.clock.now()
+    sim.given.append(NONE)
+    sim.ledger.give(
+        TARGET.id, Order("run", "ann", "both", now, grace=NONE, leaked_versions=("v0",), rotates=True)
+    )
+    sim.run()
+    sim.ended_well()
+    assert sim.store.value(SECRET)["key_id"] != serving
+    assert not sim.old.live
+
+
 def test_a_leaked_key_in_its_grace_loses_it_and_nothing_is_rotated(sim: Sim) -> None:
     """The key in service is another one, and stays."""
     sim.order()

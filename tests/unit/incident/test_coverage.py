@@ -171,3 +171,33 @@ def test_the_keys_of_other_orders_need_not_die() -> None:
     assert outcome(POLICY, known(POLICY), [PROMOTED], [DEAD, lives], asked=asked, now=NOW).ended
     older = replace(lives, issued_at=BEFORE - timedelta(minutes=1))
     assert not outcome(POLICY, known(POLICY), [PROMOTED], [DEAD, older], asked=asked, now=NOW).ended
+
+
+def test_a_young_key_covers_an_order_about_older_ones() -> None:
+    """Where the key in service stays there is no rotation to wait for: the older one has to be dead."""
+    asked = Asked(BEFORE, dead=True, issued_before=BEFORE - timedelta(hours=1))
+    young = known(POLICY, rotated_at=BEFORE - timedelta(minutes=30))
+    assert outcome(POLICY, young, [OLD], [DEAD], asked=asked, now=NOW).state is Coverage.ROTATED
+    old = known(POLICY, rotated_at=BEFORE - timedelta(hours=2))
+    assert outcome(POLICY, old, [OLD], [DEAD], asked=asked, now=NOW).state is Coverage.UNCOVERED
+
+
+def test_what_was_given_up_since_it_is_too_old_has_to_be_dead() -> None:
+    """A candidate that an order ends is waited for, as the key in service is."""
+    asked = Asked(BEFORE, dead=True, issued_before=BEFORE)
+    given_up = debt(POLICY, id="debt2", reason=DebtReason.ABANDONED, since=NOW, not_before=NOW, urgent=True)
+    old = replace(given_up, issued_at=BEFORE - timedelta(minutes=1))
+    found = [
+        outcome(POLICY, known(POLICY), [PROMOTED], [DEAD, one], asked=asked, now=NOW).ended
+        for one in (old, replace(old, phase=DebtPhase.DEAD, ended_at=NOW), replace(old, issued_at=NOW))
+    ]
+    assert found == [False, True, True]
+
+
+def test_a_key_that_leaked_later_is_not_covered_by_the_one_before_it() -> None:
+    """A new key is in use since the order, and that one leaked as well: it is to be replaced."""
+    serving = known(POLICY)
+    assert serving.state.current is not None
+    asked = Asked(BEFORE, dead=False, leaked=("v0", serving.state.current.version))
+    found = outcome(POLICY, serving, [PROMOTED], [DEAD], asked=asked, now=NOW)
+    assert (found.state, found.key_id) == (Coverage.UNCOVERED, None)

@@ -102,3 +102,13 @@ def test_another_leaked_key_is_another_incident(ledger: Ledger) -> None:
     """Though it is in the same secret, and the reason is the same."""
     begin(ledger, asked(ledger, "1", leaked={"a": ("v1",)}))
     assert begin(ledger, asked(ledger, "2", leaked={"a": ("v2",)})).id == "2"
+
+
+def test_more_leaked_keys_are_to_be_covered_anew(ledger: Ledger) -> None:
+    """An incident goes on with the keys that leaked besides, and with a later age, not as covered."""
+    first = begin(ledger, asked(ledger, "1", leaked={"a": ("v1",)}, besides=("not looked at: b",)))
+    known = covered(ledger, first)
+    assert (known.rotated_at is None, known.ended_at) == (False, None)
+    again = begin(ledger, asked(ledger, "2", leaked={"a": ("v2", "v1")}, besides=()))
+    assert (again.id, again.leaked, again.rotated_at) == (first.id, {"a": ("v1", "v2")}, None)
+    assert begin(ledger, asked(ledger, "3", leaked={"a": ("v2",)})) == again
