@@ -10,7 +10,7 @@ import click
 
 from rotator import drilling
 from rotator.cli import output, session
-from rotator.cli.options import Options, Wrong, duration, json_option, tags
+from rotator.cli.options import Options, Wrong, duration, json_option, provider_option, tag_option
 from rotator.cli.ordering import GOES_ON, LOOK, stopped_by_signal
 from rotator.cli.overall import must_not_be_stopped
 from rotator.cli.progress import MOST
@@ -55,21 +55,8 @@ class Drilled:
     epilog="\b\nExamples: rotator drill market-maker\n          rotator drill --provider build",
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option(
-    "--tag",
-    "tag",
-    multiple=True,
-    metavar="K=V",
-    callback=tags,
-    help="Only policies with this tag; given again, with both.",
-)
-@click.option(
-    "--provider",
-    "providers",
-    multiple=True,
-    metavar="P",
-    help="Only policies of this provider; given again, of either.",
-)
+@tag_option
+@provider_option
 @click.option("--all", "everything", is_flag=True, help="Every policy.")
 @click.option(
     "--wait", default="15m", show_default=True, metavar="D", callback=duration, help="How long to watch."

@@ -95,6 +95,18 @@ def tags(
     return tuple(pairs)
 
 
+def tag_option(command: _C) -> _C:
+    """The option ``--tag``, as the parameter ``tag``: pairs, of which a policy has all."""
+    what = "Only policies with this tag; given again, with both."
+    return click.option("--tag", "tag", multiple=True, metavar="K=V", callback=tags, help=what)(command)
+
+
+def provider_option(command: _C) -> _C:
+    """The option ``--provider``, as the parameter ``providers``: names, of which a policy has one."""
+    what = "Only policies of this provider; given again, of either."
+    return click.option("--provider", "providers", multiple=True, metavar="P", help=what)(command)
+
+
 def json_option(command: _C) -> _C:
     """The option ``--json``, as the parameter ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rotator.cli import output, session
-from rotator.cli.options import NotDone, Options, Wrong, json_option, kept
+from rotator.cli.options import NotDone, Options, Wrong, json_option, kept, provider_option
 from rotator.cli.select import Choice, select
 from rotator.model import Policy
 
@@ -23,13 +23,7 @@ _TRIES, _PAUSE = 60, 0.5  # half a minute for workers that act on a secret
     epilog="\b\nExamples: rotator reconcile\n          rotator reconcile --provider build --fix",
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option(
-    "--provider",
-    "providers",
-    multiple=True,
-    metavar="P",
-    help="Only policies of this provider; given again, of either.",
-)
+@provider_option
 @click.option("--fix", is_flag=True, help="Make debts of proven orphans of ours: they are revoked.")
 @click.option("--trust-ledger", is_flag=True, help="Agree to a ledger that is older than the world.")
 @click.option(

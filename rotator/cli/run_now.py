@@ -13,7 +13,16 @@ from rotator.cli.forecast import Forecast, forecast, show_forecast
 from rotator.cli.giving import Wish
 from rotator.cli.incident import HTML_HELP, can_be_written, show_report, write_page
 from rotator.cli.leaked import NOTHING, Search, brought, told, words
-from rotator.cli.options import NotDone, Options, Wrong, duration, json_option, kept, tags
+from rotator.cli.options import (
+    NotDone,
+    Options,
+    Wrong,
+    duration,
+    json_option,
+    kept,
+    provider_option,
+    tag_option,
+)
 from rotator.cli.ordering import carry_out
 from rotator.cli.searching import field, search
 from rotator.cli.select import Choice, moment, select
@@ -34,25 +43,22 @@ LONGEST_REASON = 500
     '          rotator run-now --all --issued-before 2026-11-20 --reason "laptop lost"',
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@tag_option
+@provider_option
 @click.option(
-    "--tag",
-    "tag",
+    "--store",
+    "stores",
     multiple=True,
-    metavar="K=V",
-    callback=tags,
-    help="Only policies with this tag; given again, with both.",
+    metavar="S",
+    help="Only policies whose secrets are in this store; given again, in either.",
 )
 @click.option(
-    "--provider",
-    "providers",
+    "--owner",
+    "owners",
     multiple=True,
-    metavar="P",
-    help="Only policies of this provider; given again, of either. So it is with --store and --owner.",
+    metavar="WHO",
+    help="Only policies of this owner; given again, of either.",
 )
-@click.option(
-    "--store", "stores", multiple=True, metavar="S", help="Only policies whose secrets are in this store."
-)
-@click.option("--owner", "owners", multiple=True, metavar="WHO", help="Only policies of this owner.")
 @click.option(
     "--issued-before",
     metavar="TIME",
