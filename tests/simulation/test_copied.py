@@ -232,17 +232,44 @@ def test_a_policy_that_was_deleted_before_its_secret_was_looked_at_holds_up_noth
     """It was a mistake in a file: nobody can say of it what it holds."""
     beside(mine, {}, current=None, looked_at=None, gone=True)
     del mine.store.secrets[OTHER.target.secret]
-    read = mine.store.read
-
-    def denied(target: Target, version: str | None = None) -> object:
-        if target.id == OTHER.target.id:
-            raise NeedsPerson("access-denied", "reading it is not allowed.", todo="allow it")
-        return read(target, version)
-
-    setattr(mine.store, "read", denied)  # noqa: B010
+    refuses(mine, "access-denied")
     mine.order()
     mine.run()
     mine.ended_well()
+
+
+def test_a_retired_secret_that_is_marked_for_deletion_holds_up_nothing(mine: Sim) -> None:
+    """Nobody can read it any more: whatever it holds is in service nowhere."""
+    beside(mine, {"secret": "of-another-key"}, gone=True)
+    refuses(mine, "not-allowed-now")
+    mine.order()
+    mine.run()
+    mine.ended_well()
+
+
+def test_a_key_that_never_served_dies_whatever_cannot_be_compared(mine: Sim) -> None:
+    """Nobody could copy it: it would fill the room that its successor needs."""
+    beside(mine, {"secret": "of-another-key"})
+    refuses(mine, "access-denied")
+    mine.order()
+    until(mine, lambda: "staged" in kinds(mine))
+    rotation = mine.ledger.rotation(TARGET.id)
+    assert rotation is not None
+    mine.order(NONE, leaked=rotation.attempt.version)
+    until(mine, lambda: "dead" in kinds(mine))
+    assert (mine.provider.keys[rotation.attempt.key_id or ""].live, mine.old.live) == (False, True)
+
+
+def refuses(sim: Sim, kind: str) -> None:
+    """The store lets nobody read the other secret."""
+    read = sim.store.read
+
+    def refused(target: Target, version: str | None = None) -> object:
+        if target.id == OTHER.target.id:
+            raise NeedsPerson(kind, "reading it is not allowed.", todo="allow it")
+        return read(target, version)
+
+    setattr(sim.store, "read", refused)  # noqa: B010
 
 
 @pytest.mark.parametrize(
