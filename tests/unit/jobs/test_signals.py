@@ -7,39 +7,52 @@ import pytest
 
 from jobs import signals
 
-NUMBERS = (signal.SIGTERM, signal.SIGINT)
-
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in NUMBERS}
+    before = {number: signal.getsignal(number) for number in signals.NUMBERS}
+    wakes = signal.set_wakeup_fd(-1)
     yield
+    os.close(signal.set_wakeup_fd(wakes))
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", signals.NUMBERS)
 def test_a_signal_sets_the_event(number: int) -> None:
-    """The first signal is noted, and nothing else happens."""
+    """The first signal is noted, more of them change nothing, and the process goes on."""
     stop = signals.catch()
     assert not stop.is_set()
-    os.kill(os.getpid(), number)
-    assert stop.wait(10)
+    for _ in range(3):
+        os.kill(os.getpid(), number)
+        assert stop.wait(10)
 
 
-def test_a_signal_that_interrupts_the_first_ones_handler_does_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The event's lock cannot be taken twice by one thread: a nested handler must not touch the event."""
-    stop = signals.catch()
-    original, lock = stop.set, threading.Lock()
+def test_a_signal_is_noted_while_the_main_thread_sleeps() -> None:
+    """A signal that another thread was given wakes no sleep of the main one, and is noted all the same."""
+    stop, over, asleep = signals.catch(), threading.Event(), threading.Event()
+    noted: list[bool] = []
 
-    def interrupted() -> None:
-        assert lock.acquire(blocking=False), "a handler inside of the other sets the event"
-        signal.raise_signal(signal.SIGTERM)
-        original()
-        lock.release()
+    def other() -> None:
+        asleep.wait(0.1)  # nothing tells that the main thread sleeps
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        noted.append(stop.wait(10))
+        over.set()
 
-    monkeypatch.setattr(stop, "set", interrupted)
-    signal.raise_signal(signal.SIGTERM)
-    assert stop.is_set()
+    thread = threading.Thread(target=other)
+    thread.start()
+    over.wait(20)
+    thread.join()
+    assert noted == [True]
+
+
+def test_another_signal_is_not_ours() -> None:
+    """What somebody else has a handler for, and wakes the interpreter too, stops nothing."""
+    stop, heard = signals.catch(), threading.Event()
+    before = signal.signal(signal.SIGUSR1, lambda *_: heard.set())
+    try:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert heard.wait(10)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert not stop.wait(0.05)
