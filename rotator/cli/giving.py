@@ -95,10 +95,10 @@ def _order(policy: Policy, wish: Wish, before: Order | None, by: str, now: datet
         contain=secret in wish.contain,
         issued_before=wish.issued_before,
     )
-    return order if before is None or policy.renew is not None else _harder(order, before, policy)
+    return order if before is None or policy.renew is not None else harder(order, before, policy)
 
 
-def _harder(order: Order, before: Order, policy: Policy) -> Order:
+def harder(order: Order, before: Order, policy: Policy) -> Order:
     """An order that ends all that either of two ends, no later than either does."""
     both = [one for one in (before.grace, order.grace) if one is not None]
     least = min([*both, policy.grace] if len(both) == 1 else both, default=None)
