@@ -17,7 +17,7 @@ from rotator.cli.progress import MOST
 from rotator.cli.reading import read_one
 from rotator.cli.select import Choice, select
 from rotator.interfaces import Ledger
-from rotator.model import Order, Policy
+from rotator.model import DebtPhase, Order, Policy
 from rotator.people import Known, drilled, paused_until
 
 if TYPE_CHECKING:
@@ -195,6 +195,8 @@ def _dying(ledger: Ledger, name: str, debt_id: str) -> Drilled:
     debt = ledger.debt(debt_id)
     if debt is not None and debt.block is not None:
         return Drilled(name, Stands.WAITING, f"{debt.block.reason} To do: {debt.block.todo}")
-    if debt is None or debt.phase.ended:
+    if debt is None or (debt.phase.ended and debt.phase is not DebtPhase.DEAD):
         return Drilled(name, Stands.FAILED, "its key was declared dead, not proven")
+    if debt.phase is DebtPhase.DEAD:  # by one commit with the drill's end, after the state was read
+        return Drilled(name, Stands.UNDER_WAY, f"key {debt.key_id} is dead")
     return Drilled(name, Stands.UNDER_WAY, f"revoking key {debt.key_id}")

@@ -1,34 +1,38 @@
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from rotator.cli.drill import Stands
+from rotator.cli.drill import look as how_a_drill_stands
 from rotator.cli.ordering import look
 from rotator.cli.reading import read_all, read_one
 from rotator.incident.coverage import Asked, Coverage
 from rotator.interfaces import Ledger
 from rotator.ledger import open_ledger
-from rotator.model import Change, Order, Phase
+from rotator.model import Change, DebtPhase, DebtReason, Drill, Order, Phase
 from rotator.wiring import SystemClock
-from tests.unit.cli.records import policy, rotation, state
+from tests.unit.cli.records import debt, policy, rotation, state
 
 POLICY = policy()
 SECRET = POLICY.target.id
 
 
 class Busy:
-    """A ledger where another worker begins the ordered rotation just before one of our reads."""
+    """A ledger where another worker commits just before one of our reads: it begins what was ordered."""
 
-    def __init__(self, ledger: Ledger, before: int) -> None:
+    def __init__(self, ledger: Ledger, before: int, commit: Callable[[Ledger], None] | None = None) -> None:
         self._ledger = ledger
         self._left = before
+        self._commit = commit or begin
 
     def __getattr__(self, name: str) -> object:
-        if name in ("orders", "all_orders", "rotation", "secret", "secrets", "debts"):
+        if name in ("orders", "all_orders", "rotation", "secret", "secrets", "debts", "debt"):
             self._left -= 1
             if self._left == 0:
-                begin(self._ledger)
+                self._commit(self._ledger)
         return getattr(self._ledger, name)
 
 
@@ -69,6 +73,27 @@ def test_run_now_waits_for_a_worker_that_just_began(ledger: Ledger, before: int)
     found = look(Busy(ledger, before), POLICY, asked)  # type: ignore[arg-type]  # it passes every call on
     ledger.close()
     assert found.state is Coverage.WORKING
+
+
+@pytest.mark.parametrize("before", range(1, 6))
+def test_a_drill_that_ends_well_meanwhile_has_not_failed(ledger: Ledger, before: int) -> None:
+    """Its key's death and its end are one commit, which may come between two reads of whoever waits."""
+    ledger.withdraw(SECRET, "run")
+    owed = debt(POLICY, reason=DebtReason.DRILL, phase=DebtPhase.REVOKING)
+    drill = Drill(ledger.now(), debt=owed.id)
+    dead = replace(owed, phase=DebtPhase.DEAD, ended_at=ledger.now())
+    claim = ledger.claim(SECRET, "another", timedelta(minutes=1))
+    assert claim is not None
+    ledger.commit(claim, Change(state(POLICY, drill=drill), debts=(owed,)))
+
+    def ends(behind: Ledger) -> None:
+        behind.commit(claim, Change(state(POLICY, drill=replace(drill, ok=True)), debts=(dead,)))
+
+    found = how_a_drill_stands(Busy(ledger, before, ends), POLICY)  # type: ignore[arg-type]  # as above
+    after = how_a_drill_stands(ledger, POLICY)
+    ledger.close()
+    assert found.state in (Stands.UNDER_WAY, Stands.WELL)
+    assert after.state is Stands.WELL
 
 
 def test_a_secret_at_rest_is_read_with_the_rotation_that_failed(ledger: Ledger) -> None:
