@@ -129,8 +129,9 @@ def _stands(
     block = known.provider_block or known.state.block
     if block is not None:
         return Outcome(name, Coverage.WAITING, f"{block.reason} To do: {block.todo}")
-    if known.rotation is not None and not known.rotation.phase.ended:
-        return Outcome(name, Coverage.WORKING, f"{stands(known, now)}{met(known.rotation)}")
+    live = known.rotation or last  # read later: one may have begun meanwhile
+    if live is not None and not live.phase.ended:
+        return Outcome(name, Coverage.WORKING, f"{stands(replace(known, rotation=live), now)}{met(live)}")
     if "run" in known.orders:
         return _queued(policy, known, now)
     none = _none_rotated(policy, known, last, debts, asked)

@@ -29,7 +29,7 @@ class Busy:
         self._commit = commit or begin
 
     def __getattr__(self, name: str) -> object:
-        if name in ("orders", "all_orders", "rotation", "secret", "secrets", "debts", "debt"):
+        if name in ("orders", "all_orders", "rotation", "rotations", "secret", "secrets", "debts", "debt"):
             self._left -= 1
             if self._left == 0:
                 self._commit(self._ledger)
@@ -73,6 +73,28 @@ def test_run_now_waits_for_a_worker_that_just_began(ledger: Ledger, before: int)
     found = look(Busy(ledger, before), POLICY, asked)  # type: ignore[arg-type]  # it passes every call on
     ledger.close()
     assert found.state is Coverage.WORKING
+
+
+@pytest.mark.parametrize("before", range(1, 7))
+def test_run_now_waits_for_a_rotation_that_begins_meanwhile(ledger: Ledger, before: int) -> None:
+    """Another order is taken up while run-now looks at how its own ended: that is at work, not undone."""
+    asked = Asked(at=ledger.now(), dead=False)
+    claim = ledger.claim(SECRET, "another", timedelta(minutes=1))
+    assert claim is not None
+    promoted = replace(rotation(POLICY, Phase.PROMOTED), began_at=ledger.now(), ended_at=ledger.now())
+    own = tuple(ledger.orders(SECRET).values())
+    ledger.commit(claim, Change(state(POLICY), rotation=promoted, orders_done=own))
+    ledger.release(claim, None)
+
+    def begins(behind: Ledger) -> None:
+        again = behind.claim(SECRET, "another", timedelta(minutes=1))
+        assert again is not None
+        began = replace(rotation(POLICY, Phase.PLANNED), id="next", began_at=behind.now())
+        behind.commit(again, Change(state(POLICY), rotation=began))
+
+    found = look(Busy(ledger, before, begins), POLICY, asked)  # type: ignore[arg-type]  # as above
+    ledger.close()
+    assert found.state in (Coverage.WORKING, Coverage.ROTATED)
 
 
 @pytest.mark.parametrize("before", range(1, 6))
