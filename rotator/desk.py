@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from rotator import blocks, budgets, due, safe_mode
 from rotator.blocks import block_key
 from rotator.errors import EffectError, NeedsPerson, Refused
-from rotator.interfaces import EFFECT_SECONDS, Consumer, Provider, SecretStore, Stored, World
+from rotator.interfaces import EFFECT_SECONDS, Consumer, Ledger, Provider, SecretStore, Stored, World
 from rotator.memory import Memory
 from rotator.model import (
     LOCKED_OUT,
@@ -216,7 +216,7 @@ class Desk:
             error.call = call
             raise
         if block_key(policy) not in self._unblocked:
-            blocks.answered(self.world.ledger, policy, call)
+            blocks.answered(self._shared(), policy, call)
 
     @contextmanager
     def asking(self, policy: Policy, call: str) -> Iterator[None]:
@@ -301,20 +301,29 @@ class Desk:
 
     # blocks
 
+    def _shared(self) -> Ledger:
+        """The ledger, for facts about a provider: all its secrets share them, so no commit is fenced.
+
+        A process that was frozen meets failures of its own making when it goes on. Raises Fenced where its
+        claim is over.
+        """
+        self._keep_claim()
+        return self.world.ledger
+
     def block_of(self, error: NeedsPerson, known: Block | None) -> tuple[Block, bool]:
         """The block for an error, and whether people are told: of a new one, and now and then again."""
         return blocks.told(error, known, self.now())
 
     def block_provider(self, policy: Policy, error: NeedsPerson) -> tuple[Again, bool]:
         """One block for the whole provider: when its policies look again, and whether people are told."""
-        look_at, news = blocks.block(self.world.ledger, policy, error)
+        look_at, news = blocks.block(self._shared(), policy, error)
         self._unblocked.discard(block_key(policy))
         self.trouble = True
         return Again(look_at), news
 
     def provider_fails(self, policy: Policy, kind: str) -> None:
         """Count a failure of this secret at its provider; where it has the provider paused, tell people."""
-        news = blocks.failed(self.world.ledger, policy, self.state.id, kind)
+        news = blocks.failed(self._shared(), policy, self.state.id, kind)
         if news is not None:
             text, provider = f"{news.reason} To do: {news.todo}", policy.provider.name
             told = self.event("provider-paused", text, level=Level.ALARM, error=kind, provider=provider)
@@ -322,7 +331,7 @@ class Desk:
 
     def provider_works(self, policy: Policy) -> None:
         """A key of the provider was issued as asked, and is accepted: what failed there before is over."""
-        if blocks.works(self.world.ledger, policy):
+        if blocks.works(self._shared(), policy):
             text, provider = (
                 f"{policy.provider.name} works again: rotations begin there",
                 policy.provider.name,

@@ -9,12 +9,13 @@ import pytest
 
 from rotator import blocks, budgets, people
 from rotator.budgets import HOUR, Budget
-from rotator.errors import NeedsPerson, Refused, Scope, Unknown
+from rotator.errors import Fenced, NeedsPerson, Refused, Scope, Unknown
 from rotator.interfaces import Ledger
 from rotator.ledger import open_ledger
 from rotator.model import EVERYBODY, Change, Level, Order, Provenance
 from tests.simulation.fleet import DAY, Fleet
 from tests.simulation.sim import GRACE, SECRET, TARGET, Sim, Violation
+from tests.simulation.test_stories import bend
 
 EFFECTS = {
     "provider.issue",
@@ -337,6 +338,27 @@ def test_a_provider_that_fails_is_tried_by_run_now(fleet: Fleet) -> None:
     fleet.ledger.give(fleet.policies[5].target.id, Order("run", "ann", "try", fleet.clock.now()))
     fleet.run(timedelta(minutes=1))
     assert fleet.ledger.facts("failing:") == {}
+
+
+@pytest.mark.parametrize(
+    "met",
+    [
+        Unknown("timeout", "no answer"),
+        NeedsPerson("admin-refused", "refused", todo="Bring another.", scope=Scope.PROVIDER),
+    ],
+    ids=lambda error: error.kind,
+)
+def test_what_a_worker_meets_that_was_frozen_holds_no_provider(fleet: Fleet, met: Exception) -> None:
+    """Its own freeze cut its calls off: once its claim is over nothing is counted, and nothing blocked."""
+
+    def frozen(*_: object) -> None:
+        fleet.clock.advance(timedelta(minutes=10))
+        raise met
+
+    bend(fleet.provider, "issue", frozen)
+    with pytest.raises(Fenced):
+        fleet.run(timedelta(minutes=1))
+    assert {**fleet.ledger.facts("failing:"), **fleet.ledger.facts("block:")} == {}
 
 
 def test_one_secret_that_fails_pauses_nobody(fleet: Fleet) -> None:
