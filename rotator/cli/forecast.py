@@ -69,12 +69,13 @@ def forecast(
         now = ledger.now() if ledger else datetime.now(UTC)
         known = read_some(ledger, [policy.target.id for policy in selected]) if ledger else {}
         holds = overall(ledger)
-        again = record.going_on(ledger, reason) if ledger and reason else frozenset()
-        chosen = issued_before(selected, known, choice, again)
         asked = Incident(
-            "", "", reason, now, tuple(policy.target.id for policy in chosen), grace, revoke_first,
-            leaked=leaked.versions, issued_before=choice.issued_before,
+            "", "", reason, now, (), grace, revoke_first,
+            leaked=leaked.versions, issued_before=choice.issued_before, choice=choice.words,
         )  # fmt: skip
+        again = record.going_on(ledger, asked) if ledger and reason else frozenset()
+        chosen = issued_before(selected, known, choice, again)
+        asked = replace(asked, secrets=tuple(policy.target.id for policy in chosen))
         before = record.same(ledger, asked) if ledger else None
         done = in_use_before(ledger, chosen, before.merged(asked)) if ledger and before else {}
         over = record.covered_before(ledger, asked) if ledger and before is None else None

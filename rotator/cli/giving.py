@@ -39,6 +39,7 @@ class Wish:
     besides: tuple[str, ...] = ()  # what a person must see to beside them
     ends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by secret beside them, replaced keys
     issued_before: datetime | None = None
+    choice: str = ""
 
 
 def give(world: "Wiring", policy: Policy, wish: Wish) -> Outcome | None:

@@ -88,6 +88,7 @@ def _incident(world: "Wiring", wish: Wish) -> Incident:
         leaked=wish.leaked,
         besides=wish.besides,
         issued_before=wish.issued_before,
+        choice=wish.choice,
     )
     incident = record.begin(world.ledger, asked)
     if incident.id != asked.id:

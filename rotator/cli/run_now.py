@@ -202,6 +202,7 @@ def _wish(planned: Forecast, found: Search, choice: Choice, how: _How, wait: tim
         besides=(*found.left, *(planned.besides.words if _must_die(planned, how) else ())),
         ends=planned.besides.ends,
         issued_before=choice.issued_before,
+        choice=choice.words,
     )
 
 

@@ -35,6 +35,15 @@ class Choice:
         """Whether nothing was asked for."""
         return self == Choice()
 
+    @property
+    def words(self) -> str:
+        """The same, in whatever order it was given: names and options, but for a time."""
+        named = {"tag": map("=".join, self.tags), "provider": self.providers, "store": self.stores}
+        given = {*self.names, *(f"--owner {one}" for one in self.owners)}
+        given |= {f"--{name} {value}" for name, values in named.items() for value in values}
+        given |= {"--all"} if self.everything else set()
+        return " ".join(sorted(given)) or "--all"
+
     def __str__(self) -> str:
         told = [f"--tag {key}={value}" for key, value in self.tags]
         named = {"provider": self.providers, "store": self.stores, "owner": self.owners}

@@ -58,6 +58,15 @@ class Asked:
         mine = self._older(debt) or self._given_up(debt)
         return debt.version in self.leaked or (mine and not self._later(debt.since))
 
+    def replaces(self, known: Known) -> bool:
+        """Whether the key in service is one that must not stay: it leaked, or is older than what may."""
+        serving, issued = known.state.current, known.state.issued_at
+        if self.covered_at is not None or serving is None:
+            return False
+        before = min(self.issued_before, self.at) if self.issued_before else None
+        older = issued is not None and before is not None and issued < before
+        return older or serving.version in self.leaked
+
     def then(self, rotations: Iterable[Rotation], debts: Iterable[Debt]) -> Rotation | None:
         """The rotation of an order that was covered, of these, the newest first; or a rollback since, if that
         undid it: a key came into service again that had to die.
@@ -175,9 +184,7 @@ def _none_rotated(
         )
         return Outcome(name, Coverage.UNCOVERED, why)
     if last.phase is not Phase.FAILED:
-        serving = known.state.current.version if known.state.current else None
-        leaks = asked.covered_at is None and serving in asked.leaked
-        return Outcome(name, Coverage.UNCOVERED, _not_begun(policy, known)) if leaks else None
+        return Outcome(name, Coverage.UNCOVERED, _not_begun(policy, known)) if asked.replaces(known) else None
     left = "" if locked_out(known.state, known.debts) else "the old key stays: "
     todo = last.todo or f"rotator history {name}"
     why = f"{left}{clause(last.why or last.error or 'it failed')}. To do: {todo}"

@@ -20,7 +20,8 @@ class Incident:
     ``secrets`` are canonical ids in the order of the plan; ``grace`` is None for each policy's own;
     ``rotated_at`` is when all of them were covered, ``ended_at`` when nothing was left beside them either.
     ``leaked`` is by secret the versions that held the key, where some did, and ``besides`` what a person must
-    see to beside them, as sentences. Keys that were issued at ``issued_before``, or later, stay.
+    see to beside them, as sentences. Keys that were issued at ``issued_before``, or later, stay. ``choice``
+    is what the secrets were chosen by; empty where that is not known.
     """
 
     id: str
@@ -35,16 +36,31 @@ class Incident:
     leaked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     besides: tuple[str, ...] = ()
     issued_before: datetime | None = None
+    choice: str = ""
 
     def means(self, other: "Incident") -> bool:
         """Whether both ask for the same, whoever gives the command. Policies come and go meanwhile, and fewer
         secrets hold a leaked key later: what they have in common is not rotated twice.
         """
+        if self.leaked:
+            return self.like(other) and not _places(self).isdisjoint(_places(other))
+        return self.like(other) and not frozenset(self.secrets).isdisjoint(other.secrets)
+
+    def like(self, other: "Incident") -> bool:
+        """Whether both are given by the same words, whatever these choose now; a leaked key tells enough."""
         mine = (self.reason, self.grace, self.revoke_first, bool(self.leaked))
         alike = mine == (other.reason, other.grace, other.revoke_first, bool(other.leaked))
-        if self.leaked:
-            return alike and not _places(self).isdisjoint(_places(other))
-        return alike and not frozenset(self.secrets).isdisjoint(other.secrets)
+        unknown = bool(self.leaked) or not (self.choice and other.choice)
+        return alike and (unknown or self.choice == other.choice) and self._as_old(other.issued_before)
+
+    def _as_old(self, before: datetime | None) -> bool:
+        """Whether an age given later may be this one, counted from now: then no key of this incident is older
+        than that.
+        """
+        mine = self.issued_before
+        if before is None or mine is None:
+            return before is mine
+        return mine <= before <= max(mine, self.at)
 
     def asks(self, secret: str) -> Asked:
         """What it asks of one secret."""
@@ -104,9 +120,11 @@ def _with(ledger: Ledger, known: Incident, asked: Incident) -> Incident:
     return known
 
 
-def going_on(ledger: Ledger, reason: str) -> frozenset[str]:
-    """The secrets of incidents of this reason that are not covered yet, and that the same command means."""
-    known = (one for one in incidents(ledger) if one.reason == reason and one.ended_at is None)
+def going_on(ledger: Ledger, asked: Incident) -> frozenset[str]:
+    """The secrets of incidents of the same words that are not covered yet; which ``asked`` has does not
+    matter.
+    """
+    known = (one for one in incidents(ledger) if one.like(asked) and one.ended_at is None)
     return frozenset(secret for one in known if ledger.now() - one.at < SAME for secret in one.secrets)
 
 
@@ -149,6 +167,7 @@ def _text(one: Incident) -> str:
             "leaked": dict(one.leaked),
             "besides": one.besides,
             "issued_before": one.issued_before.isoformat() if one.issued_before else None,
+            "choice": one.choice,
         }
     )
 
@@ -172,4 +191,5 @@ def _read(text: str) -> Incident:
         leaked={secret: tuple(versions) for secret, versions in kept.get("leaked", {}).items()},
         besides=tuple(kept.get("besides", ())),
         issued_before=_when(kept.get("issued_before")),
+        choice=kept.get("choice", ""),
     )

@@ -1,6 +1,7 @@
 """A provider breached, and keys of ours there that no policy rotates: by the command, and to its good end."""
 
 import json
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -70,6 +71,27 @@ def test_the_same_command_ends_well_once_people_saw_to_it(breached: Rig) -> None
     assert "Going on with incident" in said.err
     assert "2 of 2 covered. Incident" in said.out
     assert said.code == 0
+
+
+def test_another_command_of_that_reason_leaves_the_record_as_it_is(breached: Rig) -> None:
+    """One for a policy alone is covered, and what is left beside the whole stays left."""
+    breached.say(*BREACH)
+    alone = breached.say("run-now", "quotes", *BREACH[3:])
+    assert ("1 of 1 covered. Incident" in alone.out, alone.code) == (True, 0)
+    assert "Going on with" not in alone.err
+    whole = breached.say("incident", "--list", "--json").json()["incidents"][1]
+    told = breached.say("incident", whole["id"], "--json")
+    assert (told.code, len(told.json()["incident"]["besides"])) == (1, 3)
+
+
+def test_what_was_issued_in_an_incident_is_replaced_where_it_is_too_old_by_now(breached: Rig) -> None:
+    """The provider was breached for longer than was thought: none of those keys counts as done."""
+    breached.say(*BREACH)
+    issued = breached.say("status", "quotes", "--json").json()["policies"][0]["key_id"]
+    with closing(breached.ledger()) as ledger:
+        now = ledger.now().isoformat()
+    breached.say(*BREACH, "--issued-before", now)
+    assert not live(breached, issued)
 
 
 def test_a_routine_order_ends_well_and_says_it_in_its_plan(breached: Rig) -> None:

@@ -182,13 +182,25 @@ def test_a_young_key_covers_an_order_about_older_ones() -> None:
     assert outcome(POLICY, old, [OLD], [DEAD], asked=asked, now=NOW).state is Coverage.UNCOVERED
 
 
+def test_an_older_key_that_came_into_service_since_covers_nothing() -> None:
+    """It was on its way when the order was given, and is older than what may stay."""
+    asked = Asked(BEFORE, dead=True, issued_before=BEFORE)
+    old = known(POLICY, rotated_at=BEFORE - timedelta(minutes=1))
+    found = outcome(POLICY, old, [PROMOTED], [DEAD], asked=asked, now=NOW)
+    assert (found.state, found.key_id) == (Coverage.UNCOVERED, None)
+    ahead = replace(asked, issued_before=NOW + timedelta(hours=1))
+    fresh = known(POLICY, rotated_at=NOW)
+    assert outcome(POLICY, fresh, [PROMOTED], [DEAD], asked=ahead, now=NOW).state is Coverage.ROTATED
+
+
 def test_what_was_given_up_since_it_is_too_old_has_to_be_dead() -> None:
     """A candidate that an order ends is waited for, as the key in service is."""
     asked = Asked(BEFORE, dead=True, issued_before=BEFORE)
     given_up = debt(POLICY, id="debt2", reason=DebtReason.ABANDONED, since=NOW, not_before=NOW, urgent=True)
     old = replace(given_up, issued_at=BEFORE - timedelta(minutes=1))
+    fresh = known(POLICY, rotated_at=NOW)
     found = [
-        outcome(POLICY, known(POLICY), [PROMOTED], [DEAD, one], asked=asked, now=NOW).ended
+        outcome(POLICY, fresh, [PROMOTED], [DEAD, one], asked=asked, now=NOW).ended
         for one in (old, replace(old, phase=DebtPhase.DEAD, ended_at=NOW), replace(old, issued_at=NOW))
     ]
     assert found == [False, True, True]

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -44,13 +44,46 @@ def test_the_same_command_goes_on_until_all_is_covered(ledger: Ledger, clock: Ma
 
 @pytest.mark.parametrize(
     "other",
-    [{"reason": "another"}, {"secrets": ("c",)}, {"grace": timedelta(0)}, {"revoke_first": True}],
-    ids=["reason", "secrets", "grace", "revoke-first"],
+    [
+        {"reason": "another"},
+        {"secrets": ("c",)},
+        {"grace": timedelta(0)},
+        {"revoke_first": True},
+        {"choice": "one"},
+    ],
+    ids=["reason", "secrets", "grace", "revoke-first", "choice"],
 )
 def test_another_command_is_another_incident(ledger: Ledger, other: dict[str, object]) -> None:
     """What is asked for, and how, is part of it."""
-    begin(ledger, asked(ledger, "1"))
-    assert begin(ledger, asked(ledger, "2", **other)).id == "2"
+    begin(ledger, asked(ledger, "1", choice="--provider build"))
+    assert begin(ledger, asked(ledger, "2", **{"choice": "--provider build"} | other)).id == "2"
+
+
+@pytest.mark.parametrize(
+    ("first", "minutes", "same"),
+    [
+        (None, 0, False),
+        (-60, -60, True),
+        (-60, -30, True),
+        (-60, -90, False),
+        (-60, 1, False),
+        (60, 60, True),
+    ],
+    ids=["none-at-first", "the-same", "counted-from-now", "earlier", "keys-of-the-incident", "ahead"],
+)
+def test_a_later_age_is_another_incident(
+    ledger: Ledger, clock: ManualClock, first: int | None, minutes: int, *, same: bool
+) -> None:
+    """Where a key that was issued in it may be too old: none of those counts as done then."""
+
+    def at(later: int | None) -> datetime | None:
+        return None if later is None else began + timedelta(minutes=later)
+
+    began = ledger.now()
+    begin(ledger, asked(ledger, "1", issued_before=at(first)))
+    clock.advance(timedelta(hours=2))
+    again = asked(ledger, "2", issued_before=at(minutes))
+    assert (begin(ledger, again).id == "1") is same
 
 
 def test_policies_that_came_or_went_meanwhile_make_no_other_incident(ledger: Ledger) -> None:
@@ -92,10 +125,10 @@ def test_an_incident_of_another_day_is_another_one(ledger: Ledger, clock: Manual
 def test_an_incident_that_is_not_covered_keeps_its_secrets(ledger: Ledger, clock: ManualClock) -> None:
     """Whatever they were chosen by may not choose them a second time."""
     first = begin(ledger, asked(ledger, "1"))
-    assert going_on(ledger, "laptop lost") == {"a", "b"}
-    assert going_on(ledger, "another") == frozenset()
+    assert going_on(ledger, asked(ledger, "2", secrets=())) == {"a", "b"}
+    assert going_on(ledger, asked(ledger, "2", reason="another")) == frozenset()
     covered(ledger, first)
-    assert going_on(ledger, "laptop lost") == frozenset()
+    assert going_on(ledger, asked(ledger, "2")) == frozenset()
 
 
 def test_another_leaked_key_is_another_incident(ledger: Ledger) -> None:
