@@ -185,7 +185,7 @@ def _joined(desk: Desk, live: Rotation, run: Order) -> Rotation | Again | Ended:
 
     Where it cannot be told now which key leaked the order stands, and the rotation goes on.
     """
-    why = containing.unwanted(live, run)
+    why = containing.unwanted(desk, live, run)
     if why is not None:
         if containing.may_be_given_up(live):
             leaving = replace(live, urgent=True, grace=_grace(live, run))
@@ -230,10 +230,13 @@ def _drilled_on(desk: Desk, live: Rotation, first: Sequence[Order], again: Order
 
 
 def _new_key_wanted(desk: Desk, live: Rotation, run: Order) -> Again | Ended:
-    """A rollback is no new key: an order for one ends it before its first step, else is carried out next."""
-    if live.phase is not Phase.PLANNED:
+    """A rollback is no new key: an order for one ends it before its first step, and later while that can be
+    where its key is one that the order ends; else it is carried out next.
+    """
+    unwanted = containing.unwanted(desk, live, run) if containing.may_be_given_up(live) else None
+    if live.phase is not Phase.PLANNED and unwanted is None:
         return rotation.advance(desk, live)
-    rollback.end(desk, live, f"{run.by} asked for a new key")
+    rollback.end(desk, live, unwanted or f"{run.by} asked for a new key")
     return Ended()
 
 

@@ -117,11 +117,15 @@ def _in_service(desk: Desk, policy: Policy) -> CurrentKey | None:
     return identify(desk, policy, onto, keys_listed(desk, policy))
 
 
-def unwanted(live: Rotation, run: Order) -> str | None:
-    """Why the key that is about to come into service is one that an order ends; None: it is not."""
-    if not {live.attempt.version, live.attempt.push}.isdisjoint(run.leaked_versions):
+def unwanted(desk: Desk, live: Rotation, run: Order) -> str | None:
+    """Why the key that is about to come into service is one that an order ends; None: it is not. One that
+    comes back is as old as it was, and its debt tells where it was found.
+    """
+    attempt, back = live.attempt, desk.world.ledger.debt(live.back.debt) if live.back else None
+    versions = {attempt.version, attempt.push, back.version if back else None}
+    if not versions.isdisjoint(run.leaked_versions):
         return "its key leaked"
-    issued = live.attempt.issued_at
+    issued = (back.issued_at or back.served) if back else attempt.issued_at
     if run.issued_before is not None and issued is not None and issued < run.issued_before:
         return f"its key was issued before {run.issued_before:%Y-%m-%d %H:%M:%S} UTC"
     return None

@@ -109,12 +109,12 @@ def _looked(world: "Wiring", policy: Policy, sought: Sought) -> tuple[list[Place
 def _versions(ledger: Ledger, policy: Policy) -> Iterator[tuple[Where, str | None, bool, Policy]]:
     """The versions that may hold a living key, by the ledger, and those of leaked keys that died; whether
     each must be there, since what was given up may never have been stored; and under which policy it was
-    written, since one may have moved to another provider.
+    written, since one may have moved to another provider. A key that is coming back is in its grace.
     """
     yield Where.SERVICE, None, True, policy
     secret = policy.target.id
     live = ledger.rotation(secret)
-    if live is not None and live.attempt.issued_at is not None:
+    if live is not None and live.back is None and live.attempt.issued_at is not None:
         staged = live.attempt.version
         yield Where.PENDING, staged or live.attempt.push, staged is not None, live.policy
     for debt in ledger.debts(secret, ended=True):

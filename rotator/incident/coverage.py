@@ -106,7 +106,7 @@ def outcome(
 
     Until there is a living key that comes first, whatever else there is to say.
     """
-    last = next(iter(rotations), None)
+    last = next((one for one in rotations if not _ended_back(one)), None)
     if asked.covered_at is not None:
         last = asked.then(rotations, debts)
         known = _calm(known, last)
@@ -114,6 +114,11 @@ def outcome(
     if found.key_id is None and locked_out(known.state, known.debts):
         return replace(found, why=f"the old key is dead, and no other is in service: {found.why}")
     return found
+
+
+def _ended_back(one: Rotation) -> bool:
+    """Whether it is a rollback that came to nothing, which is no part of an order for a new key."""
+    return one.back is not None and one.phase is Phase.FAILED
 
 
 def _calm(known: Known, last: Rotation | None) -> Known:

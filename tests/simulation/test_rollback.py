@@ -137,6 +137,29 @@ def test_an_order_for_a_new_key_is_not_taken_for_done_by_a_rollback(sim: Sim) ->
     assert kinds(sim).count("promoted") == 3
 
 
+@pytest.mark.parametrize("call", ["store.stage", "provider.probe"])
+@pytest.mark.parametrize("leaked", [True, False], ids=["leaked", "too-old"])
+def test_a_key_that_an_order_ends_does_not_come_back(tmp_path: Path, call: str, *, leaked: bool) -> None:
+    """It leaked, or is older than a person says: the way back ends, it dies, and the newer one serves on."""
+    sim = Sim(tmp_path)
+    sim.clock.advance(timedelta(minutes=1))
+    newer = served(rotated(sim))
+    state, before = sim.ledger.secret(TARGET.id), len(sim.calls)
+    assert state is not None
+
+    def ordered(_sim: Sim, name: str) -> None:
+        if name == call and sim.calls[before:].count(call) == 1:
+            more = {"leaked": "v0"} if leaked else {"issued_before": state.issued_at}
+            sim.order(timedelta(0), **more)
+
+    back(sim)
+    sim.outside = ordered
+    sim.run()
+    sim.ended_well()
+    assert (served(sim), sim.old.live, kinds(sim).count("promoted")) == (newer, False, 1)
+    assert sim.ledger.orders(TARGET.id) == {}
+
+
 def held_by_the_store(sim: Sim, wanted: timedelta) -> None:
     """The secret's versions cannot be looked at for so long."""
     look, until_then = sim.store.look, sim.clock.now() + wanted

@@ -84,6 +84,15 @@ def test_a_secret_that_was_rolled_back_is_not_covered() -> None:
     assert "run-now orders" in found.why
 
 
+def test_a_rollback_that_came_to_nothing_is_no_part_of_an_order() -> None:
+    """The key that was coming back leaked and is dead: the newer one serves on, and nothing is rotated."""
+    ended = replace(FAILED, back=Back("debt1", "ann", timedelta(days=1)))
+    leaked = replace(DEAD, reason=DebtReason.LEAKED, version="v0")
+    asked = Asked(BEFORE, dead=True, leaked=("v0",))
+    found = outcome(POLICY, known(POLICY), [ended, OLD], [leaked], asked=asked, now=NOW)
+    assert (found.state, found.why) == (Coverage.ROTATED, "old key key-0 proven dead")
+
+
 def test_a_leaked_key_of_another_order_covers_nothing() -> None:
     """Only where the key that this order is about serves no more there is nothing to rotate."""
     leaked = debt(POLICY, reason=DebtReason.LEAKED, version="v0")
