@@ -498,10 +498,14 @@ class SecretState:
 
     @property
     def issued_at(self) -> datetime | None:
-        """When the key in service was issued, or a time after that, as far as is known."""
-        if self.current is None or self.holds is not None:
+        """When the key in service was issued, or a time after that, as far as is known: since when the secret
+        holds it tells nothing where nobody vouched for it.
+        """
+        current = self.current
+        if current is None or self.holds is not None:
             return None
-        return self.current.issued_at or self.rotated_at
+        ours = current.provenance is not Provenance.UNKNOWN
+        return current.issued_at or (self.rotated_at if ours else None)
 
     @property
     def unnamed(self) -> bool:

@@ -9,7 +9,7 @@ import click
 
 from rotator import durations
 from rotator.cli.options import Wrong
-from rotator.model import Policy
+from rotator.model import Debt, Policy, Provenance
 from rotator.people import Known
 
 FEW = 8  # names that may be listed in a sentence
@@ -153,12 +153,18 @@ def _older(known: Known | None, before: datetime) -> bool:
     """Whether the key in service may be older, one that was replaced and lives, or one on its way there."""
     if known is None or known.state.rotated_at is None:
         return True
-    live = known.rotation
-    issued = [debt.issued_at or debt.served or debt.since for debt in known.debts if debt.reason.of_service]
-    issued.append(known.state.issued_at or known.state.rotated_at)
+    state, live = known.state, known.rotation
+    issued = [_born(debt) for debt in known.debts if debt.reason.of_service]
+    issued.append(state.rotated_at if state.current is None else state.issued_at)
     if live is not None and live.attempt.issued_at is not None:
         issued.append(live.attempt.issued_at)
-    return any(at < before for at in issued)
+    return any(at is None or at < before for at in issued)
+
+
+def _born(debt: Debt) -> datetime | None:
+    """When a replaced key was issued, or a time after that; None: nobody vouched for it."""
+    ours = debt.provenance is not Provenance.UNKNOWN
+    return debt.issued_at or ((debt.served or debt.since) if ours else None)
 
 
 def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:

@@ -222,6 +222,17 @@ def test_a_key_that_came_back_is_as_old_as_it_was(sim: Sim) -> None:
     assert not sim.old.live
 
 
+def test_a_key_for_which_nobody_vouched_is_not_taken_for_young(tmp_path: Path) -> None:
+    """Its secret may have been written anew for another field: an order about older keys replaces it."""
+    sim = Sim(tmp_path, adopted=False)
+    state = sim.ledger.secret(TARGET.id)
+    assert state is not None
+    assert state.rotated_at is not None
+    sim.order(NONE, issued_before=state.rotated_at)
+    until(sim, lambda: "promoted" in kinds(sim))
+    assert sim.store.value(SECRET)["key_id"] != sim.old.key_id
+
+
 def test_an_order_to_rotate_is_not_over_where_an_older_key_leaked(sim: Sim) -> None:
     """Two people's orders in one: the older key loses its grace, and the one in service is replaced."""
     sim.order()

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import click
@@ -5,7 +6,7 @@ import pytest
 
 from rotator.cli.options import Wrong
 from rotator.cli.select import Choice, issued_before, moment, select
-from rotator.model import Policy
+from rotator.model import Policy, Provenance
 from tests.unit.cli.records import NOW, debt, known, policy
 
 A = policy("orders", tags={"team": "a", "tier": "prod"}, owner="desk-a")
@@ -63,6 +64,21 @@ def test_an_older_key_that_still_lives_is_chosen_though_a_younger_one_took_its_p
     lives = debt(A, served=NOW - timedelta(days=9))
     choice = Choice(issued_before=NOW - timedelta(days=1))
     assert issued_before((A,), {A.target.id: known(A, rotated_at=NOW, debts=(lives,))}, choice) == (A,)
+
+
+def test_a_key_for_which_nobody_vouched_counts_as_old() -> None:
+    """Since when the secret holds it tells nothing of its age, nor does what was there before it."""
+    choice = Choice(issued_before=NOW - timedelta(days=1))
+    young = known(A, rotated_at=NOW)
+    assert young.state.current is not None
+    unknown = replace(young.state.current, provenance=Provenance.UNKNOWN)
+    lives = debt(A, provenance=Provenance.UNKNOWN)
+    for one in (
+        known(A, rotated_at=NOW, current=unknown),
+        known(A, rotated_at=NOW, holds="somebody's"),
+        known(A, rotated_at=NOW, debts=(lives,)),
+    ):
+        assert issued_before((A,), {A.target.id: one}, choice) == (A,)
 
 
 def test_a_time_is_a_day_an_instant_or_how_long_ago() -> None:
