@@ -22,6 +22,10 @@ _INVISIBLE = re.compile("[\ufeff\u200b\u200c\u200d\u2060\x00]")  # what editors 
 _CURLED = "\u2018\u2019\u201c\u201d"  # quotes that chats make of others
 _QUOTES = tuple(re.compile(quotes) for quotes in ('"', "'", "`", f"[{_CURLED}]"))
 _PEM = re.compile(r"-----BEGIN [^-]+-----.+?-----END [^-]+-----", re.DOTALL)
+_BROKEN = re.compile(  # into lines, as tools write Base64
+    r"(?<![A-Za-z0-9+/_-])(?:[A-Za-z0-9+/_-]{16,}+[ \t\r]*+\n[ \t]*+)+[A-Za-z0-9+/_-]+={0,2}"
+)
+_MARKS = "+-.!?*_~:"  # of a changed line, an end of a sentence, or bold print: a key may have them too
 _FINER = tuple(  # each takes apart what the one before left; all that any of them leaves is a candidate
     re.compile(separators)
     for separators in (r"[\r\n]+", r"\s#|\s//", r"\s+", r"[,;&|<>(){}\[\]#]+", r"[=:\"'`\\]+", r"[/@?]+")
@@ -85,11 +89,18 @@ def _pieces(text: str) -> Iterator[str]:
     """The text itself, also without blanks around it, and what it is made of, coarse pieces first."""
     yield from (whole for whole in (text, text.strip()) if whole and whole not in _NO_TEXT)
     quoted = [part for quotes in _QUOTES for part in quotes.split(text)]
-    pieces = _bare([text, *_PEM.findall(text), *quoted])
+    pieces = _bare([text, *_PEM.findall(text), *_joined(text), *quoted])
     yield from pieces
     for separators in _FINER:
         pieces = _bare(part for piece in pieces for part in separators.split(piece))
         yield from pieces
+
+
+def _joined(text: str) -> Iterator[str]:
+    """What was broken into lines, as one; also without the last of them, which may be another text."""
+    for lines in _BROKEN.findall(text):
+        yield "".join(lines.split())
+        yield "".join(lines.rpartition("\n")[0].split())
 
 
 def _bare(parts: Iterable[str]) -> list[str]:
@@ -101,7 +112,8 @@ def _bare(parts: Iterable[str]) -> list[str]:
         for told in (part, part.partition("=")[2], part.partition(":")[2]):
             trimmed = told.strip()
             bare = trimmed.rstrip(",;").strip(f"\"'`\\{_CURLED}").strip()
-            found.update(dict.fromkeys(one for one in (trimmed, bare) if len(one) >= SHORTEST))
+            forms = (trimmed, bare, bare.strip(_MARKS))
+            found.update(dict.fromkeys(one for one in forms if len(one) >= SHORTEST))
     return list(found)
 
 

@@ -38,6 +38,7 @@ WRAPPED = {
     "a line of JSON": '  "api_secret": "{}",',
     "curled quotes": "the key is \u201c{}\u201d, sorry",
     "invisible characters": "\u200b{}\ufeff",
+    "a changed line": "-old\n+{}\n",
 }
 
 
@@ -72,6 +73,8 @@ def test_a_key_is_found_in_what_tools_print(value: str) -> None:
         "postgresql://desk:{}@db.example/prod",
         "logged in with {}, then left;",
         "(api_secret={})",
+        "The key is {}.\nSorry!",
+        "it is **{}**",
     ],
 )
 def test_a_key_is_found_in_requests_and_sentences(text: str) -> None:
@@ -85,6 +88,15 @@ def test_a_key_is_found_as_it_travels() -> None:
     login = base64.b64encode(f"desk:{ODD}".encode()).decode()
     assert ODD in candidates(f"Authorization: Basic {login}")
     assert ODD in candidates(json.dumps({"api_secret": ODD, "more": "x"})[:-4])
+
+
+@pytest.mark.parametrize("width", [20, 64, 76])
+def test_a_key_is_found_in_base64_that_is_broken_into_lines(width: int) -> None:
+    """As tools write it, alone or within other text."""
+    encoded = base64.b64encode(within(PLAIN).encode()).decode()
+    lines = "\n  ".join(encoded[at : at + width] for at in range(0, len(encoded), width))
+    assert PLAIN in candidates(lines)
+    assert PLAIN in candidates(f"data:\n  {lines}\nkind: Secret\n")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
