@@ -11,7 +11,7 @@ from rotator.cli import containing, output, session
 from rotator.cli.besides import NOTHING, Beside, besides
 from rotator.cli.containing import Contained
 from rotator.cli.leaked import Search
-from rotator.cli.options import Options
+from rotator.cli.options import Options, Wrong
 from rotator.cli.ordering import everybody, in_use_before
 from rotator.cli.overall import Overall, overall, show
 from rotator.cli.planning import PlanRow, plan_rows, traits_of
@@ -74,7 +74,12 @@ def forecast(
             leaked=leaked.versions, issued_before=choice.issued_before, choice=choice.words,
         )  # fmt: skip
         again = record.going_on(ledger, asked) if ledger and reason else frozenset()
-        chosen = issued_before(selected, known, choice, again)
+        try:
+            chosen = issued_before(selected, known, choice, again)
+        except Wrong as none:
+            beside = besides(ledger, book, choice, (), now).words
+            told = [output.printable(f"Not by this order: {one}") for one in beside]
+            raise Wrong("\n".join([none.message, *told])) from None
         asked = replace(asked, secrets=tuple(policy.target.id for policy in chosen))
         before = record.same(ledger, asked) if ledger else None
         done = in_use_before(ledger, chosen, before.merged(asked)) if ledger and before else {}

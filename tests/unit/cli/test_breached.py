@@ -94,6 +94,18 @@ def test_what_was_issued_in_an_incident_is_replaced_where_it_is_too_old_by_now(b
     assert not live(breached, issued)
 
 
+def test_what_is_beside_is_named_also_where_every_key_is_younger(breached: Rig) -> None:
+    """Of an admin credential nobody knows how old it is: that no secret is selected does not hide it."""
+    breached.say(*BREACH)
+    with closing(breached.ledger()) as ledger:
+        (secret,) = (state.issued_at for state, _ in ledger.secrets() if state.policy == "quotes")
+    assert secret is not None
+    said = breached.say("run-now", "--provider", "build", "--issued-before", secret.isoformat(), "--dry-run")
+    assert said.code == 2
+    assert "every key is younger." in said.err
+    assert "Not by this order: the admin credential of build" in said.err
+
+
 def test_a_routine_order_ends_well_and_says_it_in_its_plan(breached: Rig) -> None:
     """Whose admin credential no policy rotates would else never see a rotation of everything end with 0."""
     said = breached.say("run-now", "--all", "--reason", "routine", "--yes")
