@@ -4,6 +4,8 @@ FOR ?= 10m
 # more than there are cores: many tests wait for processes and clocks
 WORKERS ?= 4
 ARCH ?= arm64
+# many processes are started by the tests: each module is compiled for all of them once
+export PYTHONDONTWRITEBYTECODE =
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
