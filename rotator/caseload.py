@@ -13,7 +13,19 @@ from rotator import beginning, containing, drilling, revocation, rollback, rotat
 from rotator.desk import Desk
 from rotator.errors import EffectError, NeedsPerson
 from rotator.keeping import let_go
-from rotator.model import Again, Debt, Ended, Event, Order, Phase, Policy, Rotation
+from rotator.model import (
+    Again,
+    CurrentKey,
+    Debt,
+    Ended,
+    Event,
+    Order,
+    Phase,
+    Policy,
+    Provenance,
+    Rotation,
+    SecretState,
+)
 from rotator.owing import events_of
 from rotator.righting import put_right
 
@@ -82,7 +94,7 @@ def digest(policy: Policy | None) -> str:
 def acquainted(desk: Desk, policy: Policy | None) -> None:
     """Note under which policy the secret is worked now: the state stays with the secret."""
     state = desk.state
-    placed = policy is None or state.target is not None
+    placed = policy is None or None not in (state.target, state.provider)
     if state.digest == digest(policy) and state.gone == (policy is None) and placed:
         return
     events: list[Event] = []
@@ -95,7 +107,7 @@ def acquainted(desk: Desk, policy: Policy | None) -> None:
         if state.policy != policy.name:
             events.append(desk.event("policy-renamed", f"{state.policy} is now {policy.name}"))
         principal = policy.provider.principal
-        current = state.current
+        current = _of_its_account(state, policy)
         if current and current.made_from is None and state.parent:  # it was not noted before: it is now
             current = replace(current, made_from=state.parent)
         name, known = policy.name, digest(policy)
@@ -110,8 +122,24 @@ def acquainted(desk: Desk, policy: Policy | None) -> None:
             block=None,
             telling=telling.by(policy, state.telling),
             target=policy.target,
+            provider=policy.provider,
         )
     desk.write(state=state, events=events)
+
+
+def _of_its_account(state: SecretState, policy: Policy) -> CurrentKey | None:
+    """The key in service, which its policy may leave behind at another account: it dies where it lives. Where
+    nobody noted where that is, a key that a person adopted is nobody's at the new one. Pure.
+    """
+    current, here = state.current, policy.provider.principal
+    if current is None or here in (state.principal, state.issuer):
+        return replace(current, under=None) if current and here == state.issuer else current
+    if current.under is not None:
+        return current
+    if state.provider is not None:
+        before = replace(policy, provider=state.provider, target=state.target or policy.target)
+        return replace(current, under=before)
+    return current if current.token else replace(current, provenance=Provenance.UNKNOWN)
 
 
 # --- debts -----------------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ def known(desk: Desk, policy: Policy, key_id: str | None) -> Known | None:
     principal, unknown = policy.provider.principal, Provenance.UNKNOWN
     for state in desk.world.ledger.keepers(principal, key_id):
         its = state.current
-        if state.id != desk.state.id and its and its.key_id == key_id and its.provenance is not unknown:
+        here = state.id != desk.state.id and state.issuer == principal
+        if here and its and its.key_id == key_id and its.provenance is not unknown:
             return Known(state.policy, its.provenance, its.token)
     for debt in desk.memory.debts(desk.world.ledger).get((principal, key_id), ()):
         if debt.secret != desk.state.id and debt.provenance is not unknown:

@@ -71,13 +71,16 @@ class Memory:
         return found
 
     def unnamed(self, ledger: Ledger) -> Mapping[str, Sequence[str]]:
-        """By account its secrets of whose key no id is known, every account among them; as old at most."""
+        """By account the secrets of which an id does not tell whether they hold a key of it, every account
+        among them; as old at most.
+        """
         now = ledger.now()
         until, found = self._unnamed or (now, {})
         if not now < until <= now + _ALL:
             every: dict[str, list[str]] = {}
             for state, _ in ledger.secrets():
-                every.setdefault(state.principal, []).extend([state.id] if state.unnamed else [])
+                every.setdefault(state.principal, [])
+                every.setdefault(state.issuer, []).extend([state.id] if state.unnamed else [])
             self._unnamed, found = (now + _ALL, every), every
         return found
 

@@ -386,6 +386,9 @@ class CurrentKey:
     made_from: str | None = None  # that secret; None where it was not noted: the one of its policy
     contained: bool = False  # proven dead though the secret holds it: nothing is owed for it any more
     issued_at: datetime | None = None  # when issue was sent; None: not by us, or it was not noted
+    under: Policy | None = (
+        None  # as its policy was before that moved to another account, where this key is not
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -495,6 +498,7 @@ class SecretState:
     drill: Drill | None = None  # the last one
     telling: Telling | None = None  # consumers that are still to be told of the current key
     target: Target | None = None  # where it is, as its policy said last: so any worker can read it
+    provider: ProviderRef | None = None  # who issues its keys, as its policy said last
 
     @property
     def issued_at(self) -> datetime | None:
@@ -508,8 +512,24 @@ class SecretState:
         return current.issued_at or (self.rotated_at if ours else None)
 
     @property
+    def issuer(self) -> str:
+        """The principal of the key that it holds: its policy may have moved to another one since."""
+        under = self.current.under if self.current else None
+        return under.provider.principal if under else self.principal
+
+    @property
+    def holder(self) -> Target | None:
+        """Where the key is that it holds, spelled as when it came there."""
+        under = self.current.under if self.current else None
+        return under.target if under else self.target
+
+    @property
     def unnamed(self) -> bool:
-        """Whether it may hold a key of which no id is known: none is written to it, or nobody looked yet."""
+        """Whether an id does not tell which key of an account it holds: none is written to it, nobody looked
+        yet, or its policy moved to another account since.
+        """
+        if self.issuer != self.principal:
+            return True
         if self.holds is not None:
             return not self.holds
         return self.current is None or self.current.key_id is None

@@ -218,8 +218,8 @@ def leaked_debt(desk: Desk, policy: Policy, key: CurrentKey) -> Debt | None:
 
 
 def _issuer(desk: Desk, policy: Policy, key: CurrentKey) -> Policy:
-    """The policy under which a key was issued: a policy may have moved to another provider since."""
-    issuer = issued_under(desk.world.ledger, desk.state.id, key) or policy
+    """The policy under which a key was issued or adopted: it may have moved to another provider since."""
+    issuer = issued_under(desk.world.ledger, desk.state.id, key) or key.under or policy
     return policy if issuer.provider.principal == policy.provider.principal else issuer
 
 

@@ -208,6 +208,7 @@ def _promoted(desk: Desk, rotation: Rotation, version: str) -> Rotation:
 def _in_service(desk: Desk, rotation: Rotation, version: str, now: datetime) -> SecretState:
     """The secret's state with the key that a rotation issued in service."""
     attempt = rotation.attempt
+    moved = rotation.policy if rotation.policy.provider.principal != desk.state.principal else None
     current = CurrentKey(
         version,
         attempt.key_id,
@@ -219,6 +220,7 @@ def _in_service(desk: Desk, rotation: Rotation, version: str, now: datetime) -> 
         made_with=attempt.made_with,
         made_from=attempt.made_from,
         issued_at=attempt.issued_at,
+        under=moved,
     )
     return replace(
         desk.state,

@@ -73,7 +73,14 @@ class Worker:
         self.book, self._likeness = book, Likeness(digests, now)
         ledger.enroll(
             SecretState(
-                p.target.id, p.name, p.provider.principal, now, p.parent, self._drawn(), target=p.target
+                p.target.id,
+                p.name,
+                p.provider.principal,
+                now,
+                p.parent,
+                self._drawn(),
+                target=p.target,
+                provider=p.provider,
             )
             for p in book.policies
         )
@@ -83,7 +90,7 @@ class Worker:
             for state, _ in ledger.secrets()
             if digests.get(state.id, "") != state.digest
             or state.gone != (state.id not in digests)
-            or (state.target is None and not state.gone)
+            or (None in (state.target, state.provider) and not state.gone)
         ]
         ledger.nudge(changed)
 

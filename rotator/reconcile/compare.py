@@ -198,7 +198,7 @@ def _key_gone(view: View, one: Holding, listed: Listing | None) -> Iterator[Find
     known, name = state.current, one.policy.name
     if listed is None or not listed.told or known is None or known.key_id is None or not one.as_known:
         return
-    if known.since >= listed.at - listed.visible or state.principal != listed.provider.principal:
+    if known.since >= listed.at - listed.visible or state.issuer != listed.provider.principal:
         return
     if not any(key.live and key.key_id == known.key_id for key in listed.keys):
         text = f"{listed.provider.name} does not list key {known.key_id} as live, which the secret holds"

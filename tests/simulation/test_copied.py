@@ -1,24 +1,32 @@
 """One key in several secrets of an account: what is known of it in one is so for all."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from rotator import caseload
+from rotator.desk import Desk
 from rotator.errors import NeedsPerson, Unknown
+from rotator.memory import Memory
 from rotator.model import (
+    Attempt,
+    Back,
     Change,
     CurrentKey,
     Debt,
     DebtPhase,
     DebtReason,
+    Phase,
     Provenance,
+    Rotation,
     SecretState,
     Target,
 )
+from rotator.testing.fakes import FakeWorld
 from tests.simulation.sim import POLICY, PROVIDER, STORE, TARGET, Fault, Sim, Strike, Violation
 from tests.simulation.test_stories import kinds, until
 
@@ -350,6 +358,99 @@ def test_a_leaked_key_that_both_secrets_give_up_needs_neither(mine: Sim) -> None
     mine.order(NONE, contain=True)
     until(mine, lambda: "promoted" in kinds(mine))
     assert not mine.old.live
+
+
+# --- policies that move, keys that come back --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["with-its-id", "without-its-id"])
+def test_a_key_that_a_moved_policys_secret_still_holds_is_not_revoked(mine: Sim, named: bool) -> None:
+    """A policy that moves to another account leaves the key where it is until it is replaced."""
+    stays_behind(mine, named=named)
+    replaced_for_days(mine)
+    assert mine.old.live
+    assert "the secret of other holds it as well" in told(mine)
+    mine.store.put(OTHER.target.secret, "o1", {"secret": "of-another-account"}, current=True)
+    mine.held_elsewhere.clear()
+    mine.run()
+    mine.ended_well()
+
+
+def stays_behind(sim: Sim, *, named: bool = True) -> None:
+    """Another secret holds our key; its policy moves to another account, and nothing is rotated there yet."""
+    held = {**copy_without_id(sim), **({"key_id": sim.old.key_id} if named else {})}
+    key = CurrentKey("o0", held.get("key_id"), Provenance.UNKNOWN, sim.clock.now())
+    state = beside(sim, held, current=key, provider=PROVIDER)
+    moved = replace(OTHER, provider=replace(PROVIDER, base_url="https://elsewhere.invalid"))
+    claim = sim.ledger.claim(state.id, "test", timedelta(seconds=90))
+    assert claim is not None
+    world = FakeWorld(sim.ledger, sim.provider, sim.store, sim.rng)
+    caseload.acquainted(Desk(world, Memory(), claim, state), moved)
+    sim.ledger.release(claim, None)
+
+
+@pytest.mark.parametrize(
+    ("key_id", "principal"),
+    [(True, None), (False, None), (True, "fake|second-admin")],
+    ids=["with-its-id", "without-its-id", "second-admin"],
+)
+def test_a_key_that_another_secrets_rollback_brings_back_is_not_revoked(
+    mine: Sim, key_id: bool, principal: str | None
+) -> None:
+    """It was verified for that: it would be dead when it comes into service."""
+    ended = comes_back(mine, key_id=key_id, account=principal or "")
+    replaced_for_days(mine)
+    assert mine.old.live
+    assert "waiting for the rollback of other" in waits_for(mine)
+    ended()
+    mine.held_elsewhere.clear()
+    mine.run(steps=600)
+    assert not mine.old.live
+
+
+def test_a_rollback_to_another_key_of_unknown_id_holds_up_nothing(mine: Sim) -> None:
+    """It is compared, and found to be another one."""
+    comes_back(mine, key_id=False, value="of-another-key")
+    mine.held_elsewhere.clear()
+    replaced_for_days(mine)
+    assert not mine.old.live
+
+
+def comes_back(
+    sim: Sim, *, key_id: bool = True, account: str = "", value: str | None = None
+) -> Callable[[], None]:
+    """Another secret, which a worker is rolling back to a copy of our key; what ends that, with nothing
+    changed.
+    """
+    now, provider = sim.clock.now(), replace(PROVIDER, account=account)
+    policy = replace(OTHER, provider=provider)
+    serving = CurrentKey("o1", "key-77", Provenance.ISSUED, now)
+    state = beside(sim, {"secret": "of-key-77"}, current=serving, principal=provider.principal)
+    before = {**copy_without_id(sim), **({"secret": value} if value else {})}
+    sim.store.put(OTHER.target.secret, "before", before, current=False)
+    its = sim.old.key_id if key_id else None
+    later = now + timedelta(days=90)
+    kept = {"version": "before", "served": now, "not_before": later}
+    debt = owed(sim, policy=policy, reason=DebtReason.REPLACED, key_id=its, **kept)
+    attempt = Attempt("token", 1, "token", its, version="o2", staged_at=now)
+    live = Rotation("r1", state.id, policy, "rollback", now, Phase.STAGED, attempt, {}, "o1", serving)
+    live = replace(live, back=Back(debt.id, "ann", timedelta(hours=1), now))
+    claim = sim.ledger.claim(state.id, "test", timedelta(days=90))
+    assert claim is not None
+    sim.ledger.commit(claim, Change(state, live, debts=(debt,)))
+
+    def ended() -> None:
+        over = replace(live, phase=Phase.FAILED, ended_at=now)
+        sim.ledger.commit(
+            claim, Change(state, over, debts=(replace(debt, phase=DebtPhase.DEAD, ended_at=now),))
+        )
+
+    return ended
+
+
+def waits_for(sim: Sim) -> str:
+    """What the history says that our key's death waits for."""
+    return " ".join(event.text for event in sim.ledger.events(TARGET.id))
 
 
 @pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.LOST])

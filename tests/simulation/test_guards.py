@@ -55,13 +55,13 @@ from rotator.reconcile import mending
 from rotator.reconcile.values import Holding
 from tests.simulation.fleet import Fleet
 from tests.simulation.sim import PROVIDER, SECRET, TARGET, Fault, Sim, Strike, Violation
-from tests.simulation.test_copied import beside, copy_without_id
+from tests.simulation.test_copied import beside, comes_back, copy_without_id
 from tests.simulation.test_drill import drill
 from tests.simulation.test_holds import EFFECTS, Forgetful, restless, work
 from tests.simulation.test_leaked import crowded, put_back, unfit
 from tests.simulation.test_mended import put_in_meanwhile
 from tests.simulation.test_rollback import back, held_by_the_store, rotated, served
-from tests.simulation.test_stories import kinds, ours, until
+from tests.simulation.test_stories import TwoAccounts, kinds, ours, until
 
 Patch = pytest.MonkeyPatch
 
@@ -240,6 +240,21 @@ def copied_at_second_admin(sim: Sim) -> None:
     second = replace(PROVIDER, account="fake|second-admin").principal
     named = CurrentKey("o0", sim.old.key_id, Provenance.UNKNOWN, sim.clock.now())
     beside(sim, {"key_id": sim.old.key_id, **copy_without_id(sim)}, principal=second, current=named)
+
+
+def returning(sim: Sim) -> None:
+    """Another secret is being rolled back to a copy of the old key."""
+    comes_back(sim)
+
+
+def moved_away(folder: Path) -> None:
+    """A policy moves to another account while its secret holds a key that a person adopted."""
+    sim = Sim(folder)
+    two = TwoAccounts(sim)
+    two.work(timedelta(days=1))
+    if two.second.revoked:
+        raise Violation("a key was revoked at an account where it is not")
+    assert_dead_for_good(sim)
 
 
 def another_account(sim: Sim) -> None:
@@ -668,6 +683,16 @@ GUARDS = [
         "8 nor a secret of the account's other admin credential",
         gone(elsewhere, "_beside", lambda *_: []),
         with_sim(copied_at_second_admin),
+    ),
+    Guard(
+        "8 no secret is about to hold it again",
+        gone(elsewhere, "_must_not_come_back", nothing),
+        with_sim(returning),
+    ),
+    Guard(
+        "8 a key dies at the account where it is",
+        gone(caseload, "_of_its_account", lambda state, _: state.current),
+        moved_away,
     ),
     Guard("8 contained is what the secret held then", contained_for_good, contained_and_put_back),
     Guard(

@@ -23,12 +23,15 @@ from rotator.model import (
     Policy,
     Probe,
     Provenance,
+    ProviderRef,
     SecretState,
     Verdict,
     Window,
 )
 from rotator.owing import tells_of
 from rotator.policies import Book
+from rotator.run_pass import Worker
+from rotator.testing.fakes import FakeProvider, FakeWorld
 from tests.simulation.sim import GRACE, POLICY, SECRET, TARGET, Fault, Sim, Strike
 
 UNCLEAR = 6  # looks, the last of which goes on without a baseline
@@ -377,6 +380,50 @@ def test_a_policy_that_moves_to_another_provider_revokes_the_old_key_where_it_wa
             assert debt.policy.provider.base_url == POLICY.provider.base_url
         sim._wait()
     sim.ended_well()
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_an_adopted_key_dies_where_it_was_adopted_or_nowhere(sim: Sim, noted: bool) -> None:
+    """A policy that moves to another account takes no key with it: none of that name is revoked there, and
+    that the other account does not list it is no death. Where nobody noted whose it was, a person is asked.
+    """
+    two = TwoAccounts(sim, noted=noted)
+    two.work(timedelta(days=3))
+    (debt,) = sim.ledger.debts(TARGET.id, ended=True)
+    assert two.second.revoked == []
+    assert (sim.provider.revoked, sim.old.live) == ([sim.old.key_id], False) if noted else ([], True)
+    assert debt.phase is (DebtPhase.DEAD if noted else DebtPhase.OWED)
+    assert (debt.block is None) is noted
+
+
+class TwoAccounts(FakeWorld):
+    """The policy moves to a second account before its secret is rotated for the first time."""
+
+    def __init__(self, sim: Sim, *, noted: bool = True) -> None:
+        super().__init__(sim.ledger, sim.provider, sim.store, sim.rng, {"app": sim.consumer})
+        self.second = FakeProvider(sim.clock, sim.rng)
+        for name in ("theirs", "theirs too", "and this"):  # ids that the first account has as well
+            self.second.add(name)
+        self._sim, sim.excused = sim, True
+        if noted:
+            self._worker(POLICY).work(TARGET.id)
+        self._moved = replace(POLICY, provider=replace(POLICY.provider, base_url="https://elsewhere.invalid"))
+        sim.order(timedelta(0))
+
+    def provider(self, ref: ProviderRef) -> FakeProvider:
+        """Which account an address leads to."""
+        return self._sim.provider if ref.base_url == POLICY.provider.base_url else self.second
+
+    def work(self, span: timedelta) -> None:
+        """Work by the moved policy for so long."""
+        worker, end = self._worker(self._moved), self._sim.clock.now() + span
+        while self._sim.clock.now() < end:
+            for secret in self._sim.ledger.due(1):
+                worker.work(secret)
+            self._sim._wait()
+
+    def _worker(self, policy: Policy) -> Worker:
+        return Worker(self, Book(policies=(policy,)), self._sim.told, holder="sim", threads=1)
 
 
 # --- somebody else writes the secret ---------------------------------------------------------------------
