@@ -27,7 +27,7 @@ from rotator.model import (
     Target,
 )
 from rotator.testing.fakes import FakeWorld
-from tests.simulation.sim import POLICY, PROVIDER, STORE, TARGET, Fault, Sim, Strike, Violation
+from tests.simulation.sim import POLICY, PROVIDER, SECRET, STORE, TARGET, Fault, Sim, Strike, Violation
 from tests.simulation.test_stories import kinds, until
 
 OTHER = replace(POLICY, name="other", target=Target("fake|other", STORE, "prod/other"))
@@ -360,6 +360,93 @@ def test_a_leaked_key_that_both_secrets_give_up_needs_neither(mine: Sim) -> None
     assert not mine.old.live
 
 
+def busy(sim: Sim) -> None:
+    """A worker that has the other secret's policy acts on it: ours, which lacks it, marks nothing."""
+    assert sim.ledger.claim(OTHER.target.id, "another", timedelta(days=90)) is not None
+
+
+@pytest.mark.parametrize(
+    ("known", "kind"),
+    [({"current": None, "looked_at": None}, "access-denied"), ({}, "not-allowed-now")],
+    ids=["never-looked-at", "marked-for-deletion"],
+)
+def test_a_secret_of_a_policy_that_cannot_be_read_keeps_the_key_alive(
+    mine: Sim, known: dict[str, object], kind: str
+) -> None:
+    """Only of a policy that is gone is a secret that nobody can read no reason: others may be read again."""
+    beside(mine, copy_without_id(mine), **known)
+    busy(mine)
+    refuses(mine, kind)
+    replaced_for_days(mine)
+    assert mine.old.live
+    assert "allow it" in told(mine)
+
+
+def test_a_secret_of_which_nobody_noted_where_it_is_keeps_the_key_alive(mine: Sim) -> None:
+    """A worker that has its policy notes that at its first look; until then nobody can compare it."""
+    beside(mine, copy_without_id(mine), current=None, target=None)
+    busy(mine)
+    replaced_for_days(mine)
+    assert mine.old.live
+    assert "waiting for a first look at the secret of other" in waits_for(mine)
+
+
+def test_the_record_alone_tells_of_a_secret_of_which_nobody_noted_where_it_is(mine: Sim) -> None:
+    """Where the same id is known at the account's second admin credential, the key lives."""
+    named = CurrentKey("o0", mine.old.key_id, Provenance.UNKNOWN, mine.clock.now())
+    second = replace(PROVIDER, account="fake|second-admin").principal
+    beside(mine, copy_without_id(mine), principal=second, current=named, target=None)
+    replaced_for_days(mine)
+    assert mine.old.live
+
+
+def test_an_id_that_stands_in_a_secret_tells_where_no_value_can_be_compared(mine: Sim) -> None:
+    """Our copy of the key is gone, but the other secret names the id of the key that it holds."""
+    beside(mine, {"key_id": mine.old.key_id, **copy_without_id(mine)}, holds="")
+    mine.order(NONE)
+    until(mine, lambda: "promoted" in kinds(mine))
+    worker_forgets(mine)
+    until(mine, lambda: not mine.ledger.due(1))
+    assert mine.old.live
+    assert "the secret of other holds it as well" in told(mine)
+
+
+def test_a_key_that_is_to_die_first_lives_while_another_secret_is_to_keep_it_until_it_is_replaced(
+    mine: Sim,
+) -> None:
+    """Who ordered an outage of one secret ordered none of another that holds the key."""
+    state = beside(mine, copy_without_id(mine))
+    leaked = replace(owed(mine), key_id=None, version="o0", provenance=Provenance.UNKNOWN)
+    commit(mine, Change(state, debts=(leaked,)))
+    mine.order(NONE, contain=True)
+    until(mine, lambda: "promoted" in kinds(mine))
+    until(mine, lambda: not mine.ledger.due(1))
+    assert mine.old.live
+    assert "waiting for a new key in the secret of other, as ordered" in waits_for(mine)
+
+
+def test_people_hear_of_a_leaked_key_that_another_secret_holds_without_an_order(mine: Sim) -> None:
+    """Nothing is under way that would end it: it is not waited for in silence."""
+    beside(mine, copy_without_id(mine))
+    mine.order(NONE, leaked="v0")
+    until(mine, lambda: "promoted" in kinds(mine))
+    until(mine, lambda: not mine.ledger.due(1))
+    assert mine.old.live
+    assert "the secret of other holds it as well" in told(mine)
+
+
+def test_what_the_ledger_knows_to_be_in_service_lives_though_the_secret_does_not_name_it(mine: Sim) -> None:
+    """A ledger that somebody wrote to owes the key in service, of which no version is named."""
+    mine.store.secrets[SECRET].versions["v0"] = {"secret": mine.old.secret}
+    state = mine.ledger.secret(TARGET.id)
+    assert state is not None
+    wrong = owed(mine, secret=TARGET.id, policy=POLICY, reason=DebtReason.STRAY, not_before=mine.clock.now())
+    commit(mine, Change(state, debts=(replace(wrong, urgent=True),)))
+    until(mine, lambda: not mine.ledger.due(1))
+    assert mine.old.live
+    assert "the secret holds it" in told(mine)
+
+
 # --- policies that move, keys that come back --------------------------------------------------------------
 
 
@@ -446,6 +533,14 @@ def comes_back(
         )
 
     return ended
+
+
+def commit(sim: Sim, change: Change) -> None:
+    """Write this to the ledger, as a worker would."""
+    claim = sim.ledger.claim(change.secret.id, "test", timedelta(seconds=90))
+    assert claim is not None
+    sim.ledger.commit(claim, change)
+    sim.ledger.release(claim, sim.clock.now())
 
 
 def waits_for(sim: Sim) -> str:

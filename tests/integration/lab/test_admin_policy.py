@@ -146,3 +146,17 @@ def test_an_order_for_the_admin_credential_waits_for_nobody_who_is_not_worked(de
         desk.clock.advance(timedelta(seconds=1))
     kinds = [event.kind for event in desk.world.ledger.events(admin)]
     assert "promoted" in kinds
+
+
+def test_the_admin_credential_does_not_die_first_whatever_was_ordered(desk: Desk) -> None:
+    """Nothing could be issued or revoked after it: its successor is in service before it dies."""
+    desk.work(0.1)
+    desk.adopt()
+    admin = desk.book.by_name["admin"].target.id
+    order = Order("run", "a person", "leaked", desk.clock.now(), grace=timedelta(0), contain=True)
+    desk.world.ledger.give(admin, order)
+    desk.work(3)
+    (debt,) = desk.world.ledger.debts(admin, ended=True)
+    assert not debt.contain
+    kinds = [event.kind for event in reversed(desk.world.ledger.events(admin))]
+    assert kinds.index("promoted") < kinds.index("revoked") < kinds.index("dead")
