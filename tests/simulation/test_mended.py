@@ -1,6 +1,7 @@
 """What a comparison found is looked at again under the secret's claim: the world may have moved since."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
@@ -8,8 +9,10 @@ from typing import NoReturn
 import pytest
 
 from rotator.errors import NeedsPerson, Unknown
-from rotator.model import DebtReason, Phase, token_in
+from rotator.model import Change, DebtReason, Phase, token_in
 from rotator.reconcile import fix
+from rotator.reconcile.mending import note_found
+from rotator.reconcile.survey import survey
 from rotator.reconcile.values import Finding, Kind
 from rotator.testing.fakes import FakeKey
 from tests.simulation.sim import POLICY, SECRET, TARGET, Crash, Fault, Sim, Strike, Violation
@@ -63,6 +66,24 @@ def test_what_is_an_orphan_under_the_claim_too_is_owed(sim: Late) -> None:
     assert (debt.key_id, debt.reason) == (key.key_id, DebtReason.STRAY)
     sim.run()
     assert not key.live
+
+
+def test_what_was_seen_of_a_secret_that_changed_since_is_not_noted(sim: Late) -> None:
+    """Its worker knows more than the comparison: what is there now is seen by the next one."""
+    held, world = {"key_id": sim.foreign.key_id, "secret": sim.foreign.secret}, sim.start().world
+    sim.store.put(SECRET, "theirs", held, current=True)
+    view = survey(world, [sim.policy])
+    state, claim = sim.ledger.secret(TARGET.id), sim.ledger.claim(TARGET.id, "a worker", timedelta(seconds=9))
+    assert state is not None
+    assert claim is not None
+    sim.ledger.commit(claim, Change(replace(state, rotated_at=sim.clock.now())))
+    sim.ledger.release(claim, None)
+    note_found(world, view, "comparison")
+    assert sim.ledger.secret(TARGET.id) == replace(state, rotated_at=sim.clock.now())
+    note_found(world, survey(world, [sim.policy]), "comparison")
+    noted = sim.ledger.secret(TARGET.id)
+    assert noted is not None
+    assert noted.holds == sim.foreign.key_id
 
 
 def denied(*_: object) -> NoReturn:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.model import DebtReason, Phase, Probe, Verdict
+from rotator.model import EVERYBODY, DebtReason, Order, Phase, Probe, Verdict
 from rotator.native import DONE, Step
 from tests.simulation.native import NATIVE, NativeSim
 from tests.simulation.sim import POLICY, SECRET, TARGET, Fault, Strike
@@ -177,6 +177,7 @@ def test_a_key_that_is_not_accepted_ends_the_rotation_and_its_token(sim: NativeS
     sim.provider.keys[candidate].live = False
     assert "the rotation failed, the old key stays in service: not-verified" in sim.test_to_the_end().why
     assert "a version never changes" in sim.invoke(Step.CREATE).why
+    assert sim.pending() == sim.token  # its debt is to read the value there
     sim.passes()
     assert sim.pending() is None
     sim.rotated()
@@ -213,6 +214,27 @@ def test_other_fields_that_changed_meanwhile_are_kept(sim: NativeSim) -> None:
 
 def test_a_write_that_lands_late_burns_the_token_and_the_next_one_heals(tmp_path: Path) -> None:
     """The value of a key that was given up stands under the name: the key issued since is owed as well."""
+    sim = landed_late(tmp_path)
+    assert "a version never changes" in sim.invoke(Step.CREATE).why
+    assert sim.pending() is None
+    sim.rotated()
+    sim.ended_well()
+    assert "safe-mode" not in alarms(sim)
+
+
+def test_a_label_that_is_in_the_way_stays_while_a_stop_holds_everything(tmp_path: Path) -> None:
+    """To take it off is an effect as any other, though Secrets Manager itself asked."""
+    sim = landed_late(tmp_path)
+    sim.ledger.give(EVERYBODY, Order("stop", "ann", "drill", sim.clock.now()))
+    assert "a version never changes" in sim.invoke(Step.CREATE).why
+    assert sim.pending() == sim.token
+    sim.ledger.withdraw(EVERYBODY, "stop")
+    assert "a version never changes" in sim.invoke(Step.CREATE).why
+    assert sim.pending() is None
+
+
+def landed_late(tmp_path: Path) -> NativeSim:
+    """A write of a rotation that failed lands in the version that the next one was to write."""
     sim = begun(tmp_path, Strike(nth(tmp_path, "store.stage"), Fault.CRASH_BEFORE))
     assert not sim.all_steps()
     (lost,) = ours(sim)
@@ -226,11 +248,7 @@ def test_a_write_that_lands_late_burns_the_token_and_the_next_one_heals(tmp_path
 
     sim.outside = lands  # type: ignore[assignment]
     assert "token-taken" in sim.invoke(Step.CREATE).why
-    assert "a version never changes" in sim.invoke(Step.CREATE).why
-    assert sim.pending() is None
-    sim.rotated()
-    sim.ended_well()
-    assert "safe-mode" not in alarms(sim)
+    return sim
 
 
 def test_somebody_else_s_key_is_a_conflict_until_a_person_asks_anew(sim: NativeSim) -> None:

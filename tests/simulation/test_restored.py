@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -188,6 +188,33 @@ def agreed(sim: Restored) -> bool:
     assert reconcile.take_over(world, [sim.policy], found, "a person", "drill") == []
     sim.began = sim.clock.now()
     return True
+
+
+def test_a_ledger_is_not_trusted_while_a_worker_acts_on_a_secret(tmp_path: Path) -> None:
+    """What that one holds was not learned again: nothing is revoked until it was."""
+    sim = Sim(tmp_path)
+    safe_mode.enter(sim.ledger, "a drill")
+    claim = sim.ledger.claim(TARGET.id, "a worker", timedelta(seconds=90))
+    assert claim is not None
+    world = sim.start().world
+    assert reconcile.take_over(world, [sim.policy], [], "a person", "drill") == [sim.policy.name]
+    assert safe_mode.current(sim.ledger) is not None
+    sim.ledger.release(claim, None)
+    assert reconcile.take_over(world, [sim.policy], [], "a person", "drill") == []
+    assert safe_mode.current(sim.ledger) is None
+
+
+@pytest.mark.parametrize(("room", "call"), [("provider", "find"), ("store", "look")])
+def test_nobody_agrees_to_what_was_not_read(tmp_path: Path, room: str, call: str) -> None:
+    """A list, or a secret, that does not answer may hold what the ledger lost."""
+    sim = Sim(tmp_path)
+
+    def away(*_: object) -> NoReturn:
+        raise DOWN
+
+    setattr(getattr(sim, room), call, away)
+    view = reconcile.seen(sim.start().world, [sim.policy], "a person")
+    assert [str(one.kind) for one in reconcile.lost(view)[1]] == ["not-compared"]
 
 
 @pytest.mark.parametrize("holds", [True, False])

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from rotator import safe_mode
 from rotator.errors import Refused
-from rotator.model import DebtPhase, Order, Phase, Policy, Probe, Provenance, Verdict
+from rotator.model import Change, DebtPhase, DebtReason, Order, Phase, Policy, Probe, Provenance, Verdict
 from tests.simulation.outcomes import Outcome
 from tests.simulation.runs import landings, rollback_calls, rolled_back, singles
 from tests.simulation.sim import POLICY, SECRET, TARGET, Sim
@@ -205,6 +206,28 @@ def value_gone(sim: Sim) -> None:
     sim.store.secrets[SECRET].versions.pop("v0")
 
 
+def written_over(sim: Sim) -> None:
+    """Somebody put another key into the old version."""
+    held = {"key_id": sim.foreign.key_id, "secret": sim.foreign.secret}
+    sim.store.secrets[SECRET].versions["v0"] = held
+    sim.clock.advance(timedelta(minutes=10))  # until nobody has its value in memory
+
+
+def ledger_in_doubt(sim: Sim) -> None:
+    """The ledger is older than the world."""
+    safe_mode.enter(sim.ledger, "a drill")
+
+
+def leaked(sim: Sim) -> None:
+    """The old key leaked: its debt says so."""
+    (debt,), state = sim.ledger.debts(TARGET.id), sim.ledger.secret(TARGET.id)
+    claim = sim.ledger.claim(TARGET.id, "test", timedelta(seconds=90))
+    assert state is not None
+    assert claim is not None
+    sim.ledger.commit(claim, Change(state, debts=(replace(debt, reason=DebtReason.LEAKED),)))
+    sim.ledger.release(claim, sim.clock.now())
+
+
 def being_revoked(sim: Sim) -> None:
     """The revoke was sent, and nobody knows whether it did anything."""
     bend(sim.provider, "revoke", lambda _: None)
@@ -219,6 +242,9 @@ def being_revoked(sim: Sim) -> None:
         (written_by_hand, "somebody wrote"),
         (refused_by_the_provider, "fake refuses key"),
         (value_gone, "no longer holds the value"),
+        (written_over, "no longer holds the value"),
+        (ledger_in_doubt, "may not know which key is the previous one"),
+        (leaked, "leaked"),
     ],
 )
 def test_where_there_is_no_way_back_it_is_said(
@@ -233,6 +259,17 @@ def test_where_there_is_no_way_back_it_is_said(
     assert words in refusal(sim)
     assert (served(sim), sim.ledger.rotation(TARGET.id)) == (held, None)
     assert not sim.ledger.orders(TARGET.id)
+
+
+def test_a_key_that_leaks_while_its_rollback_waits_does_not_come_back(sim: Sim) -> None:
+    """What its debt says is read anew before anything is written."""
+    held_by_the_store(sim, timedelta(minutes=20))
+    back(sim)
+    until(sim, lambda: live(sim) is Phase.PLANNED)
+    leaked(sim)
+    until(sim, lambda: "not-rolled-back" in kinds(sim))
+    assert "leaked meanwhile" in refusal(sim)
+    assert served(sim) != sim.old.key_id
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -65,6 +66,16 @@ def test_a_token_is_not_paused(tokens: Rig) -> None:
     assert said.code == 2
     assert "rotator stop" in said.err
     assert tokens.say("status", "token", "--json").json()["policies"][0]["paused_until"] is None
+
+
+def test_no_admin_credential_is_written_during_a_stop(rig: Rig) -> None:
+    """Neither into its store nor on record: a person's own command is an effect as any other."""
+    rig.say("tick")
+    rig.say("stop", "--reason", "keys die")
+    said = rig.say("submit", "--admin", "build", stdin=json.dumps(rig.provider.admin))
+    assert said.code == 1
+    assert "keys die" in said.err
+    assert "fact/admin:" not in rig.say("audit", "export").out
 
 
 def test_a_stop_needs_no_policies(rig: Rig) -> None:
