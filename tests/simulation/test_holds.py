@@ -139,6 +139,25 @@ def test_no_effect_begins_once_it_is_held(hold: Callable[[Sim], None], tmp_path:
         sim.ledger.close()
 
 
+def test_nothing_is_staged_again_during_a_stop(tmp_path: Path) -> None:
+    """Other fields of the secret changed just before the promotion, and a stop came with that."""
+
+    def outside(sim: Sim, name: str) -> None:
+        if name == "store.promote" and "theirs" not in sim.store.secrets[SECRET].versions:
+            sim.store.put(SECRET, "theirs", {**sim.store.value(SECRET), "note": "new"}, current=True)
+            stop(sim)
+
+    sim = Forgetful(tmp_path)
+    sim.outside = outside
+    sim.order()
+    work(sim, GRACE)
+    assert begun_after(sim.calls, sim.calls.index("store.promote") + 2) == []
+    goes_on(sim)
+    work(sim, DAY)
+    assert sim.store.value(SECRET)["note"] == "new"
+    assert not sim.old.live
+
+
 def test_a_stop_is_told_and_ends(fleet: Fleet) -> None:
     """No pass takes anything up; people hear of the stop once, of a long one again, and of its end."""
     fleet.ledger.give(EVERYBODY, Order("stop", "ann", "keys die", fleet.clock.now()))

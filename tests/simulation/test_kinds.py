@@ -19,14 +19,18 @@ from rotator.ledger import open_ledger
 from rotator.memory import Memory
 from rotator.model import (
     AdminRef,
+    Attempt,
+    Change,
     Credential,
     DebtPhase,
     Issued,
     Level,
     Order,
+    Phase,
     Policy,
     Probe,
     ProviderRef,
+    Rotation,
     StoreRef,
     Target,
     Traits,
@@ -556,6 +560,29 @@ def test_a_parents_old_key_waits_though_its_version_moved(rig: Rig) -> None:
     rig.until(timedelta(minutes=1))
     rig.store.put("parent", "p1", {**rig.fields(rig.first), "note": "theirs"}, current=True)
     waits_for_its_token(rig)
+
+
+def test_a_parents_old_key_waits_for_a_token_that_is_on_its_way(rig: Rig) -> None:
+    """It was minted with the old key, and may come into service yet."""
+    rig.until(timedelta(minutes=1))
+    ask(rig)
+    rig.submit(rig.hand.add("new"))
+    rig.until(timedelta(minutes=10))
+    state, secret = rig.ledger.secret(rig.token.target.id), rig.token.target.id
+    assert state is not None
+    attempt = Attempt("token", 1, "token", version="t9", made_with="p0", made_from=rig.parent.target.id)
+    live = Rotation("r1", secret, rig.token, "renewal", rig.clock.now(), Phase.STAGED, attempt)
+    claim = rig.ledger.claim(secret, "a worker that hangs", timedelta(hours=3))
+    assert claim is not None
+    rig.ledger.commit(claim, Change(state, live))
+    rig.until(timedelta(minutes=90))
+    (debt,) = rig.ledger.debts(rig.parent.target.id)
+    assert (debt.block, "waiting for tokens minted with it" in debt.why) == (None, True)
+    rig.ledger.commit(claim, Change(state, replace(live, phase=Phase.FAILED, ended_at=rig.clock.now())))
+    rig.ledger.release(claim, rig.clock.now())
+    rig.until(timedelta(minutes=40))
+    (debt,) = rig.ledger.debts(rig.parent.target.id)
+    assert debt.block is not None
 
 
 def test_a_token_of_the_key_in_service_is_not_waited_for(rig: Rig) -> None:
