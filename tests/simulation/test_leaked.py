@@ -10,7 +10,7 @@ import pytest
 
 from rotator import blocks, budgets
 from rotator.desk import NO_LIVING_KEY
-from rotator.errors import NeedsPerson, Refused
+from rotator.errors import NeedsPerson, Refused, Unknown
 from rotator.model import (
     EVERYBODY,
     Block,
@@ -461,6 +461,25 @@ def test_a_key_does_not_die_first_while_no_version_could_be_written_after_it(sim
     (debt,) = sim.ledger.debts(ended=True)
     assert debt.revoked_at is not None
     assert debt.revoked_at - debt.since > timedelta(minutes=50)
+
+
+def test_a_key_whose_successor_is_being_promoted_does_not_die_first(sim: Sim) -> None:
+    """Nobody knows which of both is in service, and no other one has to be issued."""
+
+    def unanswered(*_: object) -> None:
+        raise Unknown("timeout", "no answer in time")
+
+    promote = sim.store.promote
+    setattr(sim.store, "promote", unanswered)  # noqa: B010
+    sim.order()
+    until(sim, lambda: phase(sim) is Phase.PROMOTING)
+    sim.order(NONE, contain=True)
+    until(sim, lambda: not sim.ledger.orders(TARGET.id))
+    until(sim, lambda: not sim.ledger.due(1))
+    assert (only_debt(sim).contain, sim.old.live) == (False, True)
+    setattr(sim.store, "promote", promote)  # noqa: B010
+    sim.run()
+    assert not sim.old.live
 
 
 def crowded(sim: Sim) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from rotator import reconcile, safe_mode
 from rotator.errors import Unknown
-from rotator.model import DebtReason, Issued, Level, Phase, WhenNotTold
+from rotator.model import DebtReason, Issued, Level, Phase, WhenNotTold, token_for
 from rotator.reconcile.daily import MADE, Daily
 from rotator.run_pass import Worker
 from rotator.testing.clock import BEGINNING
@@ -202,6 +202,15 @@ def test_a_ledger_is_not_trusted_while_a_worker_acts_on_a_secret(tmp_path: Path)
     sim.ledger.release(claim, None)
     assert reconcile.take_over(world, [sim.policy], [], "a person", "drill") == []
     assert safe_mode.current(sim.ledger) is None
+
+
+def test_nobody_agrees_to_a_living_key_that_belongs_to_no_policy(tmp_path: Path) -> None:
+    """It carries our label and may be in service wherever its policy was: it is not taken over by guess."""
+    sim = Sim(tmp_path)
+    key = sim.provider.add(f"deleted {token_for(sim.ledger.id, 32 * 'e')}")
+    found, (obstacle,) = reconcile.lost(reconcile.seen(sim.start().world, [sim.policy], "a person"))
+    assert (found, obstacle.key_id) == ([], key.key_id)
+    assert "belongs to no policy here" in obstacle.text
 
 
 @pytest.mark.parametrize(("room", "call"), [("provider", "find"), ("store", "look")])
