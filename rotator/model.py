@@ -386,9 +386,7 @@ class CurrentKey:
     made_from: str | None = None  # that secret; None where it was not noted: the one of its policy
     contained: bool = False  # proven dead though the secret holds it: nothing is owed for it any more
     issued_at: datetime | None = None  # when issue was sent; None: not by us, or it was not noted
-    under: Policy | None = (
-        None  # as its policy was before that moved to another account, where this key is not
-    )
+    under: Policy | None = None  # as its policy was before it moved to another account, where this key is not
 
 
 @dataclass(frozen=True, slots=True)
