@@ -52,7 +52,7 @@ def proof(desk: Desk, debt: Debt, current: Stored | None, old: Stored | None) ->
 
 def comparable(desk: Desk, debt: Debt, current: Stored | None) -> bool:
     """Whether the secret holds a key of the same provider, which must work while the old one is refused."""
-    if desk.state.principal != debt.policy.provider.principal:  # the policy moved to another provider
+    if desk.state.issuer != debt.policy.provider.principal:  # the policy moved to another provider
         return False
     secrets = desk.provider(debt.policy).traits.secret_fields
     return current is not None and not holds_nothing(current.credential, secrets)

@@ -298,7 +298,7 @@ def tells_of(ledger: Ledger, state: SecretState, debt: Debt, listed: Collection[
     die, a key that we issued there.
     """
     principal = debt.policy.provider.principal
-    current = state.current if state.principal == principal else None
+    current = state.current if state.issuer == principal else None
     in_service = current.key_id if current else None
     shown = {key.key_id for key in listed}
     return bool(shown & {debt.key_id, in_service}) or (

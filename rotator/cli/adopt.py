@@ -116,7 +116,8 @@ def _adopt(options: Options, name: str, key_id: str, debt_id: str | None, reason
         said = Declaration(session.person(), reason or "no reason given", ledger.now())
         policy = _meant(ledger, policies, name, lambda one: _proposed(ledger, one, key_id, said, debt_id))
         meant = declaring.waiting(_known(ledger, policy), key_id, debt_id)
-        listed = world.provider(policy.provider).find()
+        account = declaring.where_it_is(meant, policy).provider
+        listed = world.provider(account).find()
         _refuse(declaring.unfit(key_id, listed, ledger.id, meant))
         known, secret = read_all(ledger).values(), policy.target.id
         if meant.key_id != key_id:
@@ -128,7 +129,7 @@ def _adopt(options: Options, name: str, key_id: str, debt_id: str | None, reason
             return declaring.no_younger(adopted, policy, made, said.at)
 
         session.change(ledger, world.clock, secret, decided)
-        here = [one for one in known if one.state.principal == policy.provider.principal]
+        here = [one for one in known if account.principal in (one.state.principal, one.state.issuer)]
         ledger.nudge(one.state.id for one in here if key_id in declaring.ids_of(one))  # it is theirs as well
         return declaring.on_record_of(key_id, here, secret)
 

@@ -81,4 +81,4 @@ def _in_service(ref: ProviderRef, state: SecretState) -> tuple[str, ...]:
         or key.expires_at is not None
     ):
         return ()
-    return (key.key_id,) if state.principal == ref.principal and not state.gone else ()
+    return (key.key_id,) if state.issuer == ref.principal and not state.gone else ()

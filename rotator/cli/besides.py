@@ -124,8 +124,8 @@ def _in_service(ledger: Ledger, state: SecretState, accounts: dict[str, Provider
     ends = key.dead_by or key.expires_at
     if ends is not None and ends <= ledger.now():
         return None
-    was = issued_under(ledger, state.id, key) or _last_policy(ledger, state)
-    principal = was.provider.principal if was else state.principal
+    was = issued_under(ledger, state.id, key) or key.under or _last_policy(ledger, state)
+    principal = was.provider.principal if was else state.issuer
     return _Left(state, key, principal, was, None, was.provider if was else accounts.get(principal))
 
 
@@ -162,7 +162,7 @@ def _not_over(ledger: Ledger, touched: Collection[str], found: Sequence[_Left]) 
         if debt.secret in touched or debt.phase in (DebtPhase.DEAD, DebtPhase.SETTLED)
     }
     states = (ledger.secret(secret) for secret in touched)
-    known |= {(one.principal, one.current.key_id) for one in states if one is not None and one.current}
+    known |= {(one.issuer, one.current.key_id) for one in states if one is not None and one.current}
     return [one for one in found if (one.principal, one.key.key_id) not in known or not _names_one(one)]
 
 

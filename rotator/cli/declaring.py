@@ -78,6 +78,14 @@ def waiting(known: Known, key_id: str, debt_id: str | None = None) -> CurrentKey
     return fits[0]
 
 
+def where_it_is(meant: CurrentKey | Debt, policy: Policy) -> Policy:
+    """The policy as it is at the account of a key, which it may have left since."""
+    was = meant.policy if isinstance(meant, Debt) else meant.under
+    if was is None or was.provider.principal == policy.provider.principal:
+        return policy
+    return replace(policy, provider=was.provider, target=was.target)
+
+
 def no_younger(change: Change, policy: Policy, made: datetime | None, now: datetime) -> Change:
     """The same, with a key in use that is adopted no younger than its provider says: the secret's version is
     where another field was written. One that is overdue by that waits for its share, as one taken on does.

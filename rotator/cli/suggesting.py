@@ -54,15 +54,18 @@ def suggested(world: "Wiring", policies: Iterable[Policy]) -> list[Suggestion]:
     found = []
     for policy in policies:
         one = known.get(policy.target.id)
-        if one is None or not is_ours_to_revoke(policy):
+        if one is None:
             continue
         current, debts = declaring.adoptable(one)
         subjects: list[CurrentKey | Debt] = [*([current] if current else []), *debts]
         for subject in subjects:
-            principal = policy.provider.principal
+            there = declaring.where_it_is(subject, policy)
+            if not is_ours_to_revoke(there):
+                continue
+            principal = there.provider.principal
             if principal not in lists:
-                lists[principal] = _listed(world, policy)
-            found.append(_suggestion(world, policy, subject, lists[principal], known))
+                lists[principal] = _listed(world, there)
+            found.append(_suggestion(world, there, subject, lists[principal], known))
     return found
 
 

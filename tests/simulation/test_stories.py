@@ -396,6 +396,19 @@ def test_an_adopted_key_dies_where_it_was_adopted_or_nowhere(sim: Sim, noted: bo
     assert (debt.block is None) is noted
 
 
+def test_a_key_dies_where_it_is_though_its_policy_moved_back(sim: Sim) -> None:
+    """The key in service is another account's then, whose absence from the list tells nothing."""
+    two = TwoAccounts(sim)
+    sim.ledger.withdraw(TARGET.id, "run")
+    sim.order(timedelta(hours=12))
+    two.work(timedelta(hours=3))
+    two.policy = POLICY
+    two.work(timedelta(days=1))
+    (debt,) = sim.ledger.debts(TARGET.id, ended=True)
+    assert (debt.phase, debt.block, debt.looks) == (DebtPhase.DEAD, None, 0)
+    assert (sim.provider.revoked, two.second.revoked) == ([sim.old.key_id], [])
+
+
 class TwoAccounts(FakeWorld):
     """The policy moves to a second account before its secret is rotated for the first time."""
 
@@ -407,7 +420,7 @@ class TwoAccounts(FakeWorld):
         self._sim, sim.excused = sim, True
         if noted:
             self._worker(POLICY).work(TARGET.id)
-        self._moved = replace(POLICY, provider=replace(POLICY.provider, base_url="https://elsewhere.invalid"))
+        self.policy = replace(POLICY, provider=replace(POLICY.provider, base_url="https://elsewhere.invalid"))
         sim.order(timedelta(0))
 
     def provider(self, ref: ProviderRef) -> FakeProvider:
@@ -415,8 +428,8 @@ class TwoAccounts(FakeWorld):
         return self._sim.provider if ref.base_url == POLICY.provider.base_url else self.second
 
     def work(self, span: timedelta) -> None:
-        """Work by the moved policy for so long."""
-        worker, end = self._worker(self._moved), self._sim.clock.now() + span
+        """Work by the policy for so long."""
+        worker, end = self._worker(self.policy), self._sim.clock.now() + span
         while self._sim.clock.now() < end:
             for secret in self._sim.ledger.due(1):
                 worker.work(secret)

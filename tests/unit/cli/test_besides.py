@@ -176,11 +176,14 @@ def test_a_key_that_nobody_knows_more_of_is_named(scene: Scene) -> None:
     assert not scene.keys(Choice(providers=("other",)), scene.policies[0])
 
 
-def test_a_key_that_a_policy_left_behind_at_a_provider_is_named(scene: Scene) -> None:
-    """The policy names another account now, and its secret still holds the old one's key."""
+@pytest.mark.parametrize("provenance", [Provenance.ISSUED, Provenance.ADOPTED, Provenance.UNKNOWN])
+def test_a_key_that_a_policy_left_behind_at_a_provider_is_named(scene: Scene, provenance: Provenance) -> None:
+    """The policy names another account now, and its secret still holds the old one's key, whoever made it."""
     before, now = policy("moved"), policy("moved", provider="other")
     scene.policies.append(now)
-    scene.holds(now, "key-moved", made=before)
+    theirs = CurrentKey("v1", "key-moved", provenance, NOW, under=before)
+    ours = provenance is Provenance.ISSUED
+    scene.holds(now, "key-moved", made=before, **({} if ours else {"current": theirs}))
     (told,) = scene.keys(BUILD, scene.policies[0])
     assert told.startswith("moved, whose policy names other now: key key-moved of build is in service")
     assert "rotator run-now moved --revoke-now --reason TEXT" in told

@@ -1,5 +1,8 @@
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+
+import pytest
 
 from jobs import harden
 from rotator import wiring
@@ -127,6 +130,46 @@ def test_another_accounts_admin_credential_is_not_taken(rig: Rig) -> None:
         said = rig.say("submit", "--admin", "build", stdin=json.dumps(other.admin))
     assert (said.code, "is it of another account?" in said.err) == (1, True)
     assert rig.read("admin") == before
+
+
+@pytest.fixture
+def second(rig: Rig) -> Iterator[Buildmarkets]:
+    """Another account, to which every policy moved after it was taken on: both keys stayed behind."""
+    rig.say("tick")
+    with Buildmarkets(limits=()) as provider:
+        path = rig.folder / "rotator.yaml"
+        admin = f'base_url: "{provider.url}", admin: {{store: aws, secret: second-admin}}'
+        text = path.read_text().replace("defaults:", f"  second: {{type: buildmarkets, {admin}}}\ndefaults:")
+        path.write_text(text.replace("provider: build", "provider: second"))
+        rig.secret("second-admin", {})
+        rig.say("tick")
+        yield provider
+
+
+def test_an_admin_credential_of_an_account_that_policies_moved_to_is_taken(
+    rig: Rig, second: Buildmarkets
+) -> None:
+    """No key is there yet that its list could show: those in service stayed behind."""
+    said = rig.say("submit", "--admin", "second", stdin=json.dumps(second.admin))
+    assert (said.code, said.err) == (0, "")
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["in-service", "replaced"])
+def test_a_key_that_stayed_behind_is_adopted_where_it_is(
+    rig: Rig, second: Buildmarkets, *, replaced: bool
+) -> None:
+    """The account that the policy left lists it, and there it dies."""
+    rig.say("submit", "--admin", "second", stdin=json.dumps(second.admin))
+    again = ("run-now", "orders", "--reason", "leak", "--revoke-now", "--yes")
+    if replaced:
+        assert rig.say(*again).code == 1
+    suggested = rig.say("adopt", "--suggest", "orders", "--json").json()["suggestions"]
+    assert old_key(rig) in [each["key_id"] for one in suggested for each in one["candidates"]]
+    said = rig.say("adopt", "orders", "--key-id", old_key(rig))
+    assert (said.code, said.err) == (0, "")
+    assert rig.say(*again).code == 0
+    assert not next(key for key in keys(rig) if key.key_id == old_key(rig)).live
+    assert second.accepts(rig.read("prod/orders"))
 
 
 def test_an_admin_credential_that_is_brought_is_in_the_audit_trail(rig: Rig) -> None:
