@@ -119,16 +119,18 @@ def _in_service(desk: Desk, policy: Policy) -> CurrentKey | None:
 
 def unwanted(desk: Desk, live: Rotation, run: Order) -> str | None:
     """Why the key that is about to come into service is one that an order ends; None: it is not. One that
-    comes back is as old as it was, and its debt tells where it was found.
+    comes back is as old as it was, or as nobody knows, and its debt tells where it was found.
     """
     attempt, back = live.attempt, desk.world.ledger.debt(live.back.debt) if live.back else None
     versions = {attempt.version, attempt.push, back.version if back else None}
     if not versions.isdisjoint(run.leaked_versions):
         return "its key leaked"
-    issued = (back.issued_at or back.served) if back else attempt.issued_at
-    if run.issued_before is not None and issued is not None and issued < run.issued_before:
-        return f"its key was issued before {run.issued_before:%Y-%m-%d %H:%M:%S} UTC"
-    return None
+    before, issued = run.issued_before, back.born if back else attempt.issued_at
+    if before is None or (issued is not None and issued >= before):
+        return None
+    if issued is None:
+        return "nobody knows when its key was issued" if back else None
+    return f"its key was issued before {before:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def is_all(live: Rotation, run: Order) -> bool:

@@ -679,6 +679,12 @@ class Debt:
     why: str = ""  # that it was not proven dead at the last look, in words
     block: Block | None = None
 
+    @property
+    def born(self) -> datetime | None:
+        """When the key was issued, or a time after that; None: nobody vouched for it."""
+        ours = self.provenance is not Provenance.UNKNOWN
+        return self.issued_at or ((self.served or self.since) if ours else None)
+
 
 def locked_out(state: SecretState, debts: Iterable[Debt]) -> bool:
     """Whether the key that a secret holds died before there was another one, so that whoever reads the secret

@@ -9,7 +9,7 @@ import click
 
 from rotator import durations
 from rotator.cli.options import Wrong
-from rotator.model import Debt, Policy, Provenance
+from rotator.model import Policy
 from rotator.people import Known
 
 FEW = 8  # names that may be listed in a sentence
@@ -154,17 +154,11 @@ def _older(known: Known | None, before: datetime) -> bool:
     if known is None or known.state.rotated_at is None:
         return True
     state, live = known.state, known.rotation
-    issued = [_born(debt) for debt in known.debts if debt.reason.of_service]
+    issued = [debt.born for debt in known.debts if debt.reason.of_service]
     issued.append(state.rotated_at if state.current is None else state.issued_at)
     if live is not None and live.attempt.issued_at is not None:
         issued.append(live.attempt.issued_at)
     return any(at is None or at < before for at in issued)
-
-
-def _born(debt: Debt) -> datetime | None:
-    """When a replaced key was issued, or a time after that; None: nobody vouched for it."""
-    ours = debt.provenance is not Provenance.UNKNOWN
-    return debt.issued_at or ((debt.served or debt.since) if ours else None)
 
 
 def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:

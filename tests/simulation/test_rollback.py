@@ -161,6 +161,19 @@ def test_a_key_that_an_order_ends_does_not_come_back(tmp_path: Path, call: str, 
     assert sim.ledger.orders(TARGET.id) == {}
 
 
+def test_a_key_of_which_nobody_knows_how_old_it_is_does_not_come_back(tmp_path: Path) -> None:
+    """Where a person says how old a key may be: since when the secret held it tells nothing of that."""
+    sim = rotated(Sim(tmp_path, adopted=False))
+    (debt,), newer = sim.ledger.debts(TARGET.id), served(sim)
+    assert debt.served is not None
+    back(sim)
+    until(sim, lambda: live(sim) is Phase.STAGED)
+    sim.order(issued_before=debt.served)
+    until(sim, lambda: not sim.ledger.orders(TARGET.id))
+    assert "nobody knows when its key was issued" in refusal(sim)
+    assert (served(sim), kinds(sim).count("promoted")) == (newer, 1)
+
+
 def held_by_the_store(sim: Sim, wanted: timedelta) -> None:
     """The secret's versions cannot be looked at for so long."""
     look, until_then = sim.store.look, sim.clock.now() + wanted
