@@ -103,7 +103,7 @@ def _looked(world: "Wiring", policy: Policy, sought: Sought) -> tuple[list[Place
         if stored is not None and fields is not None:
             as_what = where if fields else Where.ID
             found.append(Place(policy.name, policy.target.id, as_what, stored.version, fields))
-    return found, unread
+    return list(dict.fromkeys(found)), list(dict.fromkeys(unread))
 
 
 def _versions(ledger: Ledger, policy: Policy) -> Iterator[tuple[Where, str | None, bool, Policy]]:
@@ -113,6 +113,9 @@ def _versions(ledger: Ledger, policy: Policy) -> Iterator[tuple[Where, str | Non
     """
     yield Where.SERVICE, None, True, policy
     secret = policy.target.id
+    state = ledger.secret(secret)
+    if state is not None and state.current is not None and state.current.under is not None:
+        yield Where.SERVICE, None, True, state.current.under
     live = ledger.rotation(secret)
     if live is not None and live.back is None and live.attempt.issued_at is not None:
         staged = live.attempt.version

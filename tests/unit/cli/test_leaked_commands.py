@@ -23,6 +23,22 @@ def test_a_key_is_found_in_what_a_tool_printed(rig: Rig) -> None:
     assert "its id alone" in only.err
 
 
+def test_a_key_is_found_that_a_policy_left_for_a_provider_of_another_type(rig: Rig) -> None:
+    """It is in service until it is replaced, in fields that the new provider's keys do not have."""
+    assert rig.say("tick").code == 0
+    path = rig.folder / "rotator.yaml"
+    b2 = f'{{type: b2trader, base_url: "{rig.provider.url}", admin: {{store: aws, secret: b2}}}}'
+    text = path.read_text().replace("defaults:", f"  b2: {b2}\ndefaults:")
+    orders, quotes = text.split("  - name: quotes")
+    orders = orders.replace("provider: build", "provider: b2")
+    orders = orders.replace('scopes: ["accounts:read"]', "isInfo: true, isTrade: false, ipWhiteList: []")
+    path.write_text(f"{orders}  - name: quotes{quotes}")
+    rig.say("tick")
+    said = rig.say(*LOOK, stdin=rig.read("prod/orders")["api_secret"])
+    (place,) = said.json()["leaked"]["places"]
+    assert (place["policy"], place["where"], place["fields"]) == ("orders", "in service", ["api_secret"])
+
+
 def without_quotes(rig: Rig) -> None:
     """The policies, and that of quotes deleted."""
     path = rig.folder / "rotator.yaml"
