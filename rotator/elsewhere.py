@@ -28,9 +28,9 @@ def holders(desk: Desk, debt: Debt, old: Stored | None) -> list[SecretState]:
     Raises Unknown where one cannot be compared now, or is about to hold it, NeedsPerson where a person must
     see to that.
     """
-    ledger, key_id = desk.world.ledger, debt.key_id or ""
-    known = ledger.keepers(debt.policy.provider.principal, key_id)
-    found = [other for other in known if not _left(debt, other)]
+    principal = debt.policy.provider.principal
+    known = desk.world.ledger.keepers(principal, debt.key_id or "")
+    found = [other for other in known if other.issuer == principal and not _left(debt, other)]
     if debt.served is None:  # it was nowhere that it could be copied from
         return found
     _must_not_come_back(desk, debt, old)

@@ -463,6 +463,16 @@ def test_a_key_that_a_moved_policys_secret_still_holds_is_not_revoked(mine: Sim,
     mine.ended_well()
 
 
+def test_a_key_of_the_same_id_that_a_moved_policy_brought_along_holds_up_nothing(mine: Sim) -> None:
+    """It is another account's, where it stays until it is replaced."""
+    there = replace(OTHER, provider=replace(PROVIDER, base_url="https://elsewhere.invalid"))
+    theirs = CurrentKey("o0", mine.old.key_id, Provenance.ISSUED, mine.clock.now(), under=there)
+    beside(mine, {"key_id": mine.old.key_id, "secret": "of-another-key"}, current=theirs)
+    mine.order()
+    mine.run()
+    mine.ended_well()
+
+
 def stays_behind(sim: Sim, *, named: bool = True) -> None:
     """Another secret holds our key; its policy moves to another account, and nothing is rotated there yet."""
     held = {**copy_without_id(sim), **({"key_id": sim.old.key_id} if named else {})}
