@@ -120,11 +120,15 @@ def _orphan(view: View, listed: Listing, key: KeyRecord, token: str) -> Finding:
 
 
 def _may_hold(view: View, principal: str) -> list[str]:
-    """Policies of an account whose secrets were not read, or hold a key that nobody can name."""
+    """Policies of an account, or that left a key behind there, whose secrets were not read, or hold a key
+    that nobody can name.
+    """
+    states = view.records.states
+    left = {state.id for state in states.values() if state.issuer == principal}
     return [
         one.policy.name
         for one in view.holdings
-        if one.policy.provider.principal == principal
+        if (one.policy.provider.principal == principal or one.policy.target.id in left)
         and (one.error or (one.key_id is None and strange(view, one) and not one.empty))
     ]
 

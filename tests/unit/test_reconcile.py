@@ -81,10 +81,15 @@ def test_what_a_secret_holds_is_no_orphan_whatever_the_ledger_says() -> None:
 @pytest.mark.parametrize(
     "other", [{"error": "down"}, {"look": Look("v2", versions=("v2",))}], ids=["not read", "of unknown id"]
 )
-def test_no_orphan_is_proven_while_a_secret_of_its_account_may_hold_it(other: dict[str, Any]) -> None:
+@pytest.mark.parametrize("moved", [False, True], ids=["", "of a policy that moved"])
+def test_no_orphan_is_proven_while_a_secret_of_its_account_may_hold_it(
+    other: dict[str, Any], *, moved: bool
+) -> None:
     """A secret that was not read, or holds nobody knows what, may hold the very key; it is named."""
-    beside, quotes = view([key("k", f"orders {token(2)}")], drawn=[2]), policy("quotes")
-    states = {**beside.records.states, quotes.target.id: state(quotes)}
+    beside, before = view([key("k", f"orders {token(2)}")], drawn=[2]), policy("quotes")
+    quotes = policy("quotes", provider="other") if moved else before
+    serving = CurrentKey("v1", "key-9", Provenance.ADOPTED, NOW - HOUR, under=before if moved else None)
+    states = {**beside.records.states, quotes.target.id: state(quotes, current=serving)}
     seen = View(
         beside.listings,
         (*beside.holdings, Holding(quotes, NOW, **other)),
