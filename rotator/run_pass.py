@@ -9,6 +9,7 @@ import heapq
 import logging
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -58,6 +59,8 @@ class Worker:
         self._state = threading.Condition()
         self._running: set[str] = set()
         self._handed: set[int] = set()  # alarms told in this process and not yet taken
+        self._waiting: list[str] = []  # those of them that have no thread yet
+        self._busy: Counter[str] = Counter()  # those that have one, by account
         self._soon: list[tuple[datetime, str]] = []
         self._more = False  # the last look found more that is due than there was room for
         self._closing = False
@@ -130,7 +133,8 @@ class Worker:
                 return False
             self._running.add(secret_id)
             pool = self._threads_started()
-        pool.submit(self._work, secret_id)
+            self._waiting.append(secret_id)
+        pool.submit(self._work_next)
         return True
 
     def _threads_started(self) -> ThreadPoolExecutor:
@@ -140,6 +144,26 @@ class Worker:
             self._waker = threading.Thread(target=self._wake, name="waker", daemon=True)
             self._waker.start()
         return self._pool
+
+    def _work_next(self) -> None:
+        """Work, of what was submitted, a secret of the account at which the fewest are worked now: who waits
+        for its turn at one account shall not be missing at another.
+        """
+        with self._state:
+            secret_id = min(self._waiting, key=lambda one: self._busy[self._account(one)])
+            self._waiting.remove(secret_id)
+            account = self._account(secret_id)
+            self._busy[account] += 1
+        try:
+            self._work(secret_id)
+        finally:
+            with self._state:
+                self._busy[account] -= 1
+
+    def _account(self, secret_id: str) -> str:
+        """Where a secret's calls count; empty for one whose policy is gone."""
+        policy = self.book.by_secret.get(secret_id)
+        return policy.provider.principal if policy is not None else ""
 
     def _work(self, secret_id: str) -> None:
         """Claim, work, release; never raises."""

@@ -1,5 +1,6 @@
 """The worker: side by side, each secret apart, and an end that loses nothing."""
 
+import queue
 import random
 import threading
 from collections.abc import Iterator
@@ -263,6 +264,36 @@ def test_a_queue_longer_than_the_pool_is_worked_without_another_pass(tmp_path: P
     many = Rig(tmp_path, names)  # its one pass has room for sixteen
     assert all("taken-on" in many.kinds(name) for name in names)
     many.close()
+
+
+class Accounts(Rig):
+    """The first letter of a name is its account."""
+
+    def _policy(self, name: str) -> Policy:
+        made = super()._policy(name)
+        return replace(made, provider=replace(made.provider, base_url=f"https://{name[0]}.invalid"))
+
+
+def test_threads_are_shared_out_over_the_accounts(tmp_path: Path) -> None:
+    """Where those of one account would take them all, the next thread that is free works for another one."""
+    rig = Accounts(tmp_path, ("a1", "a2", "a3", "a4", "a5", "b1"))
+    begun, free = queue.Queue[str](), threading.Semaphore(0)
+
+    def slow(secret_id: str, *_: object) -> None:
+        begun.put(secret_id)
+        assert free.acquire(timeout=20)
+
+    rig.worker.work = slow  # type: ignore[method-assign, assignment]
+    for policy in rig.policies:
+        rig.order(policy.name)
+    assert rig.worker.run_pass() == 6
+    first = {begun.get(timeout=20) for _ in range(4)}
+    free.release()
+    assert "fake|b1" in {*first, begun.get(timeout=20)}
+    free.release(6)
+    rig.worker.stop()
+    assert rig.worker.drain(SOON)
+    rig.close()
 
 
 def only(policies: tuple[Policy, ...], rig: Rig, holder: str) -> Worker:
