@@ -31,6 +31,6 @@ def catch() -> threading.Event:
 def _wait(comes: int, stop: threading.Event) -> None:
     """Set the event when one of ours comes; each byte is a signal's number, and no byte is the end."""
     while arrived := os.read(comes, 64):
-        if not stop.is_set() and any(number in arrived for number in NUMBERS):
+        if any(number in arrived for number in NUMBERS):
             stop.set()
     os.close(comes)

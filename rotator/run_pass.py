@@ -57,10 +57,10 @@ class Worker:
         self._pool: ThreadPoolExecutor | None = None
         self._memory = Memory()
         self._state = threading.Condition()
-        self._running: set[str] = set()
-        self._handed: set[int] = set()  # alarms told in this process and not yet taken
+        self._running: set[str] = set()  # submitted, and not over
         self._waiting: list[str] = []  # those of them that have no thread yet
         self._busy: Counter[str] = Counter()  # those that have one, by account
+        self._handed: set[int] = set()  # alarms told in this process and not yet taken
         self._soon: list[tuple[datetime, str]] = []
         self._more = False  # the last look found more that is due than there was room for
         self._closing = False

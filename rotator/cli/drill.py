@@ -195,8 +195,8 @@ def _dying(ledger: Ledger, name: str, debt_id: str) -> Drilled:
     debt = ledger.debt(debt_id)
     if debt is not None and debt.block is not None:
         return Drilled(name, Stands.WAITING, f"{debt.block.reason} To do: {debt.block.todo}")
-    if debt is None or (debt.phase.ended and debt.phase is not DebtPhase.DEAD):
-        return Drilled(name, Stands.FAILED, "its key was declared dead, not proven")
-    if debt.phase is DebtPhase.DEAD:  # by one commit with the drill's end, after the state was read
+    if debt is not None and debt.phase is DebtPhase.DEAD:  # by the commit of its drill's end, not read yet
         return Drilled(name, Stands.UNDER_WAY, f"key {debt.key_id} is dead")
+    if debt is None or debt.phase.ended:
+        return Drilled(name, Stands.FAILED, "its key was declared dead, not proven")
     return Drilled(name, Stands.UNDER_WAY, f"revoking key {debt.key_id}")

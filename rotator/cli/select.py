@@ -38,16 +38,19 @@ class Choice:
     @property
     def words(self) -> str:
         """The same, in whatever order it was given: names and options, but for a time."""
-        named = {"tag": map("=".join, self.tags), "provider": self.providers, "store": self.stores}
-        given = {*self.names, *(f"--owner {one}" for one in self.owners)}
-        given |= {f"--{name} {value}" for name, values in named.items() for value in values}
-        given |= {"--all"} if self.everything else set()
+        given = {*self.names, *self._options, *(("--all",) if self.everything else ())}
         return " ".join(sorted(given)) or "--all"
 
-    def __str__(self) -> str:
-        told = [f"--tag {key}={value}" for key, value in self.tags]
+    @property
+    def _options(self) -> list[str]:
+        """What narrows, but for a time, as it is typed."""
         named = {"provider": self.providers, "store": self.stores, "owner": self.owners}
-        told += [f"--{name} {value}" for name, values in named.items() for value in values]
+        pairs = [("tag", f"{key}={value}") for key, value in self.tags]
+        pairs += [(name, value) for name, values in named.items() for value in values]
+        return [f"--{name} {value}" for name, value in pairs]
+
+    def __str__(self) -> str:
+        told = self._options
         if self.issued_before is not None:
             told.append(f"--issued-before {self.issued_before:%Y-%m-%dT%H:%M:%SZ}")
         return " ".join(told) or "that"
